@@ -1,3 +1,61 @@
-"""Clara Train's auxiliary operations as in-training metrics for MONAI, and the way from an MMAR to a MONAI bundle."""
+"""Clara Train's auxiliary operations as in-training metrics for MONAI, and the way from an MMAR to a MONAI bundle.
+
+The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "AuxiliaryOperation": "ops",
+    "BuildContext": "context",
+    "ComputeAccuracy": "ops",
+    "ComputeBinaryPreds": "ops",
+    "ComputeDice": "ops",
+    "ComputeMulticlassAccuracy": "ops",
+    "ComputeMulticlassPreds": "ops",
+    "DiceMaskedOutput": "ops",
+    "NegLoss": "ops",
+    "ReduceMeanMasked": "ops",
+    "ComputeAUC": "metrics",
+    "ComputeAverage": "metrics",
+    "ComputeAverageDice": "metrics",
+    "ComputeMulticlassAverage": "metrics",
+    "AuxStatsHandler": "handlers",
+    "AuxTensorBoardStatsHandler": "handlers",
+    "loss_of": "handlers",
+}
+__all__ = [*_HOME, "__version__"]
+
+if TYPE_CHECKING:
+    from monai_auxops.context import BuildContext as BuildContext
+    from monai_auxops.handlers import AuxStatsHandler as AuxStatsHandler
+    from monai_auxops.handlers import AuxTensorBoardStatsHandler as AuxTensorBoardStatsHandler
+    from monai_auxops.handlers import loss_of as loss_of
+    from monai_auxops.metrics import ComputeAUC as ComputeAUC
+    from monai_auxops.metrics import ComputeAverage as ComputeAverage
+    from monai_auxops.metrics import ComputeAverageDice as ComputeAverageDice
+    from monai_auxops.metrics import ComputeMulticlassAverage as ComputeMulticlassAverage
+    from monai_auxops.ops import AuxiliaryOperation as AuxiliaryOperation
+    from monai_auxops.ops import ComputeAccuracy as ComputeAccuracy
+    from monai_auxops.ops import ComputeBinaryPreds as ComputeBinaryPreds
+    from monai_auxops.ops import ComputeDice as ComputeDice
+    from monai_auxops.ops import ComputeMulticlassAccuracy as ComputeMulticlassAccuracy
+    from monai_auxops.ops import ComputeMulticlassPreds as ComputeMulticlassPreds
+    from monai_auxops.ops import DiceMaskedOutput as DiceMaskedOutput
+    from monai_auxops.ops import NegLoss as NegLoss
+    from monai_auxops.ops import ReduceMeanMasked as ReduceMeanMasked
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

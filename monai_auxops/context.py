@@ -1,0 +1,136 @@
+"""What one iteration offers to every aux-op, and what aux-ops leave for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from monai.data import MetaTensor
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def plain(value: Any) -> Any:
+    """The first of a list of outputs (deep supervision), detached, without MetaTensor's cost per operation."""
+    if isinstance(value, list | tuple):
+        value = value[0]
+    if isinstance(value, MetaTensor):
+        value = value.as_tensor()
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+class BuildContext:
+    """The batch, the loss, and what earlier aux-ops of the same iteration left behind.
+
+    Keys with a leading underscore are reserved: they are Clara's names for what the training loop provides. Served are
+    ``_model_output``, ``_label_input``, ``_model_input``, ``_loss``, ``_is_train``, ``_learning_rate`` and
+    ``_data_property`` (a dict, e.g. ``{"label_format": [1, 3]}``). All other keys belong to the aux-ops.
+
+    Args:
+        predictions: raw network output ``[B, C, *S]``; of a list of outputs the first.
+        label: class indices ``[B, 1, *S]`` / ``[B, *S]``, one-hot ``[B, C, *S]``, a vector ``[B, L]``, or None.
+        loss: the training loss of the batch, where there is one.
+        image: what went into the network.
+        is_train: whether the batch is a training batch.
+        learning_rate: of the optimizer's first group.
+        data_property: facts on the data, as Clara's datalist gives them.
+        filenames: the case each sample came from.
+        values: what was left so far; shared by the contexts of one iteration.
+
+    >>> import torch
+    >>> ctx = BuildContext(torch.zeros(2, 3), torch.tensor([[0], [2]]))
+    >>> ctx.set("hard", torch.tensor([1.0, 0.0]))
+    >>> ctx.must_get("hard").mean().item(), ctx.get("_label_input").shape, ctx.get("nothing", "here")
+    (0.5, torch.Size([2, 1]), 'here')
+
+    Source: Clara Train 3.1, ``ai4med.common.build_ctx``.
+    """
+
+    def __init__(
+        self,
+        predictions: Tensor | Sequence[Tensor],
+        label: Tensor | None = None,
+        *,
+        loss: Tensor | None = None,
+        image: Tensor | None = None,
+        is_train: bool | None = None,
+        learning_rate: float | None = None,
+        data_property: Mapping[str, Any] | None = None,
+        filenames: Sequence[str] | None = None,
+        values: dict[str, Any] | None = None,
+    ) -> None:
+        self.predictions: Tensor = plain(predictions)
+        self.label: Tensor | None = plain(label)
+        self._reserved: dict[str, Any] = {
+            "_model_output": self.predictions,
+            "_label_input": self.label,
+            "_model_input": plain(image),
+            "_loss": plain(loss),
+            "_is_train": is_train,
+            "_learning_rate": learning_rate,
+            "_data_property": dict(data_property or {}),
+        }
+        self.filenames = filenames
+        self._values = {} if values is None else values
+        self._once: dict[Hashable, Any] = {}
+
+    @staticmethod
+    def is_reserved(key: str) -> bool:
+        """Whether ``key`` belongs to the training loop: a leading underscore."""
+        return key.startswith("_")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value under ``key``, or ``default``. An unknown reserved key is a ``KeyError``: it never will be there."""
+        if self.is_reserved(key):
+            if key not in self._reserved:
+                raise KeyError(f"the reserved key {key!r} is not served; expected one of {', '.join(self._reserved)}")
+            value = self._reserved[key]
+            return default if value is None else value
+        return self._values.get(key, default)
+
+    def must_get(self, key: str) -> Any:
+        """The value under ``key``; ``KeyError`` if there is none."""
+        missing = object()
+        value = self.get(key, missing)
+        if value is missing:
+            there = ", ".join(sorted(self._values)) or "nothing"
+            raise KeyError(
+                f"nothing stands under {key!r} in this iteration; the aux-ops so far left: {there}. "
+                "Attach the aux-op that writes it first, and check the name"
+            )
+        return value
+
+    def set(self, key: str, value: Any) -> None:
+        """Leave ``value`` for later aux-ops of this iteration. A reserved key is a ``KeyError``."""
+        if self.is_reserved(key):
+            raise KeyError(f"{key!r} is reserved (leading underscore); choose another key")
+        self._values[key] = value
+
+    def must_set(self, key: str, value: Any) -> None:
+        """As :meth:`set`; ``KeyError`` if something stands there already."""
+        if key in self._values:
+            raise KeyError(f"{key!r} was already written in this iteration; each name can be written once")
+        self.set(key, value)
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """The result of ``compute``, called only by the first aux-op that asks with this ``key``.
+
+        The key must declare everything the result depends on besides this context's predictions and label.
+        """
+        if key not in self._once:
+            self._once[key] = compute()
+        value: T = self._once[key]
+        return value
+
+    @property
+    def batch_size(self) -> int:
+        """The number of samples."""
+        return int(self.predictions.shape[0])
+
+    def require(self, predictions: Any, label: Any) -> None:
+        """``ValueError`` unless this context was made from these very tensors (their memory is compared, not values)."""
+        for name, mine, given in (("predictions", self.predictions, predictions), ("label", self.label, label)):
+            theirs = plain(given)
+            if mine is not theirs and (mine is None or theirs is None or mine.data_ptr() != theirs.data_ptr()):
+                raise ValueError(f"build_ctx was made from another {name} tensor; make one BuildContext per batch")

@@ -1,0 +1,265 @@
+"""One hub per engine: runs the aux-ops once per batch and reduces all their states with one collective per epoch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator, Trainer, Workflow
+from monai.engines.utils import IterationEvents
+from torch import Tensor
+
+from monai_auxops import ranks
+from monai_auxops.context import BuildContext
+from monai_auxops.running import RunningMean
+
+OutputTransform = Callable[[Any], Any]
+
+
+class Op(Protocol):
+    """What the hub asks of an aux-op or metric; :class:`monai_auxops.AuxiliaryOperation` is the one implementation."""
+
+    accumulated: tuple[str, ...] | None
+    unsettled: bool
+    stage: str
+    do_print: bool
+    do_summary: bool
+
+    @property
+    def running(self) -> RunningMean | None: ...
+    def build(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
+    def accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None: ...
+    def epoch_started(self) -> None: ...
+    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]: ...
+    def epoch_completed(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An attached op, the slot's name, and where its predictions and label come from."""
+
+    op: Op
+    name: str | None
+    output_transform: OutputTransform | None
+
+    def metric_name(self, tag: str) -> str:
+        """The key of ``tag`` in ``state.metrics``: the slot's name for the first tag, its prefix for the others."""
+        first = (self.op.accumulated or (tag,))[0]
+        if self.name is None or tag == first:
+            return self.name or tag
+        prefix = self.name.removesuffix(first) if self.name.endswith(first) else f"{self.name}_"
+        return prefix + tag
+
+
+class Hub:
+    """What connects the aux-ops of one engine with its events. Made by the first ``attach``; ``Hub.of(engine)``."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.entries: list[Entry] = []
+        self._measured = -1
+        self._agreed = False
+        self._contexts: dict[OutputTransform | None, BuildContext] = {}
+        self._values: dict[str, Any] = {}
+        engine.add_event_handler(Events.STARTED, self._started)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
+        if isinstance(engine, Workflow):  # activations are freed and autocast is closed after the backward pass
+            trains = isinstance(engine, Trainer)
+            event = IterationEvents.BACKWARD_COMPLETED if trains else IterationEvents.FORWARD_COMPLETED
+            engine.add_event_handler(event, self._forward_done)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
+
+    @classmethod
+    def of(cls, engine: Engine) -> Hub | None:
+        """The hub of ``engine``, if an aux-op was attached to it."""
+        return getattr(engine, "_auxops_hub", None)
+
+    @classmethod
+    def attach(cls, engine: Engine, entry: Entry) -> None:
+        """Add one op to the engine's hub, made if need be."""
+        ranks.refuse_empty_loader(engine)
+        hub = cls.of(engine)
+        if hub is None:
+            hub = engine._auxops_hub = cls(engine)
+        taken = {name for other in hub.entries for name in hub.names(other)}
+        twice = taken & set(hub.names(entry))
+        if twice:
+            raise ValueError(
+                f"{entry.op!r}: the metric name {sorted(twice)[0]!r} is already taken on this engine by another "
+                "aux-op; give the slot or the tag another name"
+            )
+        hub.entries.append(entry)
+
+    @staticmethod
+    def names(entry: Entry) -> dict[str, str]:
+        """``{metric name: tag}`` of what the entry accumulates, as far as it is known."""
+        return {entry.metric_name(tag): tag for tag in entry.op.accumulated or ()}
+
+    def running(self, flag: str | None = None) -> dict[str, float]:
+        """The means so far of this process, by metric name; ``flag`` keeps the ops with do_print or do_summary.
+
+        Copies to the host: call it when somebody looks, not in every iteration.
+        """
+        values: dict[str, float] = {}
+        for entry in self.entries:
+            if entry.op.running is not None and (flag is None or getattr(entry.op, flag)):
+                means = entry.op.running.means()
+                values |= {name: means[tag] for name, tag in self.names(entry).items() if tag in means}
+        return values
+
+    def hidden(self, flag: str) -> set[str]:
+        """The metric names whose op has ``flag`` (do_print or do_summary) off."""
+        return {name for entry in self.entries if not getattr(entry.op, flag) for name in self.names(entry)}
+
+    def _started(self, engine: Engine) -> None:
+        self._measured = -1
+        if not self._agreed:
+            ranks.agree([(entry.name, type(entry.op).__name__, entry.op.accumulated) for entry in self.entries])
+            self._agreed = True
+
+    def _epoch_started(self, _engine: Engine) -> None:
+        for entry in self.entries:
+            entry.op.epoch_started()
+
+    def _forward_done(self, engine: Engine) -> None:
+        if isinstance(engine.state.output, dict) and "pred" in engine.state.output:  # an ensemble has none yet
+            self._measure(engine)
+
+    def _measure(self, engine: Engine) -> None:
+        self._measured, self._contexts, self._values = engine.state.iteration, {}, {}
+        for entry in (e for e in self.entries if e.op.stage == "raw"):
+            self._run(engine, entry)
+
+    def _iteration_completed(self, engine: Engine) -> None:
+        if self._measured != engine.state.iteration:
+            self._measure(engine)
+        self._contexts = {}  # post-processing may have changed predictions and label
+        for stage in ("post", "read"):
+            for entry in (e for e in self.entries if e.op.stage == stage):
+                self._run(engine, entry)
+        self._contexts, self._values = {}, {}
+
+    def _run(self, engine: Engine, entry: Entry) -> None:
+        output = engine.state.output
+        with undisturbed(engine):
+            if is_decollated(output):
+                self._run_each(engine, entry, output)
+                return
+            if entry.output_transform not in self._contexts:
+                self._contexts[entry.output_transform] = self._context(engine, entry, output)
+            ctx = self._contexts[entry.output_transform]
+            outputs = entry.op.build(ctx)
+            entry.op.accumulate(outputs, ctx)
+            if isinstance(output, dict) and entry.op.stage != "read":
+                output.update(as_batch(outputs, ctx.batch_size))
+
+    def _run_each(self, engine: Engine, entry: Entry, items: list[dict[str, Any]]) -> None:
+        """The same for a decollated batch: samples may differ in size, so each is a batch of one."""
+        for item in items:
+            batch = {key: value[None] if isinstance(value, Tensor) else value for key, value in item.items()}
+            ctx = self._context(engine, entry, batch, values=dict(self._values))
+            outputs = entry.op.build(ctx)
+            entry.op.accumulate(outputs, ctx)
+            if entry.op.stage != "read":
+                item.update({tag: value[0] for tag, value in as_batch(outputs, 1).items()})
+
+    def _context(self, engine: Engine, entry: Entry, output: Any, values: dict[str, Any] | None = None) -> BuildContext:
+        parts = pick(output, entry)
+        optimizer = getattr(engine, "optimizer", None)
+        values = self._values if values is None else values
+        if entry.op.stage == "read" and isinstance(output, dict):
+            values = {**output, **values}
+        return BuildContext(
+            parts["pred"],
+            parts.get("label"),
+            loss=parts.get("loss"),
+            image=parts.get("image"),
+            is_train=is_training(engine),
+            learning_rate=None if optimizer is None else optimizer.param_groups[0]["lr"],
+            data_property=getattr(engine.state, "data_property", None),
+            filenames=filenames(parts.get("image")),
+            values=values,
+        )
+
+    def _epoch_completed(self, engine: Engine) -> None:
+        """One collective and one copy to the host for all aux-ops of the engine; then every name is written."""
+        ranks.settle([entry.op for entry in self.entries])
+        states = [entry.op.running.packed() for entry in self.entries if entry.op.running is not None]
+        flat = iter(ranks.total(states))
+        for entry in self.entries:
+            running = entry.op.running
+            means = {} if running is None else running.means([next(flat) for _ in range(2 * len(running.tags))])
+            values = entry.op.epoch_values(means, ranks.gather)
+            self._publish(engine, {entry.metric_name(tag): value for tag, value in values.items()})
+            entry.op.epoch_completed()
+
+    @staticmethod
+    def _publish(engine: Engine, values: dict[str, float]) -> None:
+        state = engine.state
+        if not hasattr(state, "aux_metrics"):
+            state.aux_metrics = {}
+        key = getattr(state, "key_metric_name", None)
+        for name, value in values.items():
+            state.aux_metrics[name] = value
+            never_best = name == key and value != value  # a NaN would be "best" for ever: nothing compares above it
+            state.metrics[name] = float("-inf") if never_best else value
+
+
+def is_decollated(output: Any) -> bool:
+    """Whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
+    return isinstance(output, list) and all(isinstance(item, dict) for item in output)
+
+
+def is_training(engine: Engine) -> bool | None:
+    """Whether the engine trains; None where it cannot be told."""
+    if isinstance(engine, Trainer | Evaluator):
+        return isinstance(engine, Trainer)
+    network = getattr(engine, "network", None)
+    return None if network is None else bool(network.training)
+
+
+def filenames(image: Any) -> list[str] | None:
+    """The file each sample of a MetaTensor batch came from."""
+    names = getattr(image, "meta", {}).get("filename_or_obj")
+    if names is None:
+        return None
+    return [str(name) for name in ([names] if isinstance(names, str) else names)]
+
+
+def pick(output: Any, entry: Entry) -> dict[str, Any]:
+    """Predictions, label and loss of an engine's output: a dict, or ``(y_pred, y[, loss])``."""
+    if entry.output_transform is not None:
+        output = entry.output_transform(output)
+    if isinstance(output, tuple) and 2 <= len(output) <= 3:
+        output = dict(zip(("pred", "label", "loss"), output, strict=False))
+    if not isinstance(output, dict) or "pred" not in output:
+        came = sorted(output) if isinstance(output, dict) else type(output).__name__
+        raise ValueError(
+            f"{entry.op!r}: expected the engine's output to be a dict with 'pred' and 'label' (and 'loss') or a tuple "
+            f"(y_pred, y[, loss]), got {came}; attach with output_transform= to say where they are"
+        )
+    return output
+
+
+def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:
+    """Outputs with a batch axis: scalars and per-sample values as ``[B, 1]``, which decollates without a host sync."""
+    batch: dict[str, Tensor] = {}
+    for tag, value in outputs.items():
+        if value.dim() == 0 or value.shape == (1,):
+            batch[tag] = value.reshape(1, 1).expand(batch_size, 1)
+        elif value.shape[0] == batch_size:
+            batch[tag] = value[:, None] if value.dim() == 1 else value
+    return batch
+
+
+@contextlib.contextmanager
+def undisturbed(engine: Engine) -> Iterator[None]:
+    """Without gradients, and without autocast, which would change values."""
+    device = getattr(engine.state, "device", None)
+    kind = device.type if isinstance(device, torch.device) else "cpu"
+    with torch.no_grad(), torch.autocast(kind, enabled=False):
+        yield

@@ -1,0 +1,61 @@
+"""The mean of what an aux-op wrote."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.metrics.base import ValidationMetric
+
+
+class ComputeAverage(ValidationMetric):
+    """The mean over samples of one aux-op's output.
+
+    Args:
+        name: the metric's name.
+        field: the tag of an aux-op on the same engine.
+        invalid_value: values equal to it are skipped; NaN always is.
+        report_path: folder for ``<name>_raw_results.txt`` and ``<name>_summary_results.txt``.
+        do_summary: whether TensorBoard shows the value.
+        do_print: whether the console shows the value.
+        is_key_metric: make it the key metric, where no slot says which is.
+        negate_value: minus the mean, for a field of which less is better.
+
+    Raises:
+        ValueError: nothing under ``field``, or more than one value per sample.
+
+    >>> from monai_auxops import BuildContext, ComputeDice
+    >>> pred, label = torch.tensor([[[0.9, 0.8]]]), torch.tensor([[[1, 0]]])
+    >>> ctx = BuildContext(pred, label)
+    >>> metric = ComputeAverage("mean_dice", field="dice")
+    >>> for op in (ComputeDice("dice"), metric):
+    ...     _ = op(pred, label, build_ctx=ctx)
+    >>> round(metric.aggregate()["mean_dice"], 4)
+    0.6667
+
+    Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeAverage``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        field: str,
+        invalid_value: float = math.nan,
+        report_path: str | Path | None = None,
+        do_summary: bool = True,
+        do_print: bool = True,
+        is_key_metric: bool = False,
+        negate_value: bool = False,
+    ) -> None:
+        self.invalid_value, self.negate_value = invalid_value, negate_value
+        super().__init__(name, field, report_path, do_summary, do_print, is_key_metric)
+
+    def values(self, build_ctx: BuildContext) -> Tensor:
+        """The field ``[B]``, NaN where invalid."""
+        values = self.read_values(self.field, build_ctx)
+        values = values.masked_fill(values == self.invalid_value, torch.nan) if values.is_floating_point() else values
+        return -values if self.negate_value else values

@@ -1,0 +1,77 @@
+"""Dice of the finished prediction, case by case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.counts import Counts, count
+from monai_auxops.metrics.base import ValidationMetric
+from monai_auxops.ops.dice import overlap
+
+
+class ComputeAverageDice(ValidationMetric):
+    """Dice of two volumes per case, over the classes its label has, and the mean over the cases that have any.
+
+    Reads the prediction after post-processing. With several channels and index labels the predicted class is the
+    argmax; one channel, and each channel of one-hot targets, is thresholded.
+
+    Args:
+        name: the metric's name.
+        field: ``"model"``, the prediction, or a key of the engine's output that post-processing made.
+        label_field: likewise.
+        is_2d: check that the volumes have two spatial dimensions.
+        remove_bg: leave out class 0, where there is more than one channel.
+        logit_thresh: threshold of one channel and of independent channels.
+        is_one_hot_targets: the label has a channel per class.
+        report_path: folder for ``<name>_raw_results.txt`` and ``<name>_summary_results.txt``.
+        do_summary: whether TensorBoard shows the value.
+        do_print: whether the console shows the value.
+        is_key_metric: make it the key metric, where no slot says which is.
+
+    Raises:
+        ValueError: nothing under a field, shapes that do not fit.
+
+    >>> import torch
+    >>> metric = ComputeAverageDice("mean_dice", field="model")
+    >>> _ = metric(torch.tensor([[[0.9, 0.8]]]), torch.tensor([[[1, 0]]]))
+    >>> round(metric.aggregate()["mean_dice"], 4)
+    0.6667
+
+    Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeAverageDice``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        field: str,
+        label_field: str = "label",
+        is_2d: bool = False,
+        remove_bg: bool = True,
+        logit_thresh: float = 0.5,
+        is_one_hot_targets: bool = False,
+        report_path: str | Path | None = None,
+        do_summary: bool = True,
+        do_print: bool = True,
+        is_key_metric: bool = False,
+    ) -> None:
+        self.label_field, self.is_2d, self.remove_bg = label_field, is_2d, remove_bg
+        self.logit_thresh, self.is_one_hot_targets = logit_thresh, is_one_hot_targets
+        super().__init__(name, field, report_path, do_summary, do_print, is_key_metric)
+
+    def values(self, build_ctx: BuildContext) -> Tensor:
+        """Dice ``[B]``, NaN where no class is present."""
+        prediction, label = self.read(self.field, build_ctx), self.read(self.label_field, build_ctx)
+        if self.is_2d and prediction.dim() != 4:
+            raise ValueError(f"expected [B, C, H, W] with is_2d, got {list(prediction.shape)}")
+        counts = count(
+            prediction if prediction.is_floating_point() else prediction.float(),
+            label,
+            independent=self.is_one_hot_targets,
+            onehot=self.is_one_hot_targets,
+            threshold=self.logit_thresh,
+        )
+        first = int(self.remove_bg and prediction.shape[1] > 1)
+        return overlap(Counts(*(x[:, first:] for x in counts))).nanmean(1)

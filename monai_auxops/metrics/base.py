@@ -1,0 +1,93 @@
+"""What Clara's validation metrics share: they read what an aux-op wrote, or the prediction after post-processing."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from pathlib import Path
+
+from ignite.engine import Engine
+from torch import Tensor
+
+from monai_auxops import ranks
+from monai_auxops.context import BuildContext
+from monai_auxops.hub import OutputTransform
+from monai_auxops.metrics.report import CaseReport
+from monai_auxops.ops.base import AuxiliaryOperation, check_tag, is_per_sample
+
+
+class ValidationMetric(AuxiliaryOperation):
+    """Base of Clara's validation metrics: one epoch value under ``name``, larger is better.
+
+    All aux-ops of the engine run before any metric reads, whatever the order of attaching.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        field: str,
+        report_path: str | Path | None = None,
+        do_summary: bool = True,
+        do_print: bool = True,
+        is_key_metric: bool = False,
+    ) -> None:
+        self.name, self.field, self.report_path, self.is_key_metric = check_tag(name), field, report_path, is_key_metric
+        super().__init__(do_summary, do_print)
+        self.stage = "read"
+        self.accumulated = (name,)
+        self._report = None if report_path is None else CaseReport(name, report_path)
+
+    @abstractmethod
+    def values(self, build_ctx: BuildContext) -> Tensor:
+        """The value of each sample ``[B]``, NaN where there is none."""
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``{name: [B]}``."""
+        values = self.values(build_ctx)
+        if self._report is not None:
+            self._report.add(build_ctx.filenames, values)
+        return {self.name: values}
+
+    def read(self, field: str, build_ctx: BuildContext) -> Tensor:
+        """What stands under ``field``: an aux-op's tag, a post-processed key, or ``"model"``, the prediction itself."""
+        reserved = {"model": "_model_output", "label": "_label_input"}
+        value = build_ctx.must_get(reserved.get(field, field))
+        if not isinstance(value, Tensor):
+            raise ValueError(f"expected a tensor under {field!r}, got {type(value).__name__}")
+        return value
+
+    def read_values(self, field: str, build_ctx: BuildContext) -> Tensor:
+        """A value per sample ``[B]`` from ``field``; a scalar stands for each sample."""
+        value, size = self.read(field, build_ctx), build_ctx.batch_size
+        flat = value.reshape(-1) if value.numel() in (1, size) else value
+        if not is_per_sample(flat, size):
+            raise ValueError(f"expected {field!r} to hold one value per sample [{size}], got {list(value.shape)}")
+        return flat.expand(size)
+
+    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
+        """The mean; writes the report where one was asked for."""
+        if self._report is not None:
+            self._report.write(gather)
+        return means
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        super().reset()
+        if self._report is not None:
+            self._report.reset()
+
+    def attach(
+        self, engine: Engine, name: str | None = None, *, output_transform: OutputTransform | None = None
+    ) -> None:
+        """As :meth:`AuxiliaryOperation.attach`; ``is_key_metric`` makes it the key metric where no slot says."""
+        name = self.name if name is None else name
+        key = getattr(engine.state, "key_metric_name", None)
+        if self.is_key_metric and key is None:
+            engine.state.key_metric_name = name
+        elif self.is_key_metric and key != name:
+            warnings.warn(
+                f"{self!r} stands in the slot {name!r}, but the key metric is {key!r}: that wins", stacklevel=2
+            )
+        super().attach(engine, name, output_transform=output_transform)

@@ -1,0 +1,250 @@
+"""The one base class: an aux-op is a metric that returns ``{tag: value}`` for one batch."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, NoReturn, final
+
+import torch
+from ignite.engine import Engine
+from monai.metrics import Metric
+from torch import Tensor
+
+from monai_auxops import ranks
+from monai_auxops.context import BuildContext
+from monai_auxops.hub import Entry, Hub, OutputTransform
+from monai_auxops.running import RunningMean
+
+TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state.output
+
+
+class GraphComponent(Metric):  # type: ignore[misc]  # MONAI is not typed
+    """Clara's name for what is built from a :class:`~monai_auxops.BuildContext`."""
+
+    @abstractmethod
+    def build(self, build_ctx: BuildContext) -> dict[str, Tensor]:
+        """Run on what the context offers."""
+
+
+class AuxiliaryOperation(GraphComponent):
+    """Base of all aux-ops. A new one writes :meth:`get_output_tensors` and nothing else.
+
+    One object is used in one of three ways: in a plain loop (call, :meth:`aggregate`, :meth:`reset`), in a metric slot
+    of a MONAI engine, or attached to any Ignite engine with :meth:`attach`. Values of shape ``()``, ``[1]`` or ``[B]``
+    accumulate to a mean over samples; NaN is skipped. Other outputs only stand in the context for later aux-ops.
+
+    Args:
+        do_summary: whether ``AuxTensorBoardStatsHandler`` shows the values.
+        do_print: whether ``AuxStatsHandler`` shows the values.
+        stage: ``"raw"`` reads the network's output, ``"post"`` prediction and label after post-processing.
+
+    >>> class Foreground(AuxiliaryOperation):
+    ...     def get_output_tensors(self, predictions, label, build_ctx):
+    ...         return {"foreground": (label > 0).flatten(1).float().mean(1)}
+    >>> op = Foreground()
+    >>> _ = op(torch.zeros(2, 1, 4), torch.tensor([[[0, 0, 1, 1]], [[0, 0, 0, 0]]]))
+    >>> op.aggregate()
+    {'foreground': 0.25}
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops``.
+    """
+
+    accumulated: tuple[str, ...] | None = None  # the tags with an epoch value; None: decided at the first batch
+    skip_nan = True
+    do_summary = do_print = True
+    stage = "raw"
+    unsettled = False
+    _running: RunningMean | None = None
+    _attached = _open = _resumed = False
+
+    def __init__(self, do_summary: bool = True, do_print: bool = True, *, stage: str = "raw") -> None:
+        if stage not in ("raw", "post"):
+            self.fail(f"stage to be 'raw' or 'post', got {stage!r}")
+        self.do_summary, self.do_print, self.stage = do_summary, do_print, stage
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            raise TypeError(f"{cls.__name__} overrides build(); an aux-op writes get_output_tensors() instead")
+
+    @abstractmethod
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """The values of one batch.
+
+        Args:
+            predictions: raw network output ``[B, C, *S]``.
+            label: the batch's label, or None.
+            build_ctx: what earlier aux-ops left, the loss, and more.
+
+        Returns:
+            One tensor per tag.
+        """
+
+    @final
+    def build(self, build_ctx: BuildContext) -> dict[str, Tensor]:
+        """Run on one batch and leave each output in the context under its tag. An error names this aux-op."""
+        try:
+            outputs = self.get_output_tensors(build_ctx.get("_model_output"), build_ctx.get("_label_input"), build_ctx)
+            return self._left(outputs, build_ctx)
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {error}") from error
+        except Exception as error:
+            raise RuntimeError(f"{self!r} failed: {type(error).__name__}: {error}") from error
+
+    def _left(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> dict[str, Tensor]:
+        if not isinstance(outputs, dict) or not all(isinstance(value, Tensor) for value in outputs.values()):
+            raise ValueError(f"expected get_output_tensors to return a dict of tensors, got {outputs!r}")
+        detached = {check_tag(tag): value.detach() for tag, value in outputs.items()}
+        for tag, value in detached.items():
+            if build_ctx.get(tag) is not None and self.stage != "read":
+                raise ValueError(
+                    f"the tag {tag!r} was already written in this iteration; give one of them another name"
+                )
+            build_ctx.set(tag, value)
+        return detached
+
+    def accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None:
+        """Add the outputs of one batch to the running means."""
+        size, self._open = build_ctx.batch_size, True
+        if self.accumulated is None:
+            self.accumulated = tuple(tag for tag, value in outputs.items() if is_per_sample(value, size))
+            self.unsettled = True
+        rows = [self._row(tag, outputs, size) for tag in self.accumulated]
+        if self.running is not None and rows:
+            self.running.update(torch.stack(rows))
+
+    def _row(self, tag: str, outputs: dict[str, Tensor], size: int) -> Tensor:
+        came = list(outputs[tag].shape) if tag in outputs else "nothing"
+        if tag not in outputs or not is_per_sample(outputs[tag], size):
+            raise ValueError(
+                f"{self!r}: expected {tag!r} to be of shape (), [1] or [{size}] in every batch, got {came}"
+            )
+        return outputs[tag].reshape(-1).expand(size)
+
+    @property
+    def running(self) -> RunningMean | None:
+        """The state of the epoch so far; None while the tags of an undeclared op are unknown."""
+        if self._running is None and self.accumulated is not None:
+            self._running = RunningMean(self.accumulated, self.skip_nan)
+        return self._running
+
+    def __call__(
+        self,
+        y_pred: Tensor | Sequence[Tensor],
+        y: Tensor | None = None,
+        *,
+        loss: Tensor | None = None,
+        build_ctx: BuildContext | None = None,
+    ) -> dict[str, Tensor]:
+        """Measure one batch and add it to the epoch: the plain loop.
+
+        Args:
+            y_pred: predictions ``[B, C, *S]``, or a list of outputs of which the first counts.
+            y: the label.
+            loss: the batch's loss, for :class:`~monai_auxops.NegLoss`.
+            build_ctx: made from the same tensors, to share counts and intermediate values with other aux-ops.
+        """
+        if build_ctx is None:
+            build_ctx = BuildContext(y_pred, y, loss=loss)
+        build_ctx.require(y_pred, y)
+        with torch.no_grad(), torch.autocast(build_ctx.predictions.device.type, enabled=False):
+            outputs = self.build(build_ctx)
+            self.accumulate(outputs, build_ctx)
+        return outputs
+
+    def aggregate(self) -> dict[str, float]:
+        """The epoch value of each accumulated tag, over the batches of this process; NaN where nothing was valid."""
+        return self.epoch_values({} if self.running is None else self.running.means(), ranks.local)
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        self._open = False
+        if self._running is not None:
+            self._running.reset()
+
+    def epoch_started(self) -> None:
+        """Reset, unless the epoch goes on after :meth:`load_state_dict`."""
+        if not self._resumed:
+            self.reset()
+        self._resumed = False
+
+    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
+        """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than means."""
+        return means
+
+    def epoch_completed(self) -> None:
+        """The epoch's values were taken: a state saved from now on belongs to no open epoch."""
+        self._open = False
+
+    def attach(
+        self, engine: Engine, name: str | None = None, *, output_transform: OutputTransform | None = None
+    ) -> None:
+        """Run in every iteration of ``engine`` and write the epoch values to ``engine.state.metrics``.
+
+        Args:
+            engine: a MONAI workflow or any Ignite engine.
+            name: the metric name of the first accumulated tag; default the tags' own names.
+            output_transform: from ``engine.state.output`` to a dict with ``pred`` and ``label`` (and ``loss``) or to
+                ``(y_pred, y[, loss])``; needed where the output is neither.
+
+        Raises:
+            ValueError: attached already, a metric name twice, or a key metric without an epoch value.
+        """
+        if self._attached:
+            raise ValueError(f"{self!r} is attached already; an engine needs an aux-op object of its own")
+        if self.accumulated == () and name is not None and name == getattr(engine.state, "key_metric_name", None):
+            raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
+        Hub.attach(engine, Entry(self, name, output_transform))
+        self._attached = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of this process, small and on the CPU; no collective, safe on one rank alone."""
+        return {"open": self._open, "running": None if self.running is None else self.running.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue an epoch that was saved in its middle: the next reset at an epoch's start is skipped."""
+        if state["running"] is not None:
+            self.accumulated = tuple(state["running"]["tags"]) if self.accumulated is None else self.accumulated
+            self._running = RunningMean(self.accumulated, self.skip_nan)
+            self._running.load_state_dict(state["running"])
+        self._open = self._resumed = bool(state["open"])
+
+    def fail(self, problem: str) -> NoReturn:
+        """Raise the ``ValueError`` for a wrong argument: names the aux-op and its tag."""
+        raise ValueError(f"{self!r}: expected {problem}")
+
+    def warn_once(self, message: str) -> None:
+        """Say ``message`` once in the life of this object."""
+        if not getattr(self, "_warned", False):
+            self._warned = True
+            warnings.warn(f"{self!r}: {message}", stacklevel=2)
+
+    def __repr__(self) -> str:
+        """The class and what differs from its defaults."""
+        shown = []
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            value = getattr(self, name, parameter.default)
+            if name != "self" and value is not parameter.default and value != parameter.default:
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    __str__ = __repr__
+
+
+def is_per_sample(value: Tensor, batch_size: int) -> bool:
+    """Whether ``value`` accumulates: shape ``()``, ``[1]`` or ``[B]``."""
+    return value.dim() == 0 or value.shape in ((1,), (batch_size,))
+
+
+def check_tag(tag: Any) -> str:
+    """``tag``, if it can be the name of an output; else a ``ValueError`` that says why."""
+    if not isinstance(tag, str) or not tag:
+        raise ValueError(f"expected a tag to be a non-empty string, got {tag!r}")
+    if tag in TAKEN or BuildContext.is_reserved(tag):
+        raise ValueError(f"the tag {tag!r} is taken; expected none of {', '.join(TAKEN)} and no leading underscore")
+    return tag

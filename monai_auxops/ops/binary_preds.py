@@ -1,0 +1,63 @@
+"""Scores of binary labels, for an AUC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.ops.label_format import check, label_format_of, split
+
+
+class ComputeBinaryPreds(AuxiliaryOperation):
+    """The sigmoid of the binary columns and their labels, for :class:`~monai_auxops.ComputeAUC`. Never accumulated.
+
+    Args:
+        binary_preds_name: name of the scores ``[B, n]``.
+        binary_labels_name: name of their labels ``[B, n]``.
+        label_format: one integer per label, 1 for the binary ones. Default: ``label_format`` of the context's
+            ``_data_property``, else all columns are binary.
+        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+
+    Raises:
+        ValueError: no binary label, or shapes that do not fit.
+
+    >>> op = ComputeBinaryPreds(label_format=[3, 1])
+    >>> out = op(torch.tensor([[0.1, 2.0, 0.3, 0.0]]), torch.tensor([[1, 1]]))
+    >>> out["binary_preds"], out["binary_labels"]
+    (tensor([[0.5000]]), tensor([[1]]))
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeBinaryPreds``.
+    """
+
+    accumulated = ()
+
+    def __init__(
+        self,
+        binary_preds_name: str = "binary_preds",
+        binary_labels_name: str = "binary_labels",
+        *,
+        label_format: Sequence[int] | None = None,
+        stage: str = "raw",
+    ) -> None:
+        self.binary_preds_name, self.binary_labels_name = check_tag(binary_preds_name), check_tag(binary_labels_name)
+        self.label_format = label_format
+        super().__init__(False, False, stage=stage)
+        check(label_format)
+        if binary_preds_name == binary_labels_name:
+            self.fail(f"two different names, got {binary_preds_name!r} twice")
+
+    def get_output_tensors(  # type: ignore[override]  # Clara's signature
+        self, predictions: Tensor, label: Tensor, build_ctx: BuildContext | None = None
+    ) -> dict[str, Tensor]:
+        """``{binary_preds_name: [B, n], binary_labels_name: [B, n]}``."""
+        columns = 1 if predictions.dim() == 1 else predictions.shape[1]
+        label_format = label_format_of(self.label_format, build_ctx) or (1,) * columns
+        binary = [pair for pair, k in zip(split(predictions, label, label_format), label_format, strict=True) if k == 1]
+        if not binary:
+            raise ValueError(f"expected a binary label (1) in label_format, got {list(label_format)}")
+        scores = torch.cat([logits for logits, _ in binary], 1).float().sigmoid()
+        return {self.binary_preds_name: scores, self.binary_labels_name: torch.stack([y for _, y in binary], 1)}

@@ -1,0 +1,86 @@
+"""Dice per sample, averaged over its valid classes."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.ops.base import check_tag
+from monai_auxops.ops.dice import DiceOperation
+
+
+class ComputeDice(DiceOperation):
+    """Dice of hard predictions: per sample the mean over its valid classes, and which classes were valid.
+
+    Per sample b and class c ``2 TP / (P + T)`` from voxel counts; NaN, and left out, where the class is absent from the
+    label. P is the argmax over channels, or ``prediction > threshold`` with ``is_independent_predictions`` and always
+    with one channel; T the label's index, or ``label > 0.5`` with ``is_onehot_targets``.
+
+    Args:
+        tag: name of the value ``[B]``.
+        mask_tag: name of the mask ``[B, C']``, 1.0 where class c of sample b was valid. Not written if None.
+        data_format: ``"channels_first"`` or ``"channels_last"``.
+        skip_background: leave out class 0.
+        is_onehot_targets: the label is ``[B, C, *S]`` instead of indices ``[B, 1, *S]``.
+        is_independent_predictions: channels do not exclude each other (sigmoid).
+        jaccard: ``TP / (P + T - TP)`` instead.
+        threshold: on probabilities, where predictions are thresholded.
+        do_summary: whether TensorBoard shows the value.
+        do_print: whether the console shows the value.
+        final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
+        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+
+    Raises:
+        ValueError: shapes or channels that do not fit, one channel with ``skip_background``.
+
+    >>> import torch
+    >>> dice = ComputeDice("dice", is_independent_predictions=True)
+    >>> _ = dice(torch.tensor([[[0.9, 0.8, 0.1]], [[0.9, 0.1, 0.1]]]), torch.tensor([[[1, 0, 0]], [[0, 0, 0]]]))
+    >>> dice.aggregate()  # the second sample has nothing to find, and does not count
+    {'dice': 0.6666666865348816}
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeDice``.
+    """
+
+    def __init__(
+        self,
+        tag: str,
+        mask_tag: str | None = None,
+        data_format: str = "channels_first",
+        skip_background: bool = False,
+        is_onehot_targets: bool = False,
+        is_independent_predictions: bool = False,
+        jaccard: bool = False,
+        threshold: float = 0.5,
+        do_summary: bool = True,
+        do_print: bool = True,
+        *,
+        final_activation: str | None = None,
+        stage: str = "raw",
+    ) -> None:
+        self.tag, self.mask_tag = check_tag(tag), mask_tag
+        super().__init__(
+            data_format,
+            skip_background,
+            is_onehot_targets,
+            is_independent_predictions,
+            jaccard,
+            threshold,
+            do_summary,
+            do_print,
+            final_activation=final_activation,
+            stage=stage,
+        )
+        if mask_tag is not None and check_tag(mask_tag) == tag:
+            self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
+        self.accumulated = (tag,)
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
+        dice = self.per_class(predictions, label, build_ctx)
+        outputs = {self.tag: dice.nanmean(1)}
+        if self.mask_tag is not None:
+            outputs[self.mask_tag] = (~dice.isnan()).float()
+        return outputs

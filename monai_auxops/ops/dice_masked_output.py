@@ -1,0 +1,86 @@
+"""Dice per class, and their mean over the classes present."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.ops.base import check_tag
+from monai_auxops.ops.dice import DiceOperation
+
+
+class DiceMaskedOutput(DiceOperation):
+    """Dice under one name per class: a class that is absent from a label is not counted for that sample.
+
+    Args:
+        tags: the first names the mean over the present classes ``[B]``, the others one class each ``[B]``, in order
+            (after ``skip_background``). A string or a list of 1, or of 1 + the number of classes; with one class
+            exactly 1.
+        data_format: ``"channels_first"`` or ``"channels_last"``.
+        skip_background: leave out class 0.
+        is_onehot_targets: the label is ``[B, C, *S]`` instead of indices ``[B, 1, *S]``.
+        is_independent_predictions: channels do not exclude each other (sigmoid).
+        jaccard: ``TP / (P + T - TP)`` instead of ``2 TP / (P + T)``.
+        threshold: on probabilities, where predictions are thresholded.
+        do_summary: whether TensorBoard shows the values.
+        do_print: whether the console shows the values.
+        final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
+        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+
+    Raises:
+        ValueError: a number of tags that does not fit the classes; shapes that do not fit.
+
+    >>> import torch
+    >>> dice = DiceMaskedOutput(["dice", "dice_grey", "dice_white"], skip_background=True)
+    >>> scores = torch.nn.functional.one_hot(torch.tensor([[0, 1, 1, 0]]), 3).movedim(-1, 1)
+    >>> _ = dice(scores.float(), torch.tensor([[[0, 1, 0, 0]]]))
+    >>> dice.aggregate()
+    {'dice': 0.6666666865348816, 'dice_grey': 0.6666666865348816, 'dice_white': nan}
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops.DiceMaskedOutput``.
+    """
+
+    def __init__(
+        self,
+        tags: str | Sequence[str],
+        data_format: str = "channels_first",
+        skip_background: bool = False,
+        is_onehot_targets: bool = False,
+        is_independent_predictions: bool = False,
+        jaccard: bool = False,
+        threshold: float = 0.5,
+        do_summary: bool = True,
+        do_print: bool = True,
+        *,
+        final_activation: str | None = None,
+        stage: str = "raw",
+    ) -> None:
+        self.tags = (tags,) if isinstance(tags, str) else tuple(check_tag(tag) for tag in tags)
+        super().__init__(
+            data_format,
+            skip_background,
+            is_onehot_targets,
+            is_independent_predictions,
+            jaccard,
+            threshold,
+            do_summary,
+            do_print,
+            final_activation=final_activation,
+            stage=stage,
+        )
+        if not self.tags or len(set(self.tags)) < len(self.tags):
+            self.fail(f"tags to be one name or a list of different names, got {tags!r}")
+        self.accumulated = tuple(check_tag(tag) for tag in self.tags)
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``[B]`` for each tag."""
+        dice = self.per_class(predictions, label, build_ctx)
+        classes = dice.shape[1]
+        if len(self.tags) not in (1, 1 + classes if classes > 1 else 1):
+            expected = f"1 or {1 + classes}" if classes > 1 else "1"
+            raise ValueError(f"expected {expected} tags for {classes} classes, got {len(self.tags)}: {self.tags}")
+        return dict(zip(self.tags, (dice.nanmean(1), *dice.unbind(1)), strict=False))

@@ -1,0 +1,49 @@
+"""Clara's ``label_format``: one entry per label, 1 for a binary label of one logit, k for k classes of k logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+
+
+def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None) -> tuple[int, ...] | None:
+    """The op's own ``label_format``, else the data's (``_data_property``), else None."""
+    if given is None and build_ctx is not None:
+        given = build_ctx.get("_data_property", {}).get("label_format")
+    return None if given is None else tuple(given)
+
+
+def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    """Logits ``[B, k]`` and label ``[B]`` of each label. Shapes that do not fit are a ``ValueError``.
+
+    >>> import torch
+    >>> [(x.shape[1], y.tolist()) for x, y in split(torch.zeros(2, 4), torch.tensor([[2, 1], [0, 0]]), [3, 1])]
+    [(3, [2, 0]), (1, [1, 0])]
+    """
+    labels = labels[:, None] if labels.dim() == 1 else labels
+    predictions = predictions[:, None] if predictions.dim() == 1 else predictions
+    size = len(predictions)
+    expected = ([size, sum(label_format)], [size, len(label_format)])
+    came = (list(predictions.shape), list(labels.shape))
+    if came != expected:
+        raise ValueError(
+            f"label_format {list(label_format)} expects predictions {expected[0]} and labels {expected[1]}, "
+            f"got {came[0]} and {came[1]}"
+        )
+    return list(zip(predictions.split(list(label_format), 1), labels.unbind(1), strict=True))
+
+
+def named(label: Tensor, classes: int) -> Tensor:
+    """Where a label names one of its classes (0 or 1 of a binary one): not NaN, negative, fractional or too large."""
+    top = max(classes, 2) - 1
+    whole = label == label.round() if label.is_floating_point() and classes > 1 else label == label
+    return (label >= 0) & (label <= top) & whole
+
+
+def check(label_format: Sequence[int] | None) -> None:
+    """A ``ValueError`` unless ``label_format`` is None or a list of positive integers."""
+    if label_format is not None and not (label_format and all(isinstance(k, int) and k > 0 for k in label_format)):
+        raise ValueError(f"expected label_format to be a list of positive integers, got {label_format!r}")

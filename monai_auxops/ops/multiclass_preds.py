@@ -1,0 +1,85 @@
+"""Probabilities of a network that answers several labels at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.ops.label_format import check, label_format_of, named, split
+
+
+class ComputeMulticlassPreds(AuxiliaryOperation):
+    """The logits split by ``label_format``, a sigmoid or softmax per label, joined again. Never accumulated.
+
+    Args:
+        preds_name: name of the probabilities ``[B, sum(label_format)]``.
+        labels_name: name of the labels ``[B, L]``.
+        use_sigmoid_for_binary: sigmoid for binary labels; else the column as it is.
+        use_softmax_for_multiclass: softmax for the others; else the columns as they are.
+        label_format: one integer per label: 1 binary with one logit, k a label of k classes with k logits. Default:
+            ``label_format`` of the context's ``_data_property``.
+        labels_onehot: give the labels as ``[B, sum(label_format)]``, one-hot per label; NaN where a label is NaN,
+            negative or out of range.
+        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+
+    Raises:
+        ValueError: no label_format, or shapes that do not fit.
+
+    >>> op = ComputeMulticlassPreds(label_format=[2, 1], labels_onehot=True)
+    >>> out = op(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1, 1]]))
+    >>> out["preds"], out["labels"]
+    (tensor([[0.5000, 0.5000, 0.5000]]), tensor([[0., 1., 1.]]))
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeMulticlassPreds``.
+    """
+
+    accumulated = ()
+
+    def __init__(
+        self,
+        preds_name: str = "preds",
+        labels_name: str = "labels",
+        use_sigmoid_for_binary: bool = True,
+        use_softmax_for_multiclass: bool = True,
+        *,
+        label_format: Sequence[int] | None = None,
+        labels_onehot: bool = False,
+        stage: str = "raw",
+    ) -> None:
+        self.preds_name, self.labels_name = check_tag(preds_name), check_tag(labels_name)
+        self.use_sigmoid_for_binary = use_sigmoid_for_binary
+        self.use_softmax_for_multiclass = use_softmax_for_multiclass
+        self.label_format, self.labels_onehot = label_format, labels_onehot
+        super().__init__(False, False, stage=stage)
+        check(label_format)
+        if preds_name == labels_name:
+            self.fail(f"two different names, got {preds_name!r} twice")
+
+    def get_output_tensors(  # type: ignore[override]  # Clara's signature
+        self, predictions: Tensor, labels: Tensor, build_ctx: BuildContext | None = None
+    ) -> dict[str, Tensor]:
+        """``{preds_name: [B, sum(label_format)], labels_name: [B, L]}``."""
+        label_format = label_format_of(self.label_format, build_ctx)
+        if label_format is None:
+            raise ValueError("expected label_format= or _data_property['label_format'], got neither")
+        pairs = split(predictions, labels, label_format)
+        preds = torch.cat([self._activated(logits.float()) for logits, _ in pairs], 1)
+        labels = labels[:, None] if labels.dim() == 1 else labels
+        if self.labels_onehot:
+            labels = torch.cat([onehot(y, k) for (_, y), k in zip(pairs, label_format, strict=True)], 1)
+        return {self.preds_name: preds, self.labels_name: labels}
+
+    def _activated(self, logits: Tensor) -> Tensor:
+        if logits.shape[1] == 1:
+            return logits.sigmoid() if self.use_sigmoid_for_binary else logits
+        return logits.softmax(1) if self.use_softmax_for_multiclass else logits
+
+
+def onehot(label: Tensor, classes: int) -> Tensor:
+    """``[B]`` as float ``[B, classes]`` (a binary label stays one column), NaN where no class is named."""
+    index = torch.arange(classes, device=label.device) if classes > 1 else torch.ones(1, device=label.device)
+    return (label[:, None] == index).float().masked_fill(~named(label, classes)[:, None], float("nan"))

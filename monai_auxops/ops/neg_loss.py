@@ -1,0 +1,78 @@
+"""The loss, with its sign turned."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from monai_auxops import ranks
+from monai_auxops.context import BuildContext
+from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+
+
+class NegLoss(AuxiliaryOperation):
+    """Minus the loss of the batch: larger is better, so it can be the key metric.
+
+    In a trainer it is the training loss. An evaluator and a plain loop have none: give ``loss_function``, which is
+    called once per batch on predictions and label, in float32. A NaN loss is not skipped: the epoch becomes NaN, and a
+    warning says in which of its iterations it happened first.
+
+    Args:
+        tag: name of the value, a scalar that weighs as its batch's size.
+        do_summary: whether TensorBoard shows the value.
+        do_print: whether the console shows the value.
+        loss_function: ``loss_function(predictions, label)``, used where the context has no loss.
+        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+
+    Raises:
+        ValueError: no loss and no ``loss_function``.
+
+    >>> negloss = NegLoss("negloss", loss_function=torch.nn.MSELoss())
+    >>> _ = negloss(torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [2.0]]))
+    >>> negloss.aggregate()
+    {'negloss': -0.5}
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops.NegLoss``.
+    """
+
+    skip_nan = False
+
+    def __init__(
+        self,
+        tag: str,
+        do_summary: bool = True,
+        do_print: bool = True,
+        *,
+        loss_function: Callable[[Tensor, Tensor | None], Tensor] | None = None,
+        stage: str = "raw",
+    ) -> None:
+        self.tag, self.loss_function = check_tag(tag), loss_function
+        super().__init__(do_summary, do_print, stage=stage)
+        self.accumulated = (tag,)
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``{tag: scalar}``."""
+        loss = build_ctx.get("_loss")
+        if loss is None and self.loss_function is not None:
+            function = self.loss_function
+            loss = build_ctx.once(("loss", id(function)), lambda: function(in_float32(predictions), label))
+        if loss is None:
+            raise ValueError("expected a loss; got none from the engine (an evaluator has none): give loss_function=")
+        return {self.tag: -torch.as_tensor(loss).float().mean()}
+
+    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
+        """As the means; warns about a NaN with the iteration that began it on this process."""
+        first = {} if self.running is None else self.running.first_nan
+        if first:
+            warnings.warn(f"{self!r}: the loss is NaN since iteration {first[self.tag]} of the epoch", stacklevel=2)
+        return means
+
+
+def in_float32(predictions: Tensor) -> Tensor:
+    """Half precision as float32: a loss of an evaluator is not the place to overflow."""
+    return predictions.float() if predictions.dtype in (torch.float16, torch.bfloat16) else predictions

@@ -1,0 +1,102 @@
+"""The mean prediction over annotated places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+
+
+class ReduceMeanMasked(AuxiliaryOperation):
+    """The mean of the predictions over valid entries, and where there were any.
+
+    An entry is valid if it is finite and, where the label has or broadcasts to the predictions' shape, its label is
+    neither NaN nor negative (Clara's "not annotated").
+
+    Args:
+        tag: name of the mean; NaN where nothing was valid.
+        mask_tag: name of the mask, 1.0 where at least one valid entry was reduced. Default ``tag + "_mask"``.
+        axis: what to reduce, counted on the batched tensor ``[B, C, *S]`` as in TensorFlow: an axis, a list, or None
+            for one value per sample. Accumulated only where a value per sample remains.
+        do_summary: whether TensorBoard shows the value.
+        do_print: whether the console shows the value.
+        final_activation: ``"sigmoid"`` or ``"softmax"`` (over channels), applied before the mean.
+        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+
+    Raises:
+        ValueError: an axis the predictions do not have.
+
+    >>> mean = ReduceMeanMasked("mean")
+    >>> out = mean(torch.tensor([[[0.2, 0.4, 0.9]]]), torch.tensor([[[1, 0, -1]]]))
+    >>> out["mean"], out["mean_mask"]
+    (tensor([0.3000]), tensor([1.]))
+
+    Source: Clara Train 3.1, ``ai4med.components.aux_ops.ReduceMeanMasked``.
+    """
+
+    def __init__(
+        self,
+        tag: str,
+        mask_tag: str | None = None,
+        axis: int | Sequence[int] | None = None,
+        do_summary: bool = True,
+        do_print: bool = True,
+        *,
+        final_activation: str | None = None,
+        stage: str = "raw",
+    ) -> None:
+        self.tag, self.mask_tag, self.axis = check_tag(tag), mask_tag, axis
+        self.final_activation = final_activation
+        super().__init__(do_summary, do_print, stage=stage)
+        self._mask_tag = check_tag(f"{tag}_mask" if mask_tag is None else mask_tag)
+        if self._mask_tag == tag:
+            self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
+        if final_activation not in (None, "sigmoid", "softmax"):
+            self.fail(f"final_activation to be None, 'sigmoid' or 'softmax', got {final_activation!r}")
+        self.accumulated = (tag,) if axis is None else None
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``{tag: mean, mask_tag: mask}``, both reduced alike."""
+        axes = self._axes(predictions.dim())
+        per_sample = set(axes) == set(range(1, predictions.dim()))
+        if self.accumulated is None:
+            self.accumulated, self.unsettled = (self.tag,) if per_sample else (), True
+        values = self._activated(predictions)
+        valid = values.isfinite() & annotated(values, label)
+        total = torch.where(valid, values, 0).sum(axes) if axes else torch.where(valid, values, 0)
+        number = valid.sum(axes) if axes else valid.long()
+        mean = (total / number).masked_fill(number == 0, float("nan"))
+        return {self.tag: mean, self._mask_tag: (number > 0).float()}
+
+    def _axes(self, dims: int) -> list[int]:
+        if self.axis is None:
+            return list(range(1, dims))
+        axes = [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        if not all(-dims <= axis < dims for axis in axes):
+            raise ValueError(f"expected axis within the {dims} axes of the predictions, got {self.axis}")
+        return sorted({axis % dims for axis in axes})
+
+    def _activated(self, predictions: Tensor) -> Tensor:
+        values = predictions if predictions.dtype == torch.float64 else predictions.float()
+        if self.final_activation == "sigmoid":
+            return values.sigmoid()
+        return values.softmax(1) if self.final_activation == "softmax" else values
+
+
+def annotated(values: Tensor, label: Tensor | None) -> Tensor:
+    """Where the label is neither NaN nor negative; everywhere if it does not broadcast to ``values``."""
+    if label is not None and label.shape == values.shape[:1] + values.shape[2:]:
+        label = label.unsqueeze(1)
+    if (
+        label is None
+        or label.dim() != values.dim()
+        or any(mine not in (1, theirs) for mine, theirs in zip(label.shape, values.shape, strict=True))
+    ):
+        return torch.ones((), dtype=torch.bool, device=values.device)
+    return label >= 0  # false for NaN

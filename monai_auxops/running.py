@@ -1,0 +1,93 @@
+"""A mean over samples in constant memory: skips NaN, weighs by samples, adds up over ranks, saves and restores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_NEVER = torch.iinfo(torch.int64).max
+
+
+class RunningMean:
+    """The mean of each of ``n`` values over all samples seen, as ``n`` float64 sums and ``n`` int64 counts.
+
+    NaN means "nothing to measure here": it is neither summed nor counted, so the mean is over valid samples, and NaN if
+    there is none. With ``skip_nan=False`` a NaN stays, and :attr:`first_nan` says in which update it came.
+
+    Nothing leaves the device before :meth:`means` or :meth:`packed` is asked for: no host synchronisation per update.
+
+    >>> mean = RunningMean(["dice"])
+    >>> mean.update(torch.tensor([[0.5, float("nan")]]))
+    >>> mean.update(torch.tensor([[0.75]]))
+    >>> mean.means()
+    {'dice': 0.625}
+    """
+
+    def __init__(self, tags: Sequence[str], skip_nan: bool = True) -> None:
+        self.tags = tuple(tags)
+        self.skip_nan = skip_nan
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self.updates = 0
+        self.sums = torch.zeros(len(self.tags), dtype=torch.float64)
+        self.counts = torch.zeros(len(self.tags), dtype=torch.int64)
+        self._first_nan = torch.full((len(self.tags),), _NEVER, dtype=torch.int64)
+
+    def update(self, values: Tensor) -> None:
+        """Add the samples of one batch: ``values`` is ``[n, B]``."""
+        self.updates += 1
+        self._move(values.device)
+        values = values.to(self.sums.device).to(torch.float64)
+        missing = values.isnan()
+        if self.skip_nan:
+            self.sums += values.nansum(1)
+            self.counts += (~missing).sum(1)
+        else:
+            self.sums += values.sum(1)
+            self.counts += values.shape[1]
+            here = torch.where(missing.any(1), self.updates, _NEVER)
+            self._first_nan = torch.minimum(self._first_nan, here)
+
+    def _move(self, device: torch.device) -> None:
+        home = torch.device("cpu") if device.type == "mps" else device  # Apple's GPUs have no float64
+        if self.sums.device != home:
+            self.sums, self.counts, self._first_nan = (x.to(home) for x in (self.sums, self.counts, self._first_nan))
+
+    @property
+    def first_nan(self) -> dict[str, int]:
+        """The update (from 1) in which each tag first was NaN; only with ``skip_nan=False``."""
+        return {tag: at for tag, at in zip(self.tags, self._first_nan.tolist(), strict=True) if at != _NEVER}
+
+    def packed(self) -> Tensor:
+        """All state as one float64 vector ``[2 n]``, sums then counts (exact below 2**53): add these up over ranks."""
+        return torch.cat([self.sums, self.counts.to(torch.float64)])
+
+    def means(self, packed: Sequence[float] | None = None) -> dict[str, float]:
+        """The mean of each tag, of this process or of a ``packed`` state already on the host; NaN without a sample."""
+        flat = self.packed().tolist() if packed is None else packed
+        n = len(self.tags)
+        pairs = zip(self.tags, flat[:n], flat[n:], strict=True)
+        return {tag: total / count if count else float("nan") for tag, total, count in pairs}
+
+    def state_dict(self) -> dict[str, Any]:
+        """A small local copy on the CPU, loadable with ``weights_only=True``; no collective."""
+        return {
+            "tags": list(self.tags),
+            "updates": self.updates,
+            "sums": self.sums.cpu().clone(),
+            "counts": self.counts.cpu().clone(),
+            "first_nan": self._first_nan.cpu().clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state_dict`; another set of tags is a ``ValueError``."""
+        if tuple(state["tags"]) != self.tags:
+            raise ValueError(f"the saved state holds the tags {list(state['tags'])}, expected {list(self.tags)}")
+        self.updates = int(state["updates"])
+        self.sums, self.counts = state["sums"].clone(), state["counts"].clone()
+        self._first_nan = state["first_nan"].clone()
