@@ -81,7 +81,7 @@ class BuildContext:
         return key.startswith("_")
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value under ``key``, or ``default``. An unknown reserved key is a ``KeyError``: it never will be there."""
+        """The value under ``key``, or ``default``. A reserved key that is not served is a ``KeyError``."""
         if self.is_reserved(key):
             if key not in self._reserved:
                 raise KeyError(f"the reserved key {key!r} is not served; expected one of {', '.join(self._reserved)}")
@@ -129,7 +129,7 @@ class BuildContext:
         return int(self.predictions.shape[0])
 
     def require(self, predictions: Any, label: Any) -> None:
-        """``ValueError`` unless this context was made from these very tensors (their memory is compared, not values)."""
+        """``ValueError`` unless this context was made from these very tensors: their memory is compared."""
         for name, mine, given in (("predictions", self.predictions, predictions), ("label", self.label, label)):
             theirs = plain(given)
             if mine is not theirs and (mine is None or theirs is None or mine.data_ptr() != theirs.data_ptr()):

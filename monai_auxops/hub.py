@@ -172,7 +172,7 @@ class Hub:
         optimizer = getattr(engine, "optimizer", None)
         values = self._values if values is None else values
         if entry.op.stage == "read" and isinstance(output, dict):
-            values = {**output, **values}
+            values = {**values, **output}
         return BuildContext(
             parts["pred"],
             parts.get("label"),

@@ -30,8 +30,8 @@ class AuxStatsHandler(StatsHandler):  # type: ignore[misc]
 
     Takes the same arguments. The default ``output_transform`` is :func:`loss_of`, which works with and without
     decollation. The values printed after an epoch are those of ``state.metrics``, but a NaN key metric is shown as NaN
-    (``state.metrics`` holds ``-inf`` there, so that it never becomes the best). Running means are copied from the device
-    when they are printed: give ``iteration_log`` a filter to print, and wait, less often.
+    (``state.metrics`` holds ``-inf`` there, so that it never becomes the best). Running means are copied from the
+    device when they are printed: give ``iteration_log`` a filter to print, and wait, less often.
 
     >>> from monai_auxops import ComputeDice
     >>> handler = AuxStatsHandler(iteration_log=lambda engine, iteration: iteration % 50 == 0)
