@@ -25,6 +25,7 @@ _HOME = {
     "ComputeAverage": "metrics",
     "ComputeAverageDice": "metrics",
     "ComputeMulticlassAverage": "metrics",
+    "AuxConsoleHandler": "handlers",
     "AuxStatsHandler": "handlers",
     "AuxTensorBoardStatsHandler": "handlers",
     "loss_of": "handlers",
@@ -33,6 +34,7 @@ __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from monai_auxops.context import BuildContext as BuildContext
+    from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler
     from monai_auxops.handlers import AuxStatsHandler as AuxStatsHandler
     from monai_auxops.handlers import AuxTensorBoardStatsHandler as AuxTensorBoardStatsHandler
     from monai_auxops.handlers import loss_of as loss_of
