@@ -1,0 +1,183 @@
+"""The diagnostic codes: stable names of what can be wrong with an MMAR, shown by `monai-auxops explain CODE`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Severity(Enum):
+    """How much a diagnostic matters: FATAL writes nothing, ERROR needs hands."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    FATAL = "fatal"
+
+    @property
+    def rank(self) -> int:
+        """0 matters least."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One kind of problem."""
+
+    title: str
+    severity: Severity
+    advice: str
+
+
+_I, _W, _E, _F = Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.FATAL
+
+CODES: Final[dict[str, Code]] = {
+    # files and JSON
+    "CT101": Code("malformed JSON", _F, "Correct the character shown; Clara's own reader refused such a file too."),
+    "CT102": Code("misspelt literal", _F, "JSON knows true, false and null, in lower case and without quotes."),
+    "CT103": Code("trailing comma", _F, "Remove the comma before the closing bracket."),
+    "CT104": Code(
+        "comment in JSON", _F, 'JSON has no comments; rename the key instead ("__search") or delete the line.'
+    ),
+    "CT105": Code("key given twice", _W, "The last one counts, as in Clara; delete the other."),
+    "CT106": Code("file cannot be read", _F, "The file must be UTF-8 text that holds one JSON object."),
+    "CT107": Code("single quotes", _F, "JSON strings stand in double quotes."),
+    "CT108": Code("byte order mark", _W, "Save the file as UTF-8 without BOM; the mark was skipped."),
+    "CT110": Code(
+        "another kind of file", _I, "Only training and validation configurations of Clara Train 3.1 and older migrate."
+    ),
+    "CT111": Code(
+        "already a MONAI bundle", _I, "There is nothing to migrate; `monai-auxops attach` adds aux-ops to a bundle."
+    ),
+    "CT112": Code(
+        "no configuration found", _F, "Name an MMAR folder, or its config_train.json or config_validation.json."
+    ),
+    "CT113": Code(
+        "several training configurations", _W, "A bundle has one; name the file to migrate instead of the folder."
+    ),
+    "CT114": Code(
+        "no environment", _W, "Name the file with --env, or give the values with --set or when the bundle is run."
+    ),
+    "CT115": Code(
+        "TensorFlow weights", _W, "Weights of a TensorFlow graph do not load into a PyTorch network: train again."
+    ),
+    "CT116": Code(
+        "command line used by the MMAR",
+        _I,
+        "Values that the MMAR's own scripts gave; the bundle's README has the same runs.",
+    ),
+    "CT117": Code(
+        "Clara Train 4.x", _F, "It names MONAI classes already: rename `name` to `_target_` and `args` inline."
+    ),
+    "CT118": Code(
+        "not a training configuration", _F, "Name the MMAR's config_train.json or config_validation.json instead."
+    ),
+    # variables
+    "CT201": Code(
+        "undefined variable",
+        _E,
+        "Define it in environment.json, at the top of the configuration, or with --set NAME=value.",
+    ),
+    "CT202": Code(
+        "malformed placeholder", _W, "A placeholder is {NAME}, with both braces and no blanks; it was kept as text."
+    ),
+    "CT203": Code("--set without a value", _E, "Write --set name=value."),
+    "CT204": Code("--set of an unknown variable", _W, "Nothing in the configuration reads this name."),
+    "CT205": Code("empty value", _W, "The variable is set to nothing; Clara used that to switch a file off."),
+    "CT206": Code("wrong type of a setting", _E, "Correct the value; the bundle has the default."),
+    # components
+    "CT301": Code(
+        "unknown component", _E, "Check the spelling; for a component of your own write a rule and pass --rules."
+    ),
+    "CT302": Code("not a component", _E, 'A component has "name", "path" or "ref".'),
+    "CT303": Code("ref to nothing", _E, "Give the component an alias (Name#alias) and refer to that."),
+    "CT304": Code(
+        "ref before its component", _W, "Clara read the file from top to bottom; the component was found further down."
+    ),
+    "CT305": Code(
+        "ambiguous ref", _W, "Two components have this name; the first is used. Give each an alias (Name#alias)."
+    ),
+    "CT306": Code(
+        "ref to a disabled component", _W, "Clara's behaviour is not documented; it counts as disabled here too."
+    ),
+    "CT307": Code("ref with more than a ref", _W, "A ref copies the component; its other keys have no effect."),
+    "CT308": Code(
+        "disabled is not true or false", _W, "Only the JSON literal true disables a component; a string does not."
+    ),
+    "CT309": Code("several alternatives", _W, "AutoML would have chosen one; the first that is not disabled is used."),
+    "CT310": Code(
+        "AutoML search", _I, "Static values are kept; MONAI's Auto3DSeg or an external tuner can search again."
+    ),
+    "CT311": Code("key without effect", _I, "Clara ignored keys it did not know; nothing was migrated for it."),
+    "CT312": Code(
+        "your own component", _E, "Rewrite the class for PyTorch in the bundle's scripts/manual.py, or pass --rules."
+    ),
+    "CT313": Code("component in the wrong section", _E, "Move it to the section it belongs to."),
+    "CT314": Code("section missing", _E, "Training needs loss, model and image_pipeline under train."),
+    "CT315": Code("TLT 1.x name", _I, "The component is migrated under its Clara Train 2 name."),
+    "CT317": Code("unknown key", _W, "Correct the spelling; Clara ignored the key."),
+    "CT316": Code(
+        "section has the wrong form",
+        _E,
+        "metrics, aux_ops, transforms, writers and handlers are lists; the others are single objects.",
+    ),
+    # arguments
+    "CT401": Code("required argument missing", _E, "Add the argument; Clara would have stopped here."),
+    "CT402": Code("unknown argument", _W, "Clara would have refused it; it has no effect in the bundle."),
+    "CT403": Code("wrong type of an argument", _E, "Correct the value; the default is used where there is one."),
+    "CT404": Code("argument without counterpart", _I, "The value has no place in the bundle; the reason is given."),
+    # across components
+    "CT501": Code(
+        "no key metric", _W, "Mark one metric with is_key_metric; the first is used to select the best model."
+    ),
+    "CT502": Code("two key metrics", _E, "Mark exactly one; the first is used to select the best model."),
+    "CT503": Code(
+        "metric of a field that nobody produces", _E, "Correct the field, or add the aux-op whose tag it names."
+    ),
+    "CT504": Code("number of tags does not fit", _E, "Give one tag, or one for the average and one for each class."),
+    "CT505": Code("tag used twice", _E, "Each aux-op needs a tag of its own."),
+    "CT506": Code(
+        "number of channels does not fit", _E, "Check num_classes against the label channels and one-hot settings."
+    ),
+    "CT507": Code(
+        "no class left", _E, "skip_background with one class leaves nothing to measure; Clara raised ValueError."
+    ),
+    "CT508": Code(
+        "changed meaning", _W, "Read the message; the bundle does what was meant rather than what was computed."
+    ),
+    "CT509": Code("data list not found", _W, "Correct DATASET_JSON, or pass --datalist when the bundle is run."),
+    "CT510": Code("data list without the key", _E, "Correct data_list_key or the data list."),
+    "CT511": Code(
+        "label_format does not fit", _E, "label_format has one entry per label: 1 for binary, k for k classes."
+    ),
+    "CT512": Code("channels last", _I, "MONAI is channels first from end to end; every data_format was rewritten."),
+    "CT513": Code("crop sizes differ", _W, "output_crop_size should be the size that the crop transform gives."),
+    "CT514": Code(
+        "validation never runs", _W, "Lower num_training_epoch_per_valid or raise epochs, for example --set epochs=4."
+    ),
+    "CT515": Code("aux-op with a scanning window", _W, "The bundle computes it on the stitched output."),
+    "CT516": Code("effective batch size", _I, "The number of crops that one optimizer step sees."),
+    "CT517": Code(
+        "cached subset", _W, "Clara trained on the cached items only; the bundle goes through all of them each epoch."
+    ),
+    "CT518": Code("sections do not agree", _W, "The first value counts."),
+    "CT519": Code(
+        "no model for the evaluation", _E, "A frozen graph holds no definition; put config_train.json beside the file."
+    ),
+    "CT520": Code("unused aux-op output", _I, "It is computed, and no metric of the validation reads it."),
+    "CT521": Code("data list entries do not fit", _W, "Each entry needs an image, and for training a label."),
+    # safety
+    "CT601": Code("text that MONAI would evaluate", _I, "It is written as a quoted literal and stays text."),
+    "CT602": Code(
+        "key that MONAI would execute", _F, "A key of this name would run code through the bundle; remove it."
+    ),
+    "CT603": Code("path leaves the folder", _W, "The path was replaced by the bundle's own output folder."),
+    # the bundle
+    "CT701": Code("needs hands", _E, "Complete the stub in the bundle's scripts/manual.py."),
+    "CT702": Code(
+        "bundle not valid", _F, "This is a mistake of the migrator: please report it with the configuration."
+    ),
+    "CT703": Code("folder exists", _F, "Choose another folder, or pass --force."),
+    "CT704": Code("rules not usable", _F, "A rules file defines RULES, a list of monai_auxops.migrate.rules.Rule."),
+}

@@ -1,0 +1,97 @@
+"""What the migrator says: outcomes of components, and problems with a stable code and a place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from monai_auxops.migrate.codes import CODES, Severity
+
+
+class Outcome(Enum):
+    """How faithfully a Clara component arrives in the bundle, from best to worst."""
+
+    EXACT = "exact"
+    EQUIVALENT = "equivalent"
+    APPROXIMATE = "approximate"
+    DROPPED = "dropped"
+    MANUAL = "manual"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most faithful."""
+        return list(Outcome).index(self)
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """Return the least faithful outcome.
+
+    >>> worst([Outcome.EXACT, Outcome.APPROXIMATE])
+    <Outcome.APPROXIMATE: 'approximate'>
+    """
+    return max(outcomes, key=lambda outcome: outcome.rank)
+
+
+class Where(NamedTuple):
+    """A place in a source file; line and column start at 1, 0 stands for the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        position = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{position}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem or remark."""
+
+    code: str
+    where: Where
+    message: str
+    hint: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        """Taken from the code, so one code never has two severities."""
+        return CODES[self.code].severity
+
+
+@dataclass(slots=True)
+class Log:
+    """Collects diagnostics of all files; nothing is raised while there is more to find."""
+
+    items: list[Diagnostic] = field(default_factory=list)
+    _seen: set[Diagnostic] = field(default_factory=set)
+
+    def add(self, code: str, where: Where, message: str, hint: str = "") -> None:
+        """Record a problem once."""
+        item = Diagnostic(code, where, message, hint)
+        if item not in self._seen:
+            self._seen.add(item)
+            self.items.append(item)
+
+    def sorted(self) -> list[Diagnostic]:
+        """Return the worst first, then by file and position."""
+        return sorted(self.items, key=lambda d: (-d.severity.rank, d.where[:3], d.code, d.message))
+
+    def worst(self) -> Severity | None:
+        """Return the highest severity recorded, None when there is nothing."""
+        return max((d.severity for d in self.items), key=lambda s: s.rank, default=None)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known word, or nothing.
+
+    >>> did_you_mean("DiceMaskedOutpt", ["DiceMaskedOutput", "NegLoss"])
+    'did you mean "DiceMaskedOutput"?'
+    """
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.7)
+    return f'did you mean "{names[near[0]]}"?' if near else ""

@@ -1,0 +1,130 @@
+"""Types of Clara's arguments: each returns the clean value of what configurations hold, or raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Kind = Callable[[Any], Any]
+
+
+def anything(value: Any) -> Any:
+    """Accept every value."""
+    return value
+
+
+def flag(value: Any) -> bool:
+    """Accept true and false, and 0 and 1.
+
+    >>> flag(True), flag(0)
+    (True, False)
+    """
+    if isinstance(value, bool) or value in (0, 1):
+        return bool(value)
+    raise ValueError(f"expected true or false, found {_shown(value)}")
+
+
+def number(value: Any) -> float | int:
+    """Accept a number, and a number written as text.
+
+    >>> number("1e-4")
+    0.0001
+    """
+    if isinstance(value, str):
+        value = _from_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, found {_shown(value)}")
+    return value
+
+
+def integer(value: Any) -> int:
+    """Accept a whole number; 1e2 and "100" are whole numbers.
+
+    >>> integer(1e2), integer("4")
+    (100, 4)
+    """
+    found = number(value)
+    if found != found or found in (float("inf"), float("-inf")) or found != int(found):
+        raise ValueError(f"expected a whole number, found {_shown(value)}")
+    return int(found)
+
+
+def text(value: Any) -> str:
+    """Accept text."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, found {_shown(value)}")
+    return value
+
+
+def words(value: Any) -> list[str]:
+    """Accept one text or a list of texts.
+
+    >>> words("image")
+    ['image']
+    """
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise ValueError(f"expected text or a list of texts, found {_shown(value)}")
+    return found
+
+
+def numbers(value: Any) -> list[float | int]:
+    """Accept a list of numbers, a single number, or a comma-separated text.
+
+    >>> numbers("0.5, 1")
+    [0.5, 1]
+    """
+    return [number(item) for item in _listed(value)]
+
+
+def integers(value: Any) -> list[int]:
+    """Accept a list of whole numbers, a single one, or a comma-separated text.
+
+    >>> integers("32,64,64")
+    [32, 64, 64]
+    """
+    return [integer(item) for item in _listed(value)]
+
+
+def one_of(*choices: str) -> Kind:
+    """Accept one of these texts.
+
+    >>> one_of("softmax", "sigmoid")("softmax")
+    'softmax'
+    """
+
+    def choice(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}, found {_shown(value)}")
+        return str(value)
+
+    return choice
+
+
+def optional(kind: Kind) -> Kind:
+    """Accept null as well.
+
+    >>> optional(integer)(None) is None
+    True
+    """
+    return lambda value: None if value is None else kind(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.strip("[]() ").split(",") if part.strip()]
+    return value if isinstance(value, list) else [value]
+
+
+def _from_text(value: str) -> Any:
+    for convert in (int, float):
+        try:
+            return convert(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

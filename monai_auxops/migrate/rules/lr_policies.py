@@ -1,0 +1,94 @@
+"""Learning-rate policies: a PyTorch scheduler, stepped by a handler."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.encode import Expr
+from monai_auxops.migrate.rules.base import A, Caveat, Param, Rule, Section, T
+from monai_auxops.migrate.rules.kinds import integer, number
+
+_OPTIMIZER = Expr("@optimizer")
+_EPOCHS = Expr("@epochs")
+_SCHEDULER = Expr("@lr_scheduler")
+_BY_EPOCH = T("LrScheduleHandler", slot="train_handlers", lr_scheduler=_SCHEDULER, print_lr=True)
+_KEY_METRIC = Expr("$lambda engine: engine.state.metrics[engine.state.key_metric_name]")
+
+LR_POLICIES: Final = (
+    Rule(
+        "DecayOnStep",
+        Section.LR_POLICY,
+        (Param("decay_ratio", kind=number), Param("decay_freq", kind=integer)),
+        (
+            T(
+                "torch.optim.lr_scheduler.StepLR",
+                optimizer=_OPTIMIZER,
+                step_size=A("decay_freq"),
+                gamma=A("decay_ratio"),
+            ),
+            T(
+                "LrScheduleHandler",
+                slot="train_handlers",
+                lr_scheduler=_SCHEDULER,
+                print_lr=False,
+                epoch_level=False,
+            ),
+        ),
+        Outcome.EXACT,
+        "Stepped after each iteration, as Clara counted.",
+        "Multiplies the rate by decay_ratio every decay_freq training steps.",
+    ),
+    Rule(
+        "ReducePoly",
+        Section.LR_POLICY,
+        (Param("poly_power", 0.9, number),),
+        (
+            T(
+                "torch.optim.lr_scheduler.PolynomialLR",
+                optimizer=_OPTIMIZER,
+                total_iters=_EPOCHS,
+                power=A("poly_power"),
+            ),
+            _BY_EPOCH,
+        ),
+        Outcome.EQUIVALENT,
+        "The formula is inferred from the name and its inputs: rate x (1 - epoch / epochs) ^ poly_power.",
+        "Polynomial decay over all epochs.",
+        also=("ReduceLRPoly",),
+    ),
+    Rule(
+        "ReduceCosine",
+        Section.LR_POLICY,
+        (Param("rate", 0.5, number, note="read as half a cosine over all epochs, which is what 0.5 gives"),),
+        (T("torch.optim.lr_scheduler.CosineAnnealingLR", optimizer=_OPTIMIZER, T_max=_EPOCHS), _BY_EPOCH),
+        Outcome.EQUIVALENT,
+        "Half a cosine over all epochs.",
+        "Cosine decay over all epochs.",
+        caveats=(
+            Caveat(
+                lambda c: c["rate"] != 0.5,
+                "what a rate other than 0.5 does is not documented; the bundle uses 0.5",
+                Outcome.APPROXIMATE,
+            ),
+        ),
+    ),
+    Rule(
+        "ReduceOnPlateau",
+        Section.LR_POLICY,
+        (Param("plateau_count_trigger", kind=integer), Param("reduction_rate", kind=number)),
+        (
+            T(
+                "torch.optim.lr_scheduler.ReduceLROnPlateau",
+                optimizer=_OPTIMIZER,
+                mode="max",
+                factor=A("reduction_rate"),
+                patience=A("plateau_count_trigger", lambda count: max(count - 1, 0)),
+            ),
+            T("LrScheduleHandler", slot="val_handlers", lr_scheduler=_SCHEDULER, step_transform=_KEY_METRIC),
+        ),
+        Outcome.APPROXIMATE,
+        "Stepped by the validation's key metric; PyTorch asks for an improvement of 0.01 percent, Clara for any.",
+        "Multiplies the rate after a number of validations without improvement.",
+    ),
+)

@@ -1,0 +1,218 @@
+"""Networks. Clara's end in their activation and take their channels from the pipeline; MONAI's emit logits."""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import Any, Final
+
+from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.common import DATA_FORMAT
+from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, one_of, optional, text
+
+_CLASSES = Param("num_classes", kind=integer)
+_ACTIVATION = Param(
+    "final_activation",
+    "softmax",
+    one_of("softmax", "sigmoid", "linear"),
+    note="moves to the loss, the post-processing and the aux-ops: the bundle's network emits logits",
+)
+_BATCH_NORM = Param("use_batch_norm", False, flag)
+_GROUP_NORM = Param("use_group_norm", False, flag)
+_GROUPS = Param("use_group_normG", 8, integer)
+_REGULARISATION = Param("reg_weight", 0.0, number, note="becomes the optimizer's weight_decay")
+
+_FACTS: Final[dict[str, Any]] = {
+    "activation": A("final_activation", lambda name: None if name == "linear" else name),
+    "out_channels": A("num_classes"),
+    "channels_last": A("data_format", lambda value: value == "channels_last"),
+}
+_SHAPE: Final[dict[str, Any]] = {
+    "spatial_dims": F(lambda c: c.facts.spatial_dims),
+    "in_channels": F(lambda c: c.facts.in_channels),
+    "out_channels": F(lambda c: c.facts.channels),
+}
+_PRETRAINED = tuple(
+    Param(name, None, optional(text), note="Keras weights do not load into PyTorch")
+    for name in ("pretrain_weight_name", "pretrain_weight_url")
+)
+
+
+def _groups(call: Call, width: int) -> int:
+    return gcd(call["use_group_normG"], width)
+
+
+def _segresnet_norm(call: Call) -> list[object]:
+    if call["use_batch_norm"]:
+        return ["BATCH"]
+    width = 8 if call["init_filters"] is OMIT else call["init_filters"]
+    return ["GROUP", {"num_groups": _groups(call, width)}]
+
+
+def _unet_norm(call: Call) -> object:
+    if call["use_batch_norm"]:
+        return "BATCH"
+    if call["use_group_norm"]:
+        return ["GROUP", {"num_groups": gcd(*(_groups(call, width) for width in call["nf_enc"]))}]
+    return ["INSTANCE", {"affine": True}]
+
+
+def _decoder_differs(call: Call) -> bool:
+    widths = call["nf_enc"][-2::-1]
+    expected = [width for width in widths for _ in range(2)]
+    return "nf_dec" in call.given and call["nf_dec"][: len(expected)] != expected
+
+
+def _levels(first: int, rest: int) -> A:
+    return A("nf_enc", lambda widths: [first] + [rest] * (len(widths) - 1))
+
+
+MODELS: Final = (
+    Rule(
+        "SegResnet",
+        Section.MODEL,
+        (
+            _CLASSES,
+            Param("blocks_down", [1, 2, 2, 4], integers),
+            Param("blocks_up", [1, 1, 1], integers),
+            Param("init_filters", OMIT, integer),
+            Param(
+                "use_vae", False, flag, note="the VAE branch is a regulariser of training, which the bundle leaves out"
+            ),
+            _BATCH_NORM,
+            Param("use_group_norm", True, flag, note="group normalisation is used unless use_batch_norm is true"),
+            _GROUPS,
+            Param("reg_weight", 1e-5, number, note="becomes the optimizer's weight_decay"),
+            Param("dropout_prob", OMIT, number),
+            _ACTIVATION,
+            DATA_FORMAT,
+        ),
+        (
+            T(
+                "SegResNet",
+                **_SHAPE,
+                init_filters=A("init_filters"),
+                blocks_down=A("blocks_down"),
+                blocks_up=A("blocks_up"),
+                dropout_prob=A("dropout_prob", lambda p: p or OMIT),
+                norm=F(_segresnet_norm, uses=("use_batch_norm", "use_group_normG", "init_filters")),
+            ),
+        ),
+        Outcome.EXACT,
+        "The same network: MONAI's has Clara's number of tensors and of parameters.",
+        "Residual encoder-decoder for segmentation, the network of the BraTS MMAR.",
+        facts={**_FACTS, "weight_decay": A("reg_weight")},
+        caveats=(
+            Caveat(
+                lambda c: c["use_vae"], "the VAE branch, a regulariser of training, is left out", Outcome.APPROXIMATE
+            ),
+            Caveat(
+                lambda c: (
+                    not c["use_batch_norm"]
+                    and c["init_filters"] not in (OMIT, 0)
+                    and c["init_filters"] % c["use_group_normG"] != 0
+                ),
+                "use_group_normG does not divide init_filters; their greatest common divisor is used",
+                Outcome.APPROXIMATE,
+            ),
+        ),
+    ),
+    Rule(
+        "Unet",
+        Section.MODEL,
+        (
+            _CLASSES,
+            Param("nf_enc", [32, 64, 64, 64], integers),
+            Param("nf_dec", [64, 64, 64, 64, 64, 32, 32], integers, note="the decoder has the encoder's widths"),
+            _BATCH_NORM,
+            _GROUP_NORM,
+            _GROUPS,
+            _REGULARISATION,
+            Param("dropout_prob", OMIT, number),
+            _ACTIVATION,
+            DATA_FORMAT,
+        ),
+        (
+            T(
+                "DynUNet",
+                **_SHAPE,
+                kernel_size=_levels(3, 3),
+                strides=_levels(1, 2),
+                upsample_kernel_size=A("nf_enc", lambda widths: [2] * (len(widths) - 1)),
+                filters=A("nf_enc"),
+                dropout=A("dropout_prob", lambda p: p or OMIT),
+                norm_name=F(_unet_norm, uses=("use_batch_norm", "use_group_norm", "use_group_normG")),
+            ),
+        ),
+        Outcome.APPROXIMATE,
+        "Clara's layers are not documented: same levels and widths, two convolutions each, instance norm by default.",
+        "U-Net with the widths nf_enc on the way down and nf_dec on the way up.",
+        facts={**_FACTS, "weight_decay": A("reg_weight")},
+        caveats=(Caveat(_decoder_differs, "nf_dec differs from nf_enc mirrored; the decoder has nf_enc's widths"),),
+    ),
+    Rule(
+        "SegAhnet",
+        Section.MODEL,
+        (
+            _CLASSES,
+            Param("if_use_psp", False, flag),
+            Param("plane", "z", text, note="MONAI's network has no plane to choose"),
+            *_PRETRAINED,
+            _ACTIVATION,
+            DATA_FORMAT,
+            Param("n_spatial_dim", 2, integer, note="follows the pipeline's crop size"),
+        ),
+        (T("AHNet", **_SHAPE, psp_block_num=A("if_use_psp", lambda psp: 4 if psp else 0), upsample_mode="transpose"),),
+        Outcome.APPROXIMATE,
+        "The same architecture; Clara's ImageNet start and its choice of plane have no counterpart.",
+        "Anisotropic hybrid network: 2-D features in a 3-D network.",
+        facts=_FACTS,
+        caveats=(
+            Caveat(
+                lambda c: "n_spatial_dim" in c.given and c["n_spatial_dim"] != c.facts.spatial_dims,
+                "n_spatial_dim is not the number of dimensions of the crop; the crop decides",
+                code="CT518",
+            ),
+        ),
+    ),
+    Rule(
+        "DenseNet121",
+        Section.MODEL,
+        (
+            Param("num_classes", None, optional(integer)),
+            Param("weight_decay", 0.0, number, note="becomes the optimizer's weight_decay"),
+            *_PRETRAINED,
+            Param("final_activation", "linear", one_of("softmax", "sigmoid", "linear"), note=_ACTIVATION.note),
+            DATA_FORMAT,
+        ),
+        (T("DenseNet121", **_SHAPE),),
+        Outcome.APPROXIMATE,
+        "The same architecture; Clara started from Keras weights, the bundle from random ones.",
+        "Densely connected network for classification; its outputs follow label_format.",
+        facts={**_FACTS, "weight_decay": A("weight_decay")},
+    ),
+    *(
+        Rule(
+            name,
+            Section.MODEL,
+            (
+                Param("num_classes", None, optional(integer)),
+                Param("final_activation", "softmax", one_of("softmax", "sigmoid", "linear"), note=_ACTIVATION.note),
+                DATA_FORMAT,
+            ),
+            (),
+            Outcome.MANUAL,
+            reason,
+            did,
+            facts=_FACTS,
+        )
+        for name, reason, did in (
+            ("Alexnet", "MONAI has no AlexNet; write the class in scripts/manual.py.", "AlexNet for classification."),
+            (
+                "UnetParallel",
+                "Its layers are not documented; name Unet or a MONAI network.",
+                "A U-Net cut over two GPUs.",
+            ),
+        )
+    ),
+)

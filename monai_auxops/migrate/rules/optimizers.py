@@ -1,0 +1,101 @@
+"""Optimizers. Clara's take any argument of their TensorFlow class; an L2 term of the model becomes weight decay."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.encode import Expr
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.kinds import flag, number
+
+_PARAMS = Expr("$@network.parameters()")
+_RATE = Param("learning_rate", OMIT, number)
+_DECAY = F(lambda c: c.facts.weight_decay or OMIT)
+_REGULARISED = Caveat(
+    lambda c: bool(c.facts.weight_decay),
+    "the model's regularisation, a term of Clara's total loss, becomes weight_decay",
+    Outcome.APPROXIMATE,
+)
+_LOCKING = Param("use_locking", False, note="PyTorch updates in one thread")
+
+
+_LEARNING_RATE = F(
+    lambda c: Expr("@learning_rate") if c["learning_rate"] is OMIT else c["learning_rate"], uses=("learning_rate",)
+)
+
+
+def _betas(first: float, second: float) -> tuple[tuple[Param, ...], F]:
+    params = (Param("beta1", first, number), Param("beta2", second, number), Param("epsilon", 1e-8, number))
+    return params, F(lambda c: [c["beta1"], c["beta2"]], uses=("beta1", "beta2"))
+
+
+_ADAM_PARAMS, _ADAM_BETAS = _betas(0.9, 0.999)
+_NOVOGRAD_PARAMS, _NOVOGRAD_BETAS = _betas(0.95, 0.99)
+
+OPTIMIZERS: Final = (
+    Rule(
+        "Adam",
+        Section.OPTIMIZER,
+        (_RATE, *_ADAM_PARAMS, _LOCKING),
+        (
+            T(
+                "torch.optim.Adam",
+                params=_PARAMS,
+                lr=_LEARNING_RATE,
+                betas=_ADAM_BETAS,
+                eps=A("epsilon"),
+                weight_decay=_DECAY,
+            ),
+        ),
+        Outcome.EXACT,
+        "The same update up to where TensorFlow adds epsilon.",
+        "TensorFlow's AdamOptimizer.",
+        caveats=(_REGULARISED,),
+    ),
+    Rule(
+        "Momentum",
+        Section.OPTIMIZER,
+        (_RATE, Param("momentum", 0.9, number), Param("use_nesterov", False, flag), _LOCKING),
+        (
+            T(
+                "torch.optim.SGD",
+                params=_PARAMS,
+                lr=_LEARNING_RATE,
+                momentum=A("momentum"),
+                nesterov=A("use_nesterov"),
+                weight_decay=_DECAY,
+            ),
+        ),
+        Outcome.EXACT,
+        "The same update.",
+        "TensorFlow's MomentumOptimizer.",
+        caveats=(_REGULARISED,),
+    ),
+    Rule(
+        "NovoGrad",
+        Section.OPTIMIZER,
+        (
+            _RATE,
+            *_NOVOGRAD_PARAMS,
+            Param("weight_decay", 0.0, number),
+            Param("grad_averaging", False, flag),
+            Param("use_nesterov", False, flag, note="MONAI's has no Nesterov form"),
+        ),
+        (
+            T(
+                "Novograd",
+                params=_PARAMS,
+                lr=_LEARNING_RATE,
+                betas=_NOVOGRAD_BETAS,
+                eps=A("epsilon"),
+                weight_decay=F(lambda c: c["weight_decay"] or c.facts.weight_decay, uses=("weight_decay",)),
+                grad_averaging=A("grad_averaging"),
+            ),
+        ),
+        Outcome.APPROXIMATE,
+        "MONAI's is the Adam-like form of the same method; Clara's defaults (0.95, 0.99) replace MONAI's.",
+        "Layer-wise normalised gradients with momentum.",
+        caveats=(_REGULARISED,),
+    ),
+)

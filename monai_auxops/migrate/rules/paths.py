@@ -1,0 +1,29 @@
+"""Where a migrated bundle writes: never outside a folder that the configuration or the bundle names."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from monai_auxops.migrate.encode import Expr, literal
+from monai_auxops.migrate.rules.facts import Facts
+
+OUTPUT = Expr("@output_dir")
+
+
+def leaves(path: str) -> bool:
+    """Tell whether a relative path climbs out of its folder.
+
+    >>> leaves("eval/a"), leaves("../x")
+    (False, True)
+    """
+    return ".." in PurePosixPath(path.replace("\\", "/")).parts
+
+
+def output_path(path: str, facts: Facts) -> Any:
+    """Return an output path: the bundle's output folder where it is the MMAR's, else below the bundle."""
+    if not path or path == facts.output_dir or leaves(path) or "{" in path:
+        return OUTPUT
+    if PurePosixPath(path).is_absolute():
+        return path
+    return Expr(f"$@bundle_root + {literal('/' + path.removeprefix('./'))}")
