@@ -218,7 +218,7 @@ class ComputeMulticlassAverage(AUCMetric):
             do_print=do_print,
             is_key_metric=is_key_metric,
         )
-        check(label_format)
+        check(label_format, self)
         self._format = label_format
 
     def get_output_tensors(

@@ -51,7 +51,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         final_activation: str | None = None,
         stage: str = "raw",
     ) -> None:
-        self.tag, self.use_sigmoid, self.exclusive = check_tag(tag), use_sigmoid, exclusive
+        self.tag, self.use_sigmoid, self.exclusive = check_tag(tag, self), use_sigmoid, exclusive
         self.final_activation = final_activation
         super().__init__(do_summary, do_print, stage=stage)
         if final_activation not in (None, "sigmoid", "softmax"):

@@ -241,10 +241,12 @@ def is_per_sample(value: Tensor, batch_size: int) -> bool:
     return value.dim() == 0 or value.shape in ((1,), (batch_size,))
 
 
-def check_tag(tag: Any) -> str:
-    """``tag``, if it can be the name of an output; else a ``ValueError`` that says why."""
+def check_tag(tag: Any, op: AuxiliaryOperation | None = None) -> str:
+    """``tag``, if it can be the name of an output; else a ``ValueError`` that says why, and of which ``op``."""
+    who = "" if op is None else f"{op!r}: "
     if not isinstance(tag, str) or not tag:
-        raise ValueError(f"expected a tag to be a non-empty string, got {tag!r}")
+        raise ValueError(f"{who}expected a tag to be a non-empty string, got {tag!r}")
     if tag in TAKEN or BuildContext.is_reserved(tag):
-        raise ValueError(f"the tag {tag!r} is taken; expected none of {', '.join(TAKEN)} and no leading underscore")
+        taken = ", ".join(TAKEN)
+        raise ValueError(f"{who}expected a tag other than {taken} and without leading underscore, got {tag!r}")
     return tag

@@ -43,10 +43,11 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         label_format: Sequence[int] | None = None,
         stage: str = "raw",
     ) -> None:
-        self.binary_preds_name, self.binary_labels_name = check_tag(binary_preds_name), check_tag(binary_labels_name)
+        self.binary_preds_name = check_tag(binary_preds_name, self)
+        self.binary_labels_name = check_tag(binary_labels_name, self)
         self.label_format = label_format
         super().__init__(False, False, stage=stage)
-        check(label_format)
+        check(label_format, self)
         if binary_preds_name == binary_labels_name:
             self.fail(f"two different names, got {binary_preds_name!r} twice")
 

@@ -58,7 +58,7 @@ class ComputeDice(DiceOperation):
         final_activation: str | None = None,
         stage: str = "raw",
     ) -> None:
-        self.tag, self.mask_tag = check_tag(tag), mask_tag
+        self.tag, self.mask_tag = check_tag(tag, self), mask_tag
         super().__init__(
             data_format,
             skip_background,
@@ -71,7 +71,7 @@ class ComputeDice(DiceOperation):
             final_activation=final_activation,
             stage=stage,
         )
-        if mask_tag is not None and check_tag(mask_tag) == tag:
+        if mask_tag is not None and check_tag(mask_tag, self) == tag:
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
         self.accumulated = (tag,)
 

@@ -57,7 +57,7 @@ class DiceMaskedOutput(DiceOperation):
         final_activation: str | None = None,
         stage: str = "raw",
     ) -> None:
-        self.tags = (tags,) if isinstance(tags, str) else tuple(check_tag(tag) for tag in tags)
+        self.tags = tuple(tags) if isinstance(tags, list | tuple) else (tags,)
         super().__init__(
             data_format,
             skip_background,
@@ -72,7 +72,7 @@ class DiceMaskedOutput(DiceOperation):
         )
         if not self.tags or len(set(self.tags)) < len(self.tags):
             self.fail(f"tags to be one name or a list of different names, got {tags!r}")
-        self.accumulated = tuple(check_tag(tag) for tag in self.tags)
+        self.accumulated = tuple(check_tag(tag, self) for tag in self.tags)
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext

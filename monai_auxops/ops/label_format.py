@@ -13,6 +13,7 @@ def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None)
     """The op's own ``label_format``, else the data's (``_data_property``), else None."""
     if given is None and build_ctx is not None:
         given = build_ctx.get("_data_property", {}).get("label_format")
+        check(given)
     return None if given is None else tuple(given)
 
 
@@ -23,6 +24,8 @@ def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> l
     >>> [(x.shape[1], y.tolist()) for x, y in split(torch.zeros(2, 4), torch.tensor([[2, 1], [0, 0]]), [3, 1])]
     [(3, [2, 0]), (1, [1, 0])]
     """
+    if labels is None:
+        raise ValueError("expected labels [B, L], got None")
     labels = labels[:, None] if labels.dim() == 1 else labels
     predictions = predictions[:, None] if predictions.dim() == 1 else predictions
     size = len(predictions)
@@ -43,7 +46,15 @@ def named(label: Tensor, classes: int) -> Tensor:
     return (label >= 0) & (label <= top) & whole
 
 
-def check(label_format: Sequence[int] | None) -> None:
-    """A ``ValueError`` unless ``label_format`` is None or a list of positive integers."""
-    if label_format is not None and not (label_format and all(isinstance(k, int) and k > 0 for k in label_format)):
-        raise ValueError(f"expected label_format to be a list of positive integers, got {label_format!r}")
+def check(label_format: Sequence[int] | None, op: object = None) -> None:
+    """A ``ValueError``, of ``op``, unless ``label_format`` is None or a list of positive integers."""
+    if label_format is None:
+        return
+    if not (isinstance(label_format, Sequence) and label_format and all(is_count(k) for k in label_format)):
+        who = "" if op is None else f"{op!r}: "
+        raise ValueError(f"{who}expected label_format to be a list of positive integers, got {label_format!r}")
+
+
+def is_count(value: object) -> bool:
+    """Whether ``value`` is a positive integer."""
+    return isinstance(value, int) and value > 0

@@ -52,12 +52,12 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         label_format: Sequence[int] | None = None,
         stage: str = "raw",
     ) -> None:
-        self.tag, self.label_format = check_tag(tag), label_format
+        self.tag, self.label_format = check_tag(tag, self), label_format
         self.use_sigmoid_for_binary = use_sigmoid_for_binary
         self.use_softmax_for_multiclass = use_softmax_for_multiclass
         self.use_sigmoid_for_accuracy = use_sigmoid_for_accuracy
         super().__init__(do_summary, do_print, stage=stage)
-        check(label_format)
+        check(label_format, self)
         self.accumulated = (tag,)
 
     def get_output_tensors(  # type: ignore[override]  # Clara's signature

@@ -50,12 +50,12 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         labels_onehot: bool = False,
         stage: str = "raw",
     ) -> None:
-        self.preds_name, self.labels_name = check_tag(preds_name), check_tag(labels_name)
+        self.preds_name, self.labels_name = check_tag(preds_name, self), check_tag(labels_name, self)
         self.use_sigmoid_for_binary = use_sigmoid_for_binary
         self.use_softmax_for_multiclass = use_softmax_for_multiclass
         self.label_format, self.labels_onehot = label_format, labels_onehot
         super().__init__(False, False, stage=stage)
-        check(label_format)
+        check(label_format, self)
         if preds_name == labels_name:
             self.fail(f"two different names, got {preds_name!r} twice")
 

@@ -49,7 +49,7 @@ class NegLoss(AuxiliaryOperation):
         loss_function: Callable[[Tensor, Tensor | None], Tensor] | None = None,
         stage: str = "raw",
     ) -> None:
-        self.tag, self.loss_function = check_tag(tag), loss_function
+        self.tag, self.loss_function = check_tag(tag, self), loss_function
         super().__init__(do_summary, do_print, stage=stage)
         self.accumulated = (tag,)
 

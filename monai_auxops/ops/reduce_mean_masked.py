@@ -49,10 +49,10 @@ class ReduceMeanMasked(AuxiliaryOperation):
         final_activation: str | None = None,
         stage: str = "raw",
     ) -> None:
-        self.tag, self.mask_tag, self.axis = check_tag(tag), mask_tag, axis
+        self.tag, self.mask_tag, self.axis = check_tag(tag, self), mask_tag, axis
         self.final_activation = final_activation
         super().__init__(do_summary, do_print, stage=stage)
-        self._mask_tag = check_tag(f"{tag}_mask" if mask_tag is None else mask_tag)
+        self._mask_tag = check_tag(f"{tag}_mask" if mask_tag is None else mask_tag, self)
         if self._mask_tag == tag:
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
         if final_activation not in (None, "sigmoid", "softmax"):
