@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -77,8 +78,8 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         if logits.shape[1] > 1:
             best = logits.max(1)
             return (best.indices == label) & ~best.values.isnan()
-        value = logits[:, 0].sigmoid() if self.use_sigmoid_for_binary else logits[:, 0]
+        value, sigmoids = logits[:, 0], self.use_sigmoid_for_binary + self.use_sigmoid_for_accuracy
         if self.use_sigmoid_for_accuracy:
             self.warn_once("use_sigmoid_for_accuracy applies a second sigmoid, which makes every prediction positive")
-            value = value.sigmoid()
-        return ((value > 0.5) == (label > 0.5)) & ~value.isnan()
+        cut = (0.5, 0.0, -math.inf)[sigmoids]  # sigmoid(x) > 0.5 is x > 0, and sigmoid(x) > 0 is x > -inf: no rounding
+        return ((value > cut) == (label > 0.5)) & ~value.isnan()
