@@ -57,6 +57,8 @@ class ReduceMeanMasked(AuxiliaryOperation):
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
         if final_activation not in (None, "sigmoid", "softmax"):
             self.fail(f"final_activation to be None, 'sigmoid' or 'softmax', got {final_activation!r}")
+        if not (axis is None or isinstance(axis, int) or all(isinstance(x, int) for x in axis)):
+            self.fail(f"axis to be an integer, a list of integers or None, got {axis!r}")
         self.accumulated = (tag,) if axis is None else None
 
     def get_output_tensors(
@@ -77,7 +79,7 @@ class ReduceMeanMasked(AuxiliaryOperation):
     def _axes(self, dims: int) -> list[int]:
         if self.axis is None:
             return list(range(1, dims))
-        axes = [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        axes = [self.axis] if isinstance(self.axis, int) else self.axis
         if not all(-dims <= axis < dims for axis in axes):
             raise ValueError(f"expected axis within the {dims} axes of the predictions, got {self.axis}")
         return sorted({axis % dims for axis in axes})
@@ -86,12 +88,16 @@ class ReduceMeanMasked(AuxiliaryOperation):
         values = predictions if predictions.dtype == torch.float64 else predictions.float()
         if self.final_activation == "sigmoid":
             return values.sigmoid()
+        if self.final_activation == "softmax" and values.dim() == 1:
+            raise ValueError("expected predictions [B, C, *S] with final_activation='softmax', got one logit a sample")
         return values.softmax(1) if self.final_activation == "softmax" else values
 
 
 def annotated(values: Tensor, label: Tensor | None) -> Tensor:
     """Where the label is neither NaN nor negative; everywhere if it does not broadcast to ``values``."""
-    if label is not None and label.shape == values.shape[:1] + values.shape[2:]:
+    if label is not None and values.dim() == 1 and label.shape == (len(values), 1):
+        label = label[:, 0]
+    elif label is not None and values.dim() > 1 and label.shape == values.shape[:1] + values.shape[2:]:
         label = label.unsqueeze(1)
     if (
         label is None
