@@ -78,6 +78,8 @@ class ComputeAccuracy(AuxiliaryOperation):
         return {self.tag: self._of_elements(predictions, label)}
 
     def _of_classes(self, predictions: Tensor, label: Tensor, build_ctx: BuildContext, onehot: bool) -> Tensor:
+        if predictions.shape[1] == 1 and onehot:
+            raise ValueError("exclusive compares the argmax over channels; expected at least 2 channels, got 1")
         if predictions.shape[1] == 1:
             raise ValueError(
                 f"expected a label of the predictions' shape {list(predictions.shape)}, got {list(label.shape)}"

@@ -48,6 +48,7 @@ class DiceOperation(AuxiliaryOperation):
 
     def per_class(self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext) -> Tensor:
         """Dice (or Jaccard) ``[B, C']`` per sample and class, NaN where the class is absent from the label."""
+        predictions = predictions[:, None] if predictions.dim() == 1 else predictions  # one logit a sample
         key = ("counts", self.data_format, self.is_onehot_targets, self._thresholds(predictions))
         counts = build_ctx.once(key, lambda: self._count(predictions, label))
         if self.skip_background and counts.tp.shape[1] == 1:
