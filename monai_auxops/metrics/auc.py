@@ -36,6 +36,10 @@ class AUCMetric(ValidationMetric):
         self.accumulated = ()
         self._forget()
 
+    def has_epoch_value(self) -> bool:
+        """It has: the AUC, though no mean."""
+        return True
+
     def _forget(self) -> None:
         self._scores: list[Tensor] = []
         self._labels: list[Tensor] = []

@@ -167,6 +167,10 @@ class AuxiliaryOperation(GraphComponent):
         if self._running is not None:
             self._running.reset()
 
+    def has_epoch_value(self) -> bool:
+        """Whether an epoch has a value that could be the key metric."""
+        return self.accumulated != ()
+
     def epoch_started(self) -> None:
         """Reset, unless the epoch goes on after :meth:`load_state_dict`."""
         if not self._resumed:
@@ -197,7 +201,7 @@ class AuxiliaryOperation(GraphComponent):
         """
         if self._attached:
             raise ValueError(f"{self!r} is attached already; an engine needs an aux-op object of its own")
-        if self.accumulated == () and name is not None and name == getattr(engine.state, "key_metric_name", None):
+        if not self.has_epoch_value() and name is not None and name == getattr(engine.state, "key_metric_name", None):
             raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
         Hub.attach(engine, Entry(self, name, output_transform))
         self._attached = True
