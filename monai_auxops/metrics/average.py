@@ -57,5 +57,6 @@ class ComputeAverage(ValidationMetric):
     def values(self, build_ctx: BuildContext) -> Tensor:
         """The field ``[B]``, NaN where invalid."""
         values = self.read_values(self.field, build_ctx)
-        values = values.masked_fill(values == self.invalid_value, torch.nan) if values.is_floating_point() else values
+        values = values if values.is_floating_point() else values.float()
+        values = values.masked_fill(values == self.invalid_value, torch.nan)
         return -values if self.negate_value else values

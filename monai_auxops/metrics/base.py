@@ -53,7 +53,10 @@ class ValidationMetric(AuxiliaryOperation):
     def read(self, field: str, build_ctx: BuildContext) -> Tensor:
         """What stands under ``field``: an aux-op's tag, a post-processed key, or ``"model"``, the prediction itself."""
         reserved = {"model": "_model_output", "label": "_label_input"}
-        value = build_ctx.must_get(reserved.get(field, field))
+        try:
+            value = build_ctx.must_get(reserved.get(field, field))
+        except KeyError as error:
+            raise ValueError(f"expected a tensor under {field!r}: {error.args[0]}") from error
         if not isinstance(value, Tensor):
             raise ValueError(f"expected a tensor under {field!r}, got {type(value).__name__}")
         return value
