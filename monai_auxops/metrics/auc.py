@@ -71,15 +71,16 @@ class AUCMetric(ValidationMetric):
 
     def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
         """The AUC over all ranks: one gather."""
-        mine = (torch.cat(self._scores).cpu(), torch.cat(self._labels).cpu(), self._cases) if self._scores else None
+        scores, labels = ([x.cpu() for x in kept] for kept in (self._scores, self._labels))  # resumed ones are there
+        mine = (torch.cat(scores), torch.cat(labels), self._cases) if scores else None
         parts = [part for part in gather(mine) if part is not None]
         if not parts:
             return {self.name: math.nan}
-        scores, labels = (torch.cat([part[i] for part in parts]) for i in (0, 1))
-        value = self.auc(scores, labels)
+        all_scores, all_labels = (torch.cat([part[i] for part in parts]) for i in (0, 1))
+        value = self.auc(all_scores, all_labels)
         if self._report is not None:
             cases = [case for part in parts for case in part[2]]
-            self._report.write_scores(cases, scores.tolist(), labels.tolist(), value)
+            self._report.write_scores(cases, all_scores.tolist(), all_labels.tolist(), value)
         return {self.name: value}
 
     def reset(self) -> None:
