@@ -67,7 +67,7 @@ class AuxiliaryOperation(GraphComponent):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "build" in cls.__dict__:
+        if cls.build is not AuxiliaryOperation.build:
             raise TypeError(f"{cls.__name__} overrides build(); an aux-op writes get_output_tensors() instead")
 
     @abstractmethod
@@ -124,7 +124,8 @@ class AuxiliaryOperation(GraphComponent):
             raise ValueError(
                 f"{self!r}: expected {tag!r} to be of shape (), [1] or [{size}] in every batch, got {came}"
             )
-        return outputs[tag].reshape(-1).expand(size)
+        value = outputs[tag].reshape(-1).expand(size)
+        return value if value.dtype == torch.float64 or value.device.type == "mps" else value.double()
 
     @property
     def running(self) -> RunningMean | None:
@@ -151,6 +152,11 @@ class AuxiliaryOperation(GraphComponent):
         """
         if build_ctx is None:
             build_ctx = BuildContext(y_pred, y, loss=loss)
+        elif loss is not None:
+            self.fail("the loss inside build_ctx, got loss= beside it")
+        for name, value in (("predictions", build_ctx.predictions), ("label", build_ctx.label)):
+            if not isinstance(value, Tensor) and (value is not None or name == "predictions"):
+                self.fail(f"{name} to be a tensor, got {type(value).__name__}")
         build_ctx.require(y_pred, y)
         with torch.no_grad(), torch.autocast(build_ctx.predictions.device.type, enabled=False):
             outputs = self.build(build_ctx)
@@ -229,11 +235,12 @@ class AuxiliaryOperation(GraphComponent):
             warnings.warn(f"{self!r}: {message}", stacklevel=2)
 
     def __repr__(self) -> str:
-        """The class and what differs from its defaults."""
+        """The class, the names it writes, and what differs from its defaults."""
         shown = []
         for name, parameter in inspect.signature(type(self).__init__).parameters.items():
             value = getattr(self, name, parameter.default)
-            if name != "self" and value is not parameter.default and value != parameter.default:
+            differs = value is not parameter.default and value != parameter.default
+            if name != "self" and (differs or name.endswith("_name")):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
