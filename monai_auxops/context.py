@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
@@ -129,8 +130,12 @@ class BuildContext:
         return int(self.predictions.shape[0])
 
     def require(self, predictions: Any, label: Any) -> None:
-        """``ValueError`` unless this context was made from these very tensors: their memory is compared."""
+        """``ValueError`` unless this context was made from these very tensors: their memory and shape are compared."""
         for name, mine, given in (("predictions", self.predictions, predictions), ("label", self.label, label)):
-            theirs = plain(given)
-            if mine is not theirs and (mine is None or theirs is None or mine.data_ptr() != theirs.data_ptr()):
+            if place(mine) != place(plain(given)):
                 raise ValueError(f"build_ctx was made from another {name} tensor; make one BuildContext per batch")
+
+
+def place(value: Tensor | None) -> tuple[int, torch.Size] | None:
+    """Where in memory a tensor lies, and its shape."""
+    return None if value is None else (value.data_ptr(), value.shape)
