@@ -45,11 +45,11 @@ class RunningMean:
         values = values.to(self.sums.device).to(torch.float64)
         missing = values.isnan()
         if self.skip_nan:
-            self.sums += values.nansum(1)
-            self.counts += (~missing).sum(1)
+            self.sums = self.sums + values.nansum(1)  # not in place: it may come from torch.inference_mode
+            self.counts = self.counts + (~missing).sum(1)
         else:
-            self.sums += values.sum(1)
-            self.counts += values.shape[1]
+            self.sums = self.sums + values.sum(1)
+            self.counts = self.counts + values.shape[1]
             here = torch.where(missing.any(1), self.updates, _NEVER)
             self._first_nan = torch.minimum(self._first_nan, here)
 
