@@ -136,6 +136,6 @@ class BuildContext:
                 raise ValueError(f"build_ctx was made from another {name} tensor; make one BuildContext per batch")
 
 
-def place(value: Tensor | None) -> tuple[int, torch.Size] | None:
+def place(value: Any) -> tuple[int, torch.Size] | None:
     """Where in memory a tensor lies, and its shape."""
-    return None if value is None else (value.data_ptr(), value.shape)
+    return (value.data_ptr(), value.shape) if isinstance(value, Tensor) else None

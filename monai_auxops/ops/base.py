@@ -157,7 +157,10 @@ class AuxiliaryOperation(GraphComponent):
         for name, value in (("predictions", build_ctx.predictions), ("label", build_ctx.label)):
             if not isinstance(value, Tensor) and (value is not None or name == "predictions"):
                 self.fail(f"{name} to be a tensor, got {type(value).__name__}")
-        build_ctx.require(y_pred, y)
+        try:
+            build_ctx.require(y_pred, y)
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {error}") from None
         with torch.no_grad(), torch.autocast(build_ctx.predictions.device.type, enabled=False):
             outputs = self.build(build_ctx)
             self.accumulate(outputs, build_ctx)
