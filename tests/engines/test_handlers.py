@@ -1,0 +1,194 @@
+"""The same value in the console's text, in TensorBoard's file, in state.metrics."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.handlers import StatsHandler, TensorBoardStatsHandler, ValidationHandler
+
+import monai_auxops as ma
+from tests.engines.conftest import TAGS
+
+tensorboard = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+
+def scalars(folder) -> dict[str, list[tuple[int, float]]]:
+    """What stands in the event files, read back."""
+    reader = tensorboard.EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    reader.Reload()
+    return {tag: [(e.step, e.value) for e in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
+
+
+def dice(**options) -> ma.DiceMaskedOutput:
+    return ma.DiceMaskedOutput(TAGS, skip_background=True, **options)
+
+
+@pytest.mark.parametrize("decollate", [True, False])
+@pytest.mark.parametrize("handler", [TensorBoardStatsHandler, ma.AuxTensorBoardStatsHandler])
+def test_tensorboard_holds_what_state_metrics_holds(engines, tmp_path, handler, decollate):
+    seen: list[dict[str, float]] = []
+    options = {} if handler is ma.AuxTensorBoardStatsHandler else {"output_transform": lambda output: None}
+    trainer = engines.trainer(
+        max_epochs=3,
+        decollate=decollate,
+        key_train_metric={"train_dice": dice()},
+        additional_metrics={"train_negloss": ma.NegLoss("negloss")},
+        train_handlers=[handler(log_dir=str(tmp_path), **options)],
+    )
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda e: seen.append(dict(e.state.metrics)))
+    trainer.run()
+    found = scalars(tmp_path)
+    for name in ("train_dice", "train_dice_a", "train_dice_b", "train_negloss"):
+        assert found[name] == [(i, pytest.approx(m[name], abs=1e-6)) for i, m in enumerate(seen, 1)]
+    if handler is ma.AuxTensorBoardStatsHandler:
+        assert [step for step, _ in found["Loss"]] == list(range(1, 10))
+        assert found["running/train_dice"][2][1] == pytest.approx(seen[0]["train_dice"], abs=1e-6)
+
+
+@pytest.mark.parametrize("decollate", [True, False])
+def test_the_console_prints_what_state_metrics_holds(engines, caplog, decollate):
+    trainer = engines.trainer(
+        max_epochs=1,
+        decollate=decollate,
+        key_train_metric={"train_dice": dice()},
+        additional_metrics={"train_negloss": ma.NegLoss("negloss")},
+        train_handlers=[ma.AuxStatsHandler(name="shown")],
+    )
+    with caplog.at_level(logging.INFO, logger="shown"):
+        logging.getLogger("shown").propagate = True
+        trainer.run()
+    text = [record.getMessage() for record in caplog.records if record.name == "shown"]
+    epoch = next(line for line in text if "Epoch[1] Metrics" in line)
+    assert dict(re.findall(r"(\w+): (-?[\d.]+)", epoch.split("--")[1])) == {
+        name: f"{value:.4f}" for name, value in trainer.state.metrics.items()
+    }
+    running = [line for line in text if "Iter:" in line]
+    assert len(running) == 3
+    assert f"train_dice: {trainer.state.metrics['train_dice']:.4f}" in running[-1]
+    assert re.search(r"Loss: [\d.]+ train_dice: [\d.]+ ", running[0])
+
+
+def test_do_print_and_do_summary_hide_the_values_from_our_handlers_only(engines, caplog, tmp_path):
+    evaluator = engines.evaluator(
+        key_val_metric={"val_dice": dice(do_print=False)},
+        additional_metrics={"val_acc": ma.ComputeAccuracy("acc", do_summary=False)},
+        val_handlers=[
+            ma.AuxStatsHandler(name="ours"),
+            StatsHandler(name="monais", output_transform=lambda output: None),
+            ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path)),
+        ],
+    )
+    for name in ("ours", "monais"):
+        logging.getLogger(name).propagate = True
+    with caplog.at_level(logging.INFO):
+        evaluator.run()
+    lines = {name: [r.getMessage() for r in caplog.records if r.name == name] for name in ("ours", "monais")}
+    ours = " ".join(line for line in lines["ours"] if "Key metric" not in line)
+    assert "val_acc" in ours
+    assert "val_dice" not in ours
+    assert all(name in lines["monais"][0] for name in ("val_acc", "val_dice", "val_dice_a", "val_dice_b"))
+    shown = set(scalars(tmp_path))
+    assert {"val_dice", "val_dice_a", "val_dice_b", "running/val_dice"} <= shown
+    assert not {"val_acc", "running/val_acc"} & shown
+
+
+def test_a_nan_key_metric_is_shown_as_nan(engines, caplog, tmp_path):
+    class Nothing(ma.AuxiliaryOperation):
+        accumulated = ("nothing",)
+
+        def get_output_tensors(self, predictions, label, build_ctx):
+            return {"nothing": torch.tensor(math.nan)}
+
+    evaluator = engines.evaluator(
+        key_val_metric={"val_nothing": Nothing()},
+        val_handlers=[
+            ma.AuxStatsHandler(name="nan", iteration_log=False),
+            ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path), iteration_log=False),
+        ],
+    )
+    with caplog.at_level(logging.INFO, logger="nan"):
+        logging.getLogger("nan").propagate = True
+        evaluator.run()
+    assert evaluator.state.metrics["val_nothing"] == -math.inf
+    assert any("val_nothing: nan" in record.getMessage() for record in caplog.records)
+    assert math.isnan(scalars(tmp_path)["val_nothing"][0][1])
+
+
+def test_a_users_losses_stay_beside_the_running_means(engines, caplog):
+    handler = ma.AuxStatsHandler(name="losses", output_transform=lambda output: {"first": 1.5, "second": 2.5})
+    evaluator = engines.evaluator(key_val_metric={"val_acc": ma.ComputeAccuracy("acc")}, val_handlers=[handler])
+    with caplog.at_level(logging.INFO, logger="losses"):
+        logging.getLogger("losses").propagate = True
+        evaluator.run()
+    assert re.search(r"first: 1.5000 second: 2.5000 val_acc: [\d.]+", caplog.records[0].getMessage())
+
+
+def test_handlers_work_on_an_engine_without_aux_ops(caplog, tmp_path):
+    engine = Engine(lambda engine, batch: {"loss": 0.5})
+    ma.AuxStatsHandler(name="bare").attach(engine)
+    ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path)).attach(engine)
+    with caplog.at_level(logging.INFO, logger="bare"):
+        logging.getLogger("bare").propagate = True
+        engine.run([0])
+    assert "Loss: 0.5000" in caplog.text
+    assert scalars(tmp_path) == {"Loss": [(1, 0.5)]}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def console(engines, stream, **options):
+    trainer = engines.trainer(max_epochs=3, decollate=False, key_train_metric={"train_dice": dice()})
+    evaluator = engines.evaluator(
+        trainer.network,
+        key_val_metric={"val_mean_dice": ma.ComputeAverage("mean_dice", "dice")},
+        additional_metrics={"val_dice": dice(do_print=False)},
+    )
+    ma.AuxConsoleHandler(evaluator, stream).attach(trainer)
+    ValidationHandler(2, evaluator).attach(trainer)  # attached later, and yet before the line
+    trainer.run()
+    return trainer, evaluator
+
+
+def test_one_aligned_line_per_epoch(engines):
+    text = io.StringIO()
+    trainer, evaluator = console(engines, text)
+    lines = text.getvalue().splitlines()
+    assert lines[0].split() == ["epoch", "loss", "train_dice", "train_dice_a", "train_dice_b", "val_mean_dice"]
+    assert [line.split()[0] for line in lines[1:]] == ["1/3", "2/3", "3/3"]
+    assert len(lines[1].split()) == 5  # no validation in the first epoch
+    assert lines[2].endswith(f"{evaluator.state.metrics['val_mean_dice']:.4f}  best")
+    assert f"{trainer.state.metrics['train_dice']:.4f}" in lines[3]
+    assert lines[2].index(f"{evaluator.state.metrics['val_mean_dice']:.4f}") + 6 == len(lines[0])
+    assert "\x1b" not in text.getvalue()
+
+
+def test_a_terminal_gets_a_bar_and_colour_unless_no_color(engines, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = Terminal()
+    console(engines, text)
+    assert "epoch 1:" in text.getvalue()
+    assert "\x1b[1;32m" in text.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = Terminal()
+    console(engines, text)
+    assert "\x1b[1;32m" not in text.getvalue()
+
+
+def test_a_narrow_terminal_leaves_columns_out_and_says_so(engines, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "46")
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = Terminal()
+    console(engines, text)
+    lines = [line for line in text.getvalue().replace("\r", "\n").splitlines() if re.match(r"\s*(epoch  |\d/3)", line)]
+    assert lines[0].split() == ["epoch", "loss", "train_dice", "+3"]
+    assert max(len(line) for line in lines) <= 46

@@ -1,0 +1,182 @@
+"""Aux-ops on plain Ignite engines, and what Ignite's own handlers read from them."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.data import list_data_collate
+
+import monai_auxops as ma
+from tests.engines.conftest import TAGS, cases, network
+
+
+def batches(n: int = 7, size: int = 3) -> list[dict[str, torch.Tensor]]:
+    items = cases(n, 0)
+    return [list_data_collate(items[i : i + size]) for i in range(0, n, size)]
+
+
+def engine_of(output) -> Engine:
+    net = network()
+
+    def step(engine: Engine, batch: dict[str, torch.Tensor]):
+        with torch.no_grad():
+            return output(net(batch["image"].float()), batch["label"])
+
+    return Engine(step)
+
+
+def expected(tag: str = "dice") -> float:
+    net, op = network(), ma.DiceMaskedOutput(TAGS, skip_background=True)
+    with torch.no_grad():
+        for item in cases(7, 0):
+            op(net(item["image"][None].float()), item["label"][None])
+    return op.aggregate()[tag]
+
+
+OUTPUTS = {
+    "dict": (lambda x, y: {"pred": x, "label": y}, None),
+    "pair": (lambda x, y: (x, y), None),
+    "triple": (lambda x, y: (x, y, torch.tensor(0.5)), None),
+    "transform to a pair": (lambda x, y: [x, [y]], lambda out: (out[0], out[1][0])),
+    "transform to a dict": (lambda x, y: (y, x), lambda out: {"pred": out[1], "label": out[0]}),
+}
+
+
+@pytest.mark.parametrize(("output", "transform"), OUTPUTS.values(), ids=OUTPUTS)
+def test_any_engine(output, transform):
+    engine = engine_of(output)
+    ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine, "train_dice", output_transform=transform)
+    engine.run(batches(), max_epochs=2)
+    assert set(engine.state.metrics) == {"train_dice", "train_dice_a", "train_dice_b"}
+    for name, tag in {"train_dice": "dice", "train_dice_a": "dice_a", "train_dice_b": "dice_b"}.items():
+        assert engine.state.metrics[name] == pytest.approx(expected(tag), abs=1e-7)
+
+
+def test_without_a_name_the_tags_are_the_names():
+    engine = engine_of(lambda x, y: (x, y))
+    ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine)
+    ma.ComputeAverage("mean_dice", "dice", is_key_metric=True).attach(engine)
+    engine.run(batches())
+    assert set(engine.state.metrics) == {*TAGS, "mean_dice"}
+    assert engine.state.key_metric_name == "mean_dice"
+    assert engine.state.metrics["mean_dice"] == engine.state.metrics["dice"]
+
+
+def test_names_that_do_not_end_with_the_first_tag_are_joined():
+    engine = engine_of(lambda x, y: (x, y))
+    ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine, "overlap")
+    engine.run(batches())
+    assert set(engine.state.metrics) == {"overlap", "overlap_dice_a", "overlap_dice_b"}
+
+
+def test_an_output_that_says_nothing_is_an_error_that_says_what_to_do():
+    engine = engine_of(lambda x, y: x)
+    ma.ComputeDice("dice").attach(engine)
+    with pytest.raises(
+        ValueError, match=r"ComputeDice\(tag='dice'\): expected .* got Tensor; attach with output_transform="
+    ):
+        engine.run(batches())
+
+
+def test_an_output_that_is_no_dict_is_not_written_to():
+    engine = engine_of(lambda x, y: (x, y))
+    ma.ComputeDice("dice").attach(engine)
+    engine.run(batches())
+    assert len(engine.state.output) == 2
+
+
+def test_the_context_serves_what_the_engine_knows():
+    class Look(ma.AuxiliaryOperation):
+        accumulated = ("rate", "given_loss")
+
+        def get_output_tensors(self, predictions, label, build_ctx):
+            seen.append(build_ctx.get("_is_train"))
+            return {"rate": torch.tensor(build_ctx.must_get("_learning_rate")), "given_loss": build_ctx.get("_loss")}
+
+    seen: list[bool | None] = []
+    engine = engine_of(lambda x, y: (x, y, torch.tensor(0.25)))
+    engine.optimizer = torch.optim.SGD(network().parameters(), 0.5)
+    engine.network = network().eval()
+    Look().attach(engine)
+    engine.run(batches())
+    assert engine.state.metrics == {"rate": 0.5, "given_loss": 0.25}
+    assert set(seen) == {False}
+
+
+def test_ignites_own_metric_reads_a_published_output():
+    from ignite.metrics import Average
+
+    engine = engine_of(lambda x, y: {"pred": x, "label": y})
+    ma.ComputeAccuracy("acc").attach(engine)
+    Average(output_transform=lambda output: output["acc"]).attach(engine, "ignite")
+    engine.run(batches())
+    assert float(engine.state.metrics["ignite"]) == pytest.approx(engine.state.metrics["acc"], abs=1e-6)
+
+
+def test_ignites_progress_bar_shows_the_epoch_values():
+    from ignite.handlers import ProgressBar
+
+    engine, text = engine_of(lambda x, y: (x, y)), io.StringIO()
+    ma.ComputeAccuracy("acc").attach(engine)
+    bar = ProgressBar(file=text, persist=True)
+    bar.attach(engine, metric_names=["acc"], event_name=Events.EPOCH_COMPLETED, closing_event_name=Events.COMPLETED)
+    engine.run(batches(), max_epochs=1)
+    assert f"acc={engine.state.metrics['acc']:.3g}".rstrip("0") in text.getvalue()
+
+
+def test_running_values_are_the_means_so_far():
+    engine = engine_of(lambda x, y: (x, y))
+    ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine, "train_dice")
+    from monai_auxops.hub import Hub
+
+    seen = []
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(Hub.of(e).running()["train_dice"]))
+    engine.run(batches())
+    net, op = network(), ma.ComputeDice("dice", skip_background=True)
+    for batch, running in zip(batches(), seen, strict=True):
+        op(net(batch["image"].float()), batch["label"])
+        assert running == pytest.approx(op.aggregate()["dice"], abs=1e-6)
+
+
+def test_a_run_that_ends_in_mid_epoch_starts_the_next_one_anew():
+    engine = engine_of(lambda x, y: (x, y))
+    ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine)
+    with engine.add_event_handler(Events.ITERATION_COMPLETED(once=2), lambda e: e.terminate()):
+        engine.run(batches())
+    assert engine.state.metrics == {}
+    engine.state.max_epochs = None
+    engine.run(batches(), max_epochs=1)
+    assert engine.state.metrics["dice"] == pytest.approx(expected(), abs=1e-7)
+
+
+def test_undeclared_tags_of_a_users_op_are_decided_at_the_first_batch():
+    class Share(ma.AuxiliaryOperation):
+        def get_output_tensors(self, predictions, label, build_ctx):
+            return {"share": (label > 0).flatten(1).float().mean(1), "map": predictions}
+
+    class Twice(ma.AuxiliaryOperation):
+        def get_output_tensors(self, predictions, label, build_ctx):
+            return {"twice": 2 * build_ctx.must_get("share")}
+
+    engine = engine_of(lambda x, y: {"pred": x, "label": y})
+    Share().attach(engine, "train_share")
+    Twice().attach(engine)
+    engine.run(batches())
+    truth = sum(float((c["label"] > 0).float().mean()) for c in cases(7, 0)) / 7
+    assert engine.state.metrics == {
+        "train_share": pytest.approx(truth, abs=1e-6),
+        "twice": pytest.approx(2 * truth, abs=1e-6),
+    }
+    assert engine.state.output["map"].shape == (1, 3, 8, 8)
+
+
+def test_nothing_valid_in_the_epoch_is_nan():
+    engine = Engine(lambda engine, batch: (torch.rand(2, 2, 4), torch.zeros(2, 1, 4)))
+    ma.DiceMaskedOutput(["dice"], skip_background=True).attach(engine)
+    engine.run([0, 1])
+    assert math.isnan(engine.state.metrics["dice"])
+    assert math.isnan(engine.state.aux_metrics["dice"])
