@@ -1,0 +1,173 @@
+"""Counting on the CPU in plain torch, in blocks that stay in its cache.
+
+What makes it fast, each found by measurement (``benchmarks/``):
+
+- The first maximum over channels is a max pool with one tap per channel. Laid over the memory of a whole sample, the
+  taps are a channel stride apart, so nothing is copied and the class comes out with the maximum: half the time of
+  ``amax``, compare, ``amax``, and a tenth of ``max(dim=1)``.
+- A comparison that writes the dtype it reads is three times faster than one that writes bool, so masks are floats;
+  a block has fewer than 2^24 elements, so float32 sums of them are exact.
+- Label class and predicted class make one key, and one small ``bincount`` of keys gives everything.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d_with_indices
+
+from monai_auxops import counts_vectorized as vectorized
+from monai_auxops.counts import Rule, Sums
+
+__all__ = ["sums", "table"]
+
+BLOCK = 131_072  # logits, or voxels where only those are stored: a few such float32 blocks fit an L2 cache
+SMALL = 4_096  # voxels in a sample below which the launches for one sample cost more than its voxels
+TILE = 512  # voxels the pool handles at a time: their running maxima and indices fit an L1 cache
+
+
+def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+    """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
+    if _is_small(x):
+        return Sums._make(map(torch.cat, zip(*_by_samples(x, y, rule), strict=True)))
+    if rule.exclusive and not rule.onehot:
+        joint = _joint(x, y)[:, 1:-1]
+        both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
+        return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+    return _mask_sums(x, y, rule)
+
+
+def table(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class and predicted class, ``[B, C, C]``."""
+    return vectorized.table(x, y) if _is_small(x) else _joint(x, y)[:, 1:-1, :-1]
+
+
+def _is_small(x: Tensor) -> bool:
+    """Whether samples have too few voxels for a loop over them, or more classes than a float32 key can tell apart."""
+    classes = x.shape[1]
+    return math.prod(x.shape[2:]) <= max(SMALL, 16 * classes) or classes > 2048
+
+
+def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Sums]:
+    """Count as many samples at a time as a block holds."""
+    step = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
+    for b in range(0, max(1, x.shape[0]), step):
+        yield vectorized.sums(x[b : b + step], y[b : b + step], rule)
+
+
+def _joint(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class plus 1 (0 and C + 1: none) and predicted class (C: none), ``[B, C + 2, C + 1]``."""
+    batch, classes = x.shape[:2]
+    size = (classes + 2) * (classes + 1)
+    joint = torch.zeros(batch, size, dtype=torch.int64)
+    for b, scores, label in _blocks(x, y, in_place=True):
+        key = _first_maximum(scores).add_(_label_code(label[0], classes), alpha=classes + 1).round_()
+        joint[b] += torch.bincount(key.to(torch.int16 if size < 2**15 else torch.int32), minlength=size)
+    return joint.view(batch, classes + 2, classes + 1)
+
+
+def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+    """Count where classes may overlap: each has its own masks, 1.0 in its voxels and 0.0 elsewhere."""
+    batch, classes = x.shape[:2]
+    both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64)
+    for b, scores, label in _blocks(x, y):
+        p = _equals(_first_maximum(scores).round_(), classes) if rule.exclusive else _exceeds(scores, rule.threshold)
+        if rule.onehot:
+            t = _exceeds(label, 0.5)
+            valid[b] += label.shape[1]
+        else:
+            t, v = _label_masks(label[0], classes)
+            p.mul_(v)
+            valid[b] += v.sum()
+        predicted[b] += p.sum(1)
+        labelled[b] += t.sum(1)
+        both[b] += p.mul_(t).sum(1)
+    return Sums(both.long(), predicted.long(), labelled.long(), valid[:, :1].long())
+
+
+def _blocks(x: Tensor, y: Tensor, in_place: bool = False) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Cut each sample into ``[C, n]`` and ``[1 or C, n]``: views where its memory allows, else copies of a block.
+
+    A block has ``BLOCK`` logits, or with ``in_place`` that many voxels where ``_first_maximum`` needs no copy.
+    """
+    x, y = _flattened(x, y)
+    tile = _tile(x.shape[2]) if x.ndim == 3 and x.stride(2) == 1 else 0
+    voxels = BLOCK if in_place and tile else max(1, BLOCK // x.shape[1])
+    if tile:
+        voxels = max(1, voxels // tile) * tile
+    for b, area in itertools.product(range(x.shape[0]), itertools.product(*_slices(x.shape[2:], voxels))):
+        yield b, x[b][(slice(None), *area)].flatten(1), y[b][(slice(None), *area)].flatten(1)
+
+
+def _flattened(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Merge the spatial dimensions where that copies nothing, else put them in the predictions' memory order."""
+    order = sorted(range(2, x.ndim), key=x.stride, reverse=True)
+    x, y = x.permute(0, 1, *order), y.permute(0, 1, *order)
+    try:
+        return x.view(*x.shape[:2], math.prod(x.shape[2:])), y.view(*y.shape[:2], math.prod(x.shape[2:]))
+    except RuntimeError:  # there is no other way to ask
+        return x, y
+
+
+def _slices(shape: tuple[int, ...], voxels: int) -> Iterator[list[slice]]:
+    """Per dimension the slices whose products have at most ``voxels`` elements, whole inner dimensions first."""
+    for d, size in enumerate(shape):
+        step = min(size, max(1, voxels // math.prod(shape[d + 1 :])))
+        yield [slice(i, min(i + step, size)) for i in range(0, size, step)]
+
+
+@functools.cache
+def _tile(n: int) -> int:
+    """Largest divisor of ``n`` up to ``TILE`` that is worth a pass of the pool, 0 if there is none."""
+    return next((k for k in range(TILE, 63, -1) if n % k == 0), 0)
+
+
+def _first_maximum(scores: Tensor) -> Tensor:
+    """Class of the first maximum of ``[C, n]``: float32 ``[n]`` that rounds to it, to ``C`` where a score is NaN."""
+    classes, n = scores.shape
+    step, tile = scores.stride(0), _tile(math.gcd(n, scores.stride(0)))
+    if not tile or step < n or scores.stride(1) != 1:
+        scores, step, tile = scores.contiguous(), n, n
+    apart, width = step // tile, n // tile
+    length = (classes - 1) * apart + width
+    memory = scores.as_strided((1, tile, 1, length), (length * tile, 1, length * tile, tile))
+    best, index = max_pool2d_with_indices(memory, (1, classes), (1, 1), dilation=(1, apart))
+    code = index[0, :, 0].T.float()
+    if apart > 1:
+        code.sub_(torch.arange(width).unsqueeze(1)).mul_(1 / apart)
+    if best.amax().isnan():
+        code.masked_fill_(best[0, :, 0].T.isnan(), classes)
+    return code.flatten()
+
+
+def _label_code(label: Tensor, classes: int) -> Tensor:
+    """Class plus 1 as float32, 0 or ``classes + 1`` where the label names no class."""
+    if label.dtype == torch.float64:
+        label = label.masked_fill(label != label.trunc(), -1)  # float32 would round a fraction away
+    code = label.float().clamp(-1, classes)
+    if label.is_floating_point() and code.frac().abs_().amax() != 0:  # a fraction or NaN
+        code.masked_fill_(code != code.floor(), -1)
+    return code.add_(1)
+
+
+def _label_masks(label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """One mask per class, and the mask of the voxels that count; with one channel, index 0 is a class as well."""
+    named = max(classes, 2)
+    code = _label_code(label, named)
+    masks = _equals(code.sub_(1), named)
+    return masks[-classes:], masks.sum(0)
+
+
+def _equals(code: Tensor, classes: int) -> Tensor:
+    return torch.eq(code, torch.arange(classes).unsqueeze(1).float(), out=torch.empty(0))
+
+
+def _exceeds(t: Tensor, threshold: float) -> Tensor:
+    if t.dtype not in (torch.float32, torch.float64):
+        return t.float().gt_(threshold)
+    return torch.gt(t, threshold, out=torch.empty(0, dtype=t.dtype))
