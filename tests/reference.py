@@ -1,11 +1,12 @@
 """What each aux-op means, a second time: NumPy and sets, one voxel at a time, written from the definitions alone.
 
-Slow and plain on purpose. Nothing here imports the package.
+Slow and plain on purpose. Nothing here imports the package. At the end: inputs that meet every rule.
 """
 
 import math
 
 import numpy as np
+import torch
 
 
 def array(tensor):
@@ -41,7 +42,9 @@ def first_maximum(scores):
     return None if any(math.isnan(score) for score in scores) else scores.index(max(scores))
 
 
-def class_sets(predictions, label, *, onehot=False, independent=False, threshold=0.5, activation=None):
+def class_sets(
+    predictions, label, *, onehot=False, independent=False, threshold=0.5, activation=None, as_float=np.float32
+):
     """Per sample and class the voxels predicted in it and the voxels labelled with it, as two sets."""
     spatial = predictions.shape[2:]
     scores, truth = channels(predictions, spatial), channels(label, spatial)
@@ -60,7 +63,7 @@ def class_sets(predictions, label, *, onehot=False, independent=False, threshold
                 continue  # names no class: left out of both
             for c in range(classes):
                 if thresholded:
-                    hit = np.float32(scores[b, c, v]) > np.float32(threshold)
+                    hit = as_float(scores[b, c, v]) > as_float(threshold)
                 else:
                     hit = first_maximum(scores[b, :, v]) == c
                 if hit:
@@ -84,6 +87,7 @@ def dice_per_class(
     final_activation=None,
 ):
     """``[B][C']``, NaN where the class is absent from the label."""
+    as_float = np.float64 if predictions.dtype == torch.float64 else np.float32  # what is compared with the threshold
     predictions, label = array(predictions), array(label)
     if data_format == "channels_last":
         label = np.moveaxis(label, -1, 1) if label.ndim == predictions.ndim else label
@@ -95,6 +99,7 @@ def dice_per_class(
         independent=is_independent_predictions,
         threshold=threshold,
         activation=final_activation,
+        as_float=as_float,
     )
     first = 1 if skip_background else 0
     return [[overlap(p, t, jaccard) for p, t in classes[first:]] for classes in sets]
@@ -196,3 +201,21 @@ def pairwise_auc(scores, labels):
     negative = [score for score, label in known if label <= 0.5]
     wins = [1.0 if p > n else 0.5 if p == n else 0.0 for p in positive for n in negative]
     return sum(wins) / len(wins) if wins else math.nan
+
+
+SPATIAL = {"0d": (), "1d": (9,), "2d": (4, 5), "3d": (3, 4, 2)}
+
+
+def scores_of(batch, classes, spatial, generator=None):
+    """Quarters from 0 to 1: exact in every dtype, full of ties, and often at the threshold 0.5 itself."""
+    return torch.randint(0, 5, (batch, classes, *spatial), generator=generator) / 4
+
+
+def indices_of(batch, classes, spatial, generator=None):
+    """Class indices ``[B, 1, *S]``, a few of them outside the classes."""
+    return torch.randint(-1, max(classes, 2) + 1, (batch, 1, *spatial), generator=generator)
+
+
+def multihot_of(batch, classes, spatial, generator=None):
+    """Labels ``[B, C, *S]`` of 0 and 1, channels independent of one another."""
+    return torch.randint(0, 2, (batch, classes, *spatial), generator=generator)
