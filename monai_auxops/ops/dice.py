@@ -43,6 +43,8 @@ class DiceOperation(AuxiliaryOperation):
             self.fail(f"data_format to be 'channels_first' or 'channels_last', got {data_format!r}")
         if final_activation not in ACTIVATIONS:
             self.fail(f"final_activation to be one of {ACTIVATIONS}, got {final_activation!r}")
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold != threshold:
+            self.fail(f"threshold to be a number, got {threshold!r}")
         if final_activation is not None and not 0 < threshold < 1:
             self.fail(f"0 < threshold < 1, a probability, with final_activation={final_activation!r}, got {threshold}")
 
