@@ -114,7 +114,7 @@ CODES: Final[dict[str, Code]] = {
         "your own component", _E, "Rewrite the class for PyTorch in the bundle's scripts/manual.py, or pass --rules."
     ),
     "CT313": Code("component in the wrong section", _E, "Move it to the section it belongs to."),
-    "CT314": Code("section missing", _E, "Training needs loss, model and image_pipeline under train."),
+    "CT314": Code("section missing", _F, "Training needs loss, model and image_pipeline under train."),
     "CT315": Code("TLT 1.x name", _I, "The component is migrated under its Clara Train 2 name."),
     "CT317": Code("unknown key", _W, "Correct the spelling; Clara ignored the key."),
     "CT316": Code(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monai_auxops.migrate.components import PLACES, Reader
-from monai_auxops.migrate.convert import Converter, Entry, facts_of
+from monai_auxops.migrate.convert import Converter, Entry, created, facts_of
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.rules.facts import Facts
@@ -64,8 +64,9 @@ def collect(config: Config, base: Facts) -> None:
         return
     train = facts_of(config.at("train", *_keys("train")), base)
     validate = facts_of(config.at("validate", *_keys("validate")), _without_data(train))
-    config.facts["train"] = train.update(scanning=validate.scanning)
-    config.facts["validate"] = validate
+    tags = tuple(name for entry in config.at("train", "aux_ops", "metrics") for name in created(entry, train))
+    config.facts["train"] = train.update(scanning=validate.scanning, tags=tags)
+    config.facts["validate"] = validate.update(tags=tags)
 
 
 def build(config: Config, rules: RuleBook, log: Log) -> None:
@@ -80,10 +81,10 @@ def _keys(part: str) -> tuple[str, ...]:
 
 
 def _without_data(facts: Facts) -> Facts:
-    return facts.update(
-        datalist="", data_key="", samples=1, merged=False, cached=False, shuffle=False, loads=False, channel_first=False,
-        scanning=False, creates=(), activates=False, batch_size=1, batched_by_transforms=False,
-    )  # fmt: skip
+    """Forget what belongs to the data of one part."""
+    own = ("datalist", "data_key", "samples", "merged", "cached", "loads", "channel_first", "scanning", "activates")
+    blank = Facts()
+    return facts.update(**{name: getattr(blank, name) for name in own}, training=False)
 
 
 def _settings(config: Config, log: Log) -> Iterator[tuple[str, Any]]:
@@ -120,9 +121,5 @@ def _report_key(key: str, child: Node, known: set[str], log: Log) -> None:
         log.add("CT311", child.where, f'"{key}" is a comment')
         return
     hint = did_you_mean(key, known | {row.name for row in SETTINGS})
-    log.add(
-        "CT317" if hint or isinstance(child.value, dict | list) else "CT311",
-        child.where,
-        f'nothing reads "{key}"',
-        hint,
-    )
+    code = "CT317" if hint or isinstance(child.value, dict | list) else "CT311"
+    log.add(code, child.where, f'nothing reads "{key}"', hint)

@@ -37,6 +37,7 @@ class Entry:
     notes: list[str] = field(default_factory=list)
     unused: dict[str, str] = field(default_factory=dict)
     built: list[Built] = field(default_factory=list)
+    creates: list[str] = field(default_factory=list)
 
     @property
     def active(self) -> bool:
@@ -168,6 +169,7 @@ class Converter:
                 continue
             call = Call(entry.args, entry.given, facts)
             entry.built = list(built(entry.rule, call))
+            entry.creates = created(entry, facts)
             self.caveats(entry, entry.rule, call)
 
     def caveats(self, entry: Entry, rule: Rule, call: Call) -> None:
@@ -197,6 +199,13 @@ def _provided(entry: Entry, facts: Facts) -> dict[str, Any]:
     call = Call(entry.args, entry.given, facts)
     found = {name: evaluate(value, call) for name, value in entry.rule.facts.items()}
     return {name: value for name, value in found.items() if value is not OMIT and value is not None}
+
+
+def created(entry: Entry, facts: Facts) -> list[str]:
+    """Return the fields that an occurrence leaves for others."""
+    if entry.rule is None or entry.manual:
+        return []
+    return list(evaluate(entry.rule.creates, Call(entry.args, entry.given, facts)))
 
 
 def built(rule: Rule, call: Call) -> Iterator[Built]:

@@ -81,7 +81,8 @@ def _labels(node: Node) -> tuple[str, ...]:
     if not isinstance(names, dict) or len(names) > _LABELS:
         return ()
     wanted = [names.get(str(value)) for value in range(len(names))]
-    return tuple(wanted) if all(isinstance(name, str) for name in wanted) else ()
+    strings = tuple(name for name in wanted if isinstance(name, str))
+    return strings if len(strings) == len(wanted) else ()
 
 
 def _channels(node: Node, counts: dict[str, int]) -> int:

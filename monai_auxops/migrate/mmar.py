@@ -124,7 +124,7 @@ def read_folder(folder: Path, log: Log) -> Mmar:
 
 
 def read_file(path: Path, log: Log) -> Mmar:
-    """Read one configuration, and beside it what it needs: the environment, and a training configuration for its model."""
+    """Read one configuration, and what it needs beside it: the environment, and for an evaluation the model."""
     folder = path.parent
     mmar = Mmar(folder.parent if folder.name.startswith("config") else folder)
     _add(mmar, path, log, name=path.name)

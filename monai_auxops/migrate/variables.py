@@ -1,4 +1,4 @@
-"""Clara's variables: `--set`, then environment.json, then the configuration's first level; `{NAME}` takes their value."""
+"""Clara's variables: `--set`, then environment.json, then the configuration's first level; `{NAME}` is filled in."""
 
 from __future__ import annotations
 

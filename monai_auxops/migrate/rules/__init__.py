@@ -21,7 +21,8 @@ from monai_auxops.migrate.rules.pipelines import PIPELINES
 from monai_auxops.migrate.rules.spatial import SPATIAL
 
 __all__ = [
-    "OMIT", "REQUIRED", "RULES", "A", "Call", "Caveat", "Each", "F", "Param", "Rule", "RuleBook", "Section", "T", "Target",
+    "OMIT", "REQUIRED", "RULES",
+    "A", "Call", "Caveat", "Each", "F", "Param", "Rule", "RuleBook", "Section", "T", "Target",
 ]  # fmt: skip
 
 RULES: Final[tuple[Rule, ...]] = (

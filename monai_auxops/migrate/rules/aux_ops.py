@@ -11,6 +11,7 @@ from monai_auxops.migrate.rules.common import DATA_FORMAT, SHOWN
 from monai_auxops.migrate.rules.kinds import flag, number, optional, text, words
 
 _TAG = Param("tag", kind=text)
+_TAG_AND_MASK = F(lambda c: [name for name in (c["tag"], c["mask_tag"]) if name], uses=("tag", "mask_tag"))
 _MASK = Param("mask_tag", None, optional(text))
 _DICE = (
     DATA_FORMAT,
@@ -72,10 +73,12 @@ AUX_OPS: Final = (
         "ComputeAccuracy",
         Section.AUX_OP,
         (_TAG, Param("use_sigmoid", False, flag), *SHOWN),
-        (T("ComputeAccuracy", tag=A("tag"), **_given("use_sigmoid", "do_summary", "do_print")),),
+        (T("monai_auxops.ComputeAccuracy", tag=A("tag"), **_given("use_sigmoid", "do_summary", "do_print")),),
         Outcome.EXACT,
         _REASON,
         "Share of elements whose rounded prediction equals the label.",
+        creates=[A("tag")],
+        accumulates=True,
     ),
     Rule(
         "ComputeBinaryPreds",
@@ -83,7 +86,7 @@ AUX_OPS: Final = (
         (Param("binary_preds_name", "binary_preds", text), Param("binary_labels_name", "binary_labels", text)),
         (
             T(
-                "ComputeBinaryPreds",
+                "monai_auxops.ComputeBinaryPreds",
                 binary_preds_name=A("binary_preds_name"),
                 binary_labels_name=A("binary_labels_name"),
                 label_format=_FORMAT,
@@ -92,6 +95,7 @@ AUX_OPS: Final = (
         Outcome.EXACT,
         "The same two outputs; only the evaluator runs it, for the metrics that read them.",
         "Sigmoid of the binary columns and their labels, for an AUC.",
+        creates=[A("binary_preds_name"), A("binary_labels_name")],
     ),
     Rule(
         "ComputeMulticlassPreds",
@@ -99,7 +103,7 @@ AUX_OPS: Final = (
         (Param("preds_name", "preds", text), Param("labels_name", "labels", text), *_ACTIVATIONS),
         (
             T(
-                "ComputeMulticlassPreds",
+                "monai_auxops.ComputeMulticlassPreds",
                 preds_name=A("preds_name"),
                 labels_name=A("labels_name"),
                 **_given("use_sigmoid_for_binary", "use_softmax_for_multiclass"),
@@ -109,6 +113,7 @@ AUX_OPS: Final = (
         Outcome.EQUIVALENT,
         "Probabilities in label order; whether Clara gave one column per k-class label or k is not documented.",
         "Activates the logits label by label, for metrics of several classes.",
+        creates=[A("preds_name"), A("labels_name")],
     ),
     Rule(
         "ComputeMulticlassAccuracy",
@@ -116,7 +121,7 @@ AUX_OPS: Final = (
         (_TAG, *_ACTIVATIONS, Param("use_sigmoid_for_accuracy", False, flag), *SHOWN),
         (
             T(
-                "ComputeMulticlassAccuracy",
+                "monai_auxops.ComputeMulticlassAccuracy",
                 tag=A("tag"),
                 **_given(
                     "use_sigmoid_for_binary",
@@ -131,25 +136,31 @@ AUX_OPS: Final = (
         Outcome.EXACT,
         _REASON,
         "Accuracy over the labels of label_format.",
+        creates=[A("tag")],
+        accumulates=True,
     ),
     Rule(
         "ComputeDice",
         Section.AUX_OP,
         (_TAG, _MASK, *_DICE, *SHOWN),
-        (T("ComputeDice", tag=A("tag"), **_given("mask_tag"), **_DICE_ARGS),),
+        (T("monai_auxops.ComputeDice", tag=A("tag"), **_given("mask_tag"), **_DICE_ARGS),),
         Outcome.EXACT,
         _REASON,
         "Mean Dice of the classes present, per sample.",
+        creates=_TAG_AND_MASK,
+        accumulates=True,
         caveats=(_NO_CLASS, _ONE_CHANNEL),
     ),
     Rule(
         "DiceMaskedOutput",
         Section.AUX_OP,
         (Param("tags", kind=words), *_DICE, *SHOWN),
-        (T("DiceMaskedOutput", tags=A("tags"), **_DICE_ARGS),),
+        (T("monai_auxops.DiceMaskedOutput", tags=A("tags"), **_DICE_ARGS),),
         Outcome.EXACT,
         _REASON,
         "Mean Dice of the classes present, and one value per class.",
+        creates=A("tags"),
+        accumulates=True,
         caveats=(
             _NO_CLASS,
             _ONE_CHANNEL,
@@ -164,10 +175,12 @@ AUX_OPS: Final = (
         "NegLoss",
         Section.AUX_OP,
         (_TAG, *SHOWN),
-        (T("NegLoss", tag=A("tag"), **_given("do_summary", "do_print")),),
+        (T("monai_auxops.NegLoss", tag=A("tag"), **_given("do_summary", "do_print")),),
         Outcome.EXACT,
         "Minus the loss component; whether Clara added the model's regularisation is not documented.",
         "The negative loss: larger is better, so it can select the best model.",
+        creates=[A("tag")],
+        accumulates=True,
         caveats=(
             Caveat(
                 lambda c: c.facts.scanning,
@@ -183,7 +196,7 @@ AUX_OPS: Final = (
         (_TAG, _MASK, Param("axis", None), *SHOWN),
         (
             T(
-                "ReduceMeanMasked",
+                "monai_auxops.ReduceMeanMasked",
                 tag=A("tag"),
                 **_given("mask_tag", "axis", "do_summary", "do_print"),
                 final_activation=F(lambda c: c.facts.activation or OMIT),
@@ -192,5 +205,7 @@ AUX_OPS: Final = (
         Outcome.EQUIVALENT,
         "How Clara derived the mask is not documented: finite predictions where the label is annotated.",
         "Mean of the predictions over valid entries, and the mask.",
+        creates=_TAG_AND_MASK,
+        accumulates=True,
     ),
 )

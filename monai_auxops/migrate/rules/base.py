@@ -130,7 +130,8 @@ class Rule:
     """One row: a Clara component, what it becomes, how faithfully, and why.
 
     `did` says what it did in Clara; `also` names it had in TLT 1.x; `open` is set where Clara's arguments are not all
-    documented; `in_validation` holds arguments that the evaluator's copy needs on top.
+    documented; `in_validation` holds arguments that the evaluator's copy needs on top; `creates` names the fields that
+    others may read; `accumulates` tells an aux-op with a value per epoch from one that only leaves arrays for metrics.
     """
 
     name: str
@@ -145,6 +146,8 @@ class Rule:
     caveats: tuple[Caveat, ...] = ()
     in_validation: Mapping[str, Value] = field(default_factory=dict)
     open: bool = False
+    creates: Value = ()
+    accumulates: bool = False
 
 
 def evaluate(value: Value, call: Call) -> Any:

@@ -29,7 +29,7 @@ class Facts:
     datalist: str = ""
     data_root: str = ""
     data_key: str = ""
-    shuffle: bool = True
+    training: bool = True
     channel_first: bool = False
     scanning: bool = False
     weight_decay: float = 0.0
@@ -37,7 +37,7 @@ class Facts:
     channel_names: tuple[str, ...] = ()
     loads: bool = False
     activates: bool = False
-    creates: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def update(self, **found: Any) -> Facts:
         """Return the facts with these added."""

@@ -94,7 +94,7 @@ LOADERS: Final = (
         ),
         (_LOAD,),
         Outcome.APPROXIMATE,
-        "A TensorFlow graph does not load into PyTorch: the bundle loads what its own training writes to models/model.pt.",
+        "A TensorFlow graph does not load into PyTorch: the bundle loads models/model.pt of its own training.",
         "Loads a frozen graph.",
     ),
     Rule(
@@ -108,7 +108,7 @@ LOADERS: Final = (
         ),
         (_LOAD,),
         Outcome.APPROXIMATE,
-        "TensorFlow weights do not load into PyTorch: the bundle loads what its own training writes to models/model.pt.",
+        "TensorFlow weights do not load into PyTorch: the bundle loads models/model.pt of its own training.",
         "Loads a checkpoint.",
     ),
 )

@@ -70,7 +70,7 @@ LABELS: Final = (
         (FIELD,),
         (),
         Outcome.MANUAL,
-        "Its arguments are not documented; ConvertToMultiChannelBasedOnBratsClasses and SplitAcrossChannels do the same.",
+        "Its arguments are not documented; ConvertToMultiChannelBasedOnBratsClasses with SplitAcrossChannels does it.",
         "Splits a BraTS label map into one field per class.",
         open=True,
     ),
@@ -150,7 +150,7 @@ LABELS: Final = (
         Outcome.EXACT,
         "The same fields.",
         "One field per channel.",
-        facts={"creates": A("channel_names")},
+        creates=A("channel_names"),
     ),
     Rule(
         "SplitBasedOnLabel",
@@ -166,7 +166,7 @@ LABELS: Final = (
         Outcome.EXACT,
         "The same fields: name i is the mask of label i.",
         "One mask per label value.",
-        facts={"creates": A("label_names")},
+        creates=A("label_names"),
     ),
     Rule(
         "CopyProperties",

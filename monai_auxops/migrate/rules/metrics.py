@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, F, Param, Rule, Section, T
-from monai_auxops.migrate.rules.common import LABEL_FIELD, SHOWN, key_of
+from monai_auxops.migrate.rules.base import OMIT, A, Call, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.common import LABEL_FIELD, SHOWN
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, number, one_of, optional, text
 from monai_auxops.migrate.rules.paths import output_path
 
@@ -25,7 +25,14 @@ def _given(name: str) -> F:
     return F(lambda c: c[name] if name in c.given else OMIT, uses=(name,))
 
 
-def _report(call: Any) -> Any:
+def _field(call: Call) -> str:
+    """TLT 1.x read a tag as `val_<tag>` in validation."""
+    field: str = call["field"]
+    older = field.removeprefix("val_")
+    return older if field not in call.facts.tags and older in call.facts.tags else field
+
+
+def _report(call: Call) -> Any:
     return OMIT if call["report_path"] is None else output_path(call["report_path"], call.facts)
 
 
@@ -43,9 +50,9 @@ METRICS: Final = (
         (_NAME, _FIELD, Param("invalid_value", OMIT, anything), Param("negate_value", False, flag), *_SHARED),
         (
             T(
-                "ComputeAverage",
+                "monai_auxops.ComputeAverage",
                 name=A("name"),
-                field=A("field", key_of),
+                field=F(_field, uses=("field",)),
                 invalid_value=A("invalid_value"),
                 negate_value=_given("negate_value"),
                 **_COMMON,
@@ -71,9 +78,9 @@ METRICS: Final = (
         ),
         (
             T(
-                "ComputeAverageDice",
+                "monai_auxops.ComputeAverageDice",
                 name=A("name"),
-                field=A("field", key_of),
+                field=F(_field, uses=("field",)),
                 label_field=A("label_field"),
                 is_2d=_given("is_2d"),
                 remove_bg=_given("remove_bg"),
@@ -101,9 +108,9 @@ METRICS: Final = (
         ),
         (
             T(
-                "ComputeAUC",
+                "monai_auxops.ComputeAUC",
                 name=A("name"),
-                field=A("field", key_of),
+                field=F(_field, uses=("field",)),
                 label_field=A("label_field"),
                 auc_average=_given("auc_average"),
                 class_index=_given("class_index"),
@@ -121,9 +128,9 @@ METRICS: Final = (
         (_NAME, _FIELD, LABEL_FIELD, _AVERAGE, Param("label_index", None, optional(integer)), *_SHARED),
         (
             T(
-                "ComputeMulticlassAverage",
+                "monai_auxops.ComputeMulticlassAverage",
                 name=A("name"),
-                field=A("field", key_of),
+                field=F(_field, uses=("field",)),
                 label_field=A("label_field"),
                 auc_average=_given("auc_average"),
                 label_index=_given("label_index"),

@@ -85,7 +85,6 @@ def _facts(task: str | None) -> dict[str, Any]:
         "batch_size": A("output_batch_size"),
         "batched_by_transforms": A("batched_by_transforms"),
         "cached": F(_caches, uses=_OF_CACHE),
-        "shuffle": A("shuffle"),
     }
 
 
@@ -121,7 +120,7 @@ def _row(name: str, task: str | None, reason: str) -> Rule:
                 "DataLoader",
                 slot="dataloader",
                 batch_size=_BATCH,
-                shuffle=A("shuffle"),
+                shuffle=F(lambda c: c["shuffle"] and c.facts.training, uses=("shuffle",)),
                 num_workers=A("num_workers"),
             ),
             T("SmartCacheHandler", slot="handlers", when=_replaces, smartcacher=Expr("@dataset")),
