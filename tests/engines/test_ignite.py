@@ -8,10 +8,17 @@ import math
 import pytest
 import torch
 from ignite.engine import Engine, Events
+from ignite.metrics import Average
 from monai.data import list_data_collate
 
 import monai_auxops as ma
+from monai_auxops.hub import Hub
 from tests.engines.conftest import TAGS, cases, network
+
+try:
+    from ignite.handlers import ProgressBar, TensorboardLogger
+except ImportError:  # before Ignite 0.5
+    from ignite.contrib.handlers import ProgressBar, TensorboardLogger
 
 
 def batches(n: int = 7, size: int = 3) -> list[dict[str, torch.Tensor]]:
@@ -108,8 +115,6 @@ def test_the_context_serves_what_the_engine_knows():
 
 
 def test_ignites_own_metric_reads_a_published_output():
-    from ignite.metrics import Average
-
     engine = engine_of(lambda x, y: {"pred": x, "label": y})
     ma.ComputeAccuracy("acc").attach(engine)
     Average(output_transform=lambda output: output["acc"]).attach(engine, "ignite")
@@ -118,8 +123,6 @@ def test_ignites_own_metric_reads_a_published_output():
 
 
 def test_ignites_progress_bar_shows_the_epoch_values():
-    from ignite.handlers import ProgressBar
-
     engine, text = engine_of(lambda x, y: (x, y)), io.StringIO()
     ma.ComputeAccuracy("acc").attach(engine)
     bar = ProgressBar(file=text, persist=True)
@@ -128,11 +131,22 @@ def test_ignites_progress_bar_shows_the_epoch_values():
     assert f"acc={engine.state.metrics['acc']:.3g}".rstrip("0") in text.getvalue()
 
 
+def test_ignites_tensorboard_logger_writes_the_epoch_values(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    engine, seen = engine_of(lambda x, y: (x, y)), []
+    ma.ComputeAccuracy("acc").attach(engine, "train_acc")
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda e: seen.append(e.state.metrics["train_acc"]))
+    with TensorboardLogger(log_dir=str(tmp_path)) as logger:
+        logger.attach_output_handler(engine, Events.EPOCH_COMPLETED, "training", metric_names=["train_acc"])
+        engine.run(batches(), max_epochs=2)
+    reader = accumulator.EventAccumulator(str(tmp_path))
+    reader.Reload()
+    assert [event.value for event in reader.Scalars("training/train_acc")] == pytest.approx(seen, abs=1e-6)
+
+
 def test_running_values_are_the_means_so_far():
     engine = engine_of(lambda x, y: (x, y))
     ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine, "train_dice")
-    from monai_auxops.hub import Hub
-
     seen = []
     engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(Hub.of(e).running()["train_dice"]))
     engine.run(batches())
