@@ -19,7 +19,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d_with_indices
 
 from monai_auxops import counts_vectorized as vectorized
 from monai_auxops.counts import Rule, Sums
@@ -28,7 +27,9 @@ __all__ = ["sums", "table"]
 
 BLOCK = 131_072  # logits, or voxels where only those are stored: a few such float32 blocks fit an L2 cache
 SMALL = 4_096  # voxels in a sample below which the launches for one sample cost more than its voxels
-TILE = 512  # voxels the pool handles at a time: their running maxima and indices fit an L1 cache
+TILE = 128  # voxels the pool handles at a time, at most: their running maxima and indices stay in the L1 cache
+
+_max_pool = torch.ops.aten.max_pool2d_with_indices.out
 
 
 def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
@@ -60,14 +61,24 @@ def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Sums]:
         yield vectorized.sums(x[b : b + step], y[b : b + step], rule)
 
 
+class _Scratch(dict[str, Tensor]):
+    """Buffers that all blocks of a call share: the page faults of fresh ones cost as much as the arithmetic."""
+
+    def get_empty(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return an empty tensor that keeps its memory, for ``out=`` or ``resize_``."""
+        return self.setdefault(name, torch.empty(0, dtype=dtype)).resize_(0)
+
+
 def _joint(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class plus 1 (0 and C + 1: none) and predicted class (C: none), ``[B, C + 2, C + 1]``."""
     batch, classes = x.shape[:2]
     size = (classes + 2) * (classes + 1)
     joint = torch.zeros(batch, size, dtype=torch.int64)
+    scratch = _Scratch()
     for b, scores, label in _blocks(x, y, in_place=True):
-        key = _first_maximum(scores).add_(_label_code(label[0], classes), alpha=classes + 1).round_()
-        joint[b] += torch.bincount(key.to(torch.int16 if size < 2**15 else torch.int32), minlength=size)
+        code = _first_maximum(scores, scratch).add_(_label_code(label[0], classes, scratch), alpha=classes + 1)
+        key = scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32)
+        joint[b] += torch.bincount(key.resize_(code.shape).copy_(code.round_()), minlength=size)
     return joint.view(batch, classes + 2, classes + 1)
 
 
@@ -75,15 +86,19 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     """Count where classes may overlap: each has its own masks, 1.0 in its voxels and 0.0 elsewhere."""
     batch, classes = x.shape[:2]
     both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64)
+    scratch = _Scratch()
     for b, scores, label in _blocks(x, y):
-        p = _equals(_first_maximum(scores).round_(), classes) if rule.exclusive else _exceeds(scores, rule.threshold)
+        if rule.exclusive:
+            p = _equals(_first_maximum(scores, scratch).round_(), classes, "p", scratch)
+        else:
+            p = _exceeds(scores, rule.threshold, "p", scratch)
         if rule.onehot:
-            t = _exceeds(label, 0.5)
+            t = _exceeds(label, 0.5, "t", scratch)
             valid[b] += label.shape[1]
         else:
-            t, v = _label_masks(label[0], classes)
-            p.mul_(v)
-            valid[b] += v.sum()
+            t, named = _label_masks(label[0], classes, scratch)
+            p.mul_(named)
+            valid[b] += named.sum()
         predicted[b] += p.sum(1)
         labelled[b] += t.sum(1)
         both[b] += p.mul_(t).sum(1)
@@ -124,20 +139,22 @@ def _slices(shape: tuple[int, ...], voxels: int) -> Iterator[list[slice]]:
 @functools.cache
 def _tile(n: int) -> int:
     """Largest divisor of ``n`` up to ``TILE`` that is worth a pass of the pool, 0 if there is none."""
-    return next((k for k in range(TILE, 63, -1) if n % k == 0), 0)
+    return next((k for k in range(TILE, 31, -1) if n % k == 0), 0)
 
 
-def _first_maximum(scores: Tensor) -> Tensor:
+def _first_maximum(scores: Tensor, scratch: _Scratch) -> Tensor:
     """Class of the first maximum of ``[C, n]``: float32 ``[n]`` that rounds to it, to ``C`` where a score is NaN."""
     classes, n = scores.shape
     step, tile = scores.stride(0), _tile(math.gcd(n, scores.stride(0)))
     if not tile or step < n or scores.stride(1) != 1:
-        scores, step, tile = scores.contiguous(), n, n
+        scores = scratch.get_empty("scores", scores.dtype).resize_(scores.shape).copy_(scores)
+        step = tile = n
     apart, width = step // tile, n // tile
     length = (classes - 1) * apart + width
     memory = scores.as_strided((1, tile, 1, length), (length * tile, 1, length * tile, tile))
-    best, index = max_pool2d_with_indices(memory, (1, classes), (1, 1), dilation=(1, apart))
-    code = index[0, :, 0].T.float()
+    out = scratch.get_empty("best", scores.dtype), scratch.get_empty("index", torch.int64)
+    best, index = _max_pool(memory, (1, classes), (1, 1), (0, 0), (1, apart), out=out[0], indices=out[1])
+    code = scratch.get_empty("code").resize_(width, tile).copy_(index[0, :, 0].T)
     if apart > 1:
         code.sub_(torch.arange(width).unsqueeze(1)).mul_(1 / apart)
     if best.amax().isnan():
@@ -145,29 +162,30 @@ def _first_maximum(scores: Tensor) -> Tensor:
     return code.flatten()
 
 
-def _label_code(label: Tensor, classes: int) -> Tensor:
+def _label_code(label: Tensor, classes: int, scratch: _Scratch) -> Tensor:
     """Class plus 1 as float32, 0 or ``classes + 1`` where the label names no class."""
     if label.dtype == torch.float64:
         label = label.masked_fill(label != label.trunc(), -1)  # float32 would round a fraction away
-    code = label.float().clamp(-1, classes)
-    if label.is_floating_point() and code.frac().abs_().amax() != 0:  # a fraction or NaN
-        code.masked_fill_(code != code.floor(), -1)
+    code = scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
+    if label.is_floating_point() and torch.frac(code, out=scratch.get_empty("frac")).abs_().amax() != 0:
+        code.masked_fill_(code != code.floor(), -1)  # a fraction or NaN
     return code.add_(1)
 
 
-def _label_masks(label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def _label_masks(label: Tensor, classes: int, scratch: _Scratch) -> tuple[Tensor, Tensor]:
     """One mask per class, and the mask of the voxels that count; with one channel, index 0 is a class as well."""
     named = max(classes, 2)
-    code = _label_code(label, named)
-    masks = _equals(code.sub_(1), named)
+    masks = _equals(_label_code(label, named, scratch).sub_(1), named, "t", scratch)
     return masks[-classes:], masks.sum(0)
 
 
-def _equals(code: Tensor, classes: int) -> Tensor:
-    return torch.eq(code, torch.arange(classes).unsqueeze(1).float(), out=torch.empty(0))
+def _equals(code: Tensor, classes: int, name: str, scratch: _Scratch) -> Tensor:
+    """Masks ``[C, n]`` of the voxels of each class."""
+    return torch.eq(code, torch.arange(classes).unsqueeze(1).float(), out=scratch.get_empty(name))
 
 
-def _exceeds(t: Tensor, threshold: float) -> Tensor:
-    if t.dtype not in (torch.float32, torch.float64):
-        return t.float().gt_(threshold)
-    return torch.gt(t, threshold, out=torch.empty(0, dtype=t.dtype))
+def _exceeds(t: Tensor, threshold: float, name: str, scratch: _Scratch) -> Tensor:
+    """Mask ``t > threshold``, compared in float32: a half-precision comparison would round the threshold."""
+    if t.dtype in (torch.float32, torch.float64):
+        return torch.gt(t, threshold, out=scratch.get_empty(name, t.dtype))
+    return scratch.get_empty(name).resize_(t.shape).copy_(t).gt_(threshold)
