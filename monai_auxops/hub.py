@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer, Workflow
 from monai.engines.utils import IterationEvents
@@ -31,8 +29,7 @@ class Op(Protocol):
 
     @property
     def running(self) -> RunningMean | None: ...
-    def build(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
-    def accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None: ...
+    def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
     def epoch_started(self) -> None: ...
     def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]: ...
     def epoch_completed(self) -> None: ...
@@ -145,25 +142,22 @@ class Hub:
 
     def _run(self, engine: Engine, entry: Entry) -> None:
         output = engine.state.output
-        with undisturbed(engine):
-            if is_decollated(output):
-                self._run_each(engine, entry, output)
-                return
-            if entry.output_transform not in self._contexts:
-                self._contexts[entry.output_transform] = self._context(engine, entry, output)
-            ctx = self._contexts[entry.output_transform]
-            outputs = entry.op.build(ctx)
-            entry.op.accumulate(outputs, ctx)
-            if isinstance(output, dict) and entry.op.stage != "read":
-                output.update(as_batch(outputs, ctx.batch_size))
+        if is_decollated(output):
+            self._run_each(engine, entry, output)
+            return
+        if entry.output_transform not in self._contexts:
+            self._contexts[entry.output_transform] = self._context(engine, entry, output)
+        ctx = self._contexts[entry.output_transform]
+        outputs = entry.op.measure(ctx)
+        if isinstance(output, dict) and entry.op.stage != "read":
+            output.update(as_batch(outputs, ctx.batch_size))
 
     def _run_each(self, engine: Engine, entry: Entry, items: list[dict[str, Any]]) -> None:
         """The same for a decollated batch: samples may differ in size, so each is a batch of one."""
         for item in items:
             batch = {key: value[None] if isinstance(value, Tensor) else value for key, value in item.items()}
             ctx = self._context(engine, entry, batch, values=dict(self._values))
-            outputs = entry.op.build(ctx)
-            entry.op.accumulate(outputs, ctx)
+            outputs = entry.op.measure(ctx)
             if entry.op.stage != "read":
                 item.update({tag: value[0] for tag, value in as_batch(outputs, 1).items()})
 
@@ -254,12 +248,3 @@ def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:
         elif value.shape[0] == batch_size:
             batch[tag] = value[:, None] if value.dim() == 1 else value
     return batch
-
-
-@contextlib.contextmanager
-def undisturbed(engine: Engine) -> Iterator[None]:
-    """Without gradients, and without autocast, which would change values."""
-    device = getattr(engine.state, "device", None)
-    kind = device.type if isinstance(device, torch.device) else "cpu"
-    with torch.no_grad(), torch.autocast(kind, enabled=False):
-        yield

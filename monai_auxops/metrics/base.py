@@ -31,7 +31,12 @@ class ValidationMetric(AuxiliaryOperation):
         do_print: bool = True,
         is_key_metric: bool = False,
     ) -> None:
-        self.name, self.field, self.report_path, self.is_key_metric = check_tag(name, self), field, report_path, is_key_metric
+        self.name, self.field, self.report_path, self.is_key_metric = (
+            check_tag(name, self),
+            field,
+            report_path,
+            is_key_metric,
+        )
         super().__init__(do_summary, do_print)
         self.stage = "read"
         self.accumulated = (name,)

@@ -14,7 +14,7 @@ from monai.metrics import Metric
 from torch import Tensor
 
 from monai_auxops import ranks
-from monai_auxops.context import BuildContext
+from monai_auxops.context import BuildContext, undisturbed
 from monai_auxops.hub import Entry, Hub, OutputTransform
 from monai_auxops.running import RunningMean
 
@@ -108,7 +108,7 @@ class AuxiliaryOperation(GraphComponent):
             build_ctx.set(tag, value)
         return detached
 
-    def accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None:
+    def _accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None:
         """Add the outputs of one batch to the running means."""
         size, self._open = build_ctx.batch_size, True
         if self.accumulated is None:
@@ -161,9 +161,13 @@ class AuxiliaryOperation(GraphComponent):
             build_ctx.require(y_pred, y)
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from None
-        with torch.no_grad(), torch.autocast(build_ctx.predictions.device.type, enabled=False):
+        return self.measure(build_ctx)
+
+    def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]:
+        """Run on one batch and add it to the epoch: the one step of every way to use an aux-op."""
+        with undisturbed(build_ctx.predictions.device):
             outputs = self.build(build_ctx)
-            self.accumulate(outputs, build_ctx)
+            self._accumulate(outputs, build_ctx)
         return outputs
 
     def aggregate(self) -> dict[str, float]:
