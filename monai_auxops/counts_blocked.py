@@ -25,7 +25,8 @@ from monai_auxops.counts import Rule, Sums
 
 __all__ = ["sums", "table"]
 
-BLOCK = 131_072  # logits, or voxels where only those are stored: a few such float32 blocks fit an L2 cache
+BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
+MASK_BLOCK = 3 * BLOCK  # logits where each gets two masks: here fewer launches win over fewer bytes
 SMALL = 4_096  # voxels in a sample below which the launches for one sample cost more than its voxels
 TILE = 128  # voxels the pool handles at a time, at most: their running maxima and indices stay in the L1 cache
 
@@ -75,10 +76,11 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
     size = (classes + 2) * (classes + 1)
     joint = torch.zeros(batch, size, dtype=torch.int64)
     scratch = _Scratch()
-    for b, scores, label in _blocks(x, y, in_place=True):
+    for b, scores, label in _blocks(x, y, BLOCK, in_place=True):
         code = _first_maximum(scores, scratch).add_(_label_code(label[0], classes, scratch), alpha=classes + 1)
-        key = scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32)
-        joint[b] += torch.bincount(key.resize_(code.shape).copy_(code.round_()), minlength=size)
+        code.add_(classes + 1.5)  # label -1 becomes row 0, and the conversion to integers rounds
+        key = scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
+        joint[b] += torch.bincount(key.copy_(code), minlength=size)
     return joint.view(batch, classes + 2, classes + 1)
 
 
@@ -87,7 +89,7 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     batch, classes = x.shape[:2]
     both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64)
     scratch = _Scratch()
-    for b, scores, label in _blocks(x, y):
+    for b, scores, label in _blocks(x, y, MASK_BLOCK):
         if rule.exclusive:
             p = _equals(_first_maximum(scores, scratch).round_(), classes, "p", scratch)
         else:
@@ -105,14 +107,14 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     return Sums(both.long(), predicted.long(), labelled.long(), valid[:, :1].long())
 
 
-def _blocks(x: Tensor, y: Tensor, in_place: bool = False) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _blocks(x: Tensor, y: Tensor, size: int, in_place: bool = False) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Cut each sample into ``[C, n]`` and ``[1 or C, n]``: views where its memory allows, else copies of a block.
 
-    A block has ``BLOCK`` logits, or with ``in_place`` that many voxels where ``_first_maximum`` needs no copy.
+    A block has ``size`` logits, or with ``in_place`` that many voxels where ``_first_maximum`` needs no copy.
     """
     x, y = _flattened(x, y)
     tile = _tile(x.shape[2]) if x.ndim == 3 and x.stride(2) == 1 else 0
-    voxels = BLOCK if in_place and tile else max(1, BLOCK // x.shape[1])
+    voxels = size if in_place and tile else max(1, size // x.shape[1])
     if tile:
         voxels = max(1, voxels // tile) * tile
     for b, area in itertools.product(range(x.shape[0]), itertools.product(*_slices(x.shape[2:], voxels))):
@@ -163,19 +165,19 @@ def _first_maximum(scores: Tensor, scratch: _Scratch) -> Tensor:
 
 
 def _label_code(label: Tensor, classes: int, scratch: _Scratch) -> Tensor:
-    """Class plus 1 as float32, 0 or ``classes + 1`` where the label names no class."""
+    """Class as float32, -1 or ``classes`` where the label names none."""
     if label.dtype == torch.float64:
         label = label.masked_fill(label != label.trunc(), -1)  # float32 would round a fraction away
     code = scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
     if label.is_floating_point() and torch.frac(code, out=scratch.get_empty("frac")).abs_().amax() != 0:
         code.masked_fill_(code != code.floor(), -1)  # a fraction or NaN
-    return code.add_(1)
+    return code
 
 
 def _label_masks(label: Tensor, classes: int, scratch: _Scratch) -> tuple[Tensor, Tensor]:
     """One mask per class, and the mask of the voxels that count; with one channel, index 0 is a class as well."""
     named = max(classes, 2)
-    masks = _equals(_label_code(label, named, scratch).sub_(1), named, "t", scratch)
+    masks = _equals(_label_code(label, named, scratch), named, "t", scratch)
     return masks[-classes:], masks.sum(0)
 
 
