@@ -28,6 +28,8 @@ class Op(Protocol):
     do_summary: bool
 
     @property
+    def epoch_tags(self) -> tuple[str, ...] | None: ...
+    @property
     def running(self) -> RunningMean | None: ...
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
     def epoch_started(self) -> None: ...
@@ -45,7 +47,7 @@ class Entry:
 
     def metric_name(self, tag: str) -> str:
         """The key of ``tag`` in ``state.metrics``: the slot's name for the first tag, its prefix for the others."""
-        first = (self.op.accumulated or (tag,))[0]
+        first = (self.op.epoch_tags or (tag,))[0]
         if self.name is None or tag == first:
             return self.name or tag
         prefix = self.name.removesuffix(first) if self.name.endswith(first) else f"{self.name}_"
@@ -94,7 +96,7 @@ class Hub:
     @staticmethod
     def names(entry: Entry) -> dict[str, str]:
         """``{metric name: tag}`` of what the entry accumulates, as far as it is known."""
-        return {entry.metric_name(tag): tag for tag in entry.op.accumulated or ()}
+        return {entry.metric_name(tag): tag for tag in entry.op.epoch_tags or ()}
 
     def running(self, flag: str | None = None) -> dict[str, float]:
         """The means so far of this process, by metric name; ``flag`` keeps the ops with do_print or do_summary.

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
-from monai_auxops.metrics.base import ValidationMetric
+from monai_auxops.metrics.base import CaseMetric
 
 
-class ComputeAverage(ValidationMetric):
+class ComputeAverage(CaseMetric):
     """The mean over samples of one aux-op's output.
 
     Args:

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from monai_auxops.context import BuildContext
 from monai_auxops.counts import Counts, count
-from monai_auxops.metrics.base import ValidationMetric
+from monai_auxops.metrics.base import CaseMetric
 from monai_auxops.ops.dice import overlap
 
 
-class ComputeAverageDice(ValidationMetric):
+class ComputeAverageDice(CaseMetric):
     """Dice of two volumes per case, over the classes its label has, and the mean over the cases that have any.
 
     Reads the prediction after post-processing. With several channels and index labels the predicted class is the

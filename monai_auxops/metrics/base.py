@@ -31,29 +31,12 @@ class ValidationMetric(AuxiliaryOperation):
         do_print: bool = True,
         is_key_metric: bool = False,
     ) -> None:
-        self.name, self.field, self.report_path, self.is_key_metric = (
-            check_tag(name, self),
-            field,
-            report_path,
-            is_key_metric,
-        )
+        self.name, self.field = check_tag(name, self), field
+        self.report_path, self.is_key_metric = report_path, is_key_metric
         super().__init__(do_summary, do_print)
         self.stage = "read"
         self.accumulated = (name,)
         self._report = None if report_path is None else CaseReport(name, report_path)
-
-    @abstractmethod
-    def values(self, build_ctx: BuildContext) -> Tensor:
-        """The value of each sample ``[B]``, NaN where there is none."""
-
-    def get_output_tensors(
-        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
-    ) -> dict[str, Tensor]:
-        """``{name: [B]}``."""
-        values = self.values(build_ctx)
-        if self._report is not None:
-            self._report.add(build_ctx.filenames, values)
-        return {self.name: values}
 
     def read(self, field: str, build_ctx: BuildContext) -> Tensor:
         """What stands under ``field``: an aux-op's tag, a post-processed key, or ``"model"``, the prediction itself."""
@@ -74,18 +57,6 @@ class ValidationMetric(AuxiliaryOperation):
             raise ValueError(f"expected {field!r} to hold one value per sample [{size}], got {list(value.shape)}")
         return flat.expand(size)
 
-    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
-        """The mean; writes the report where one was asked for."""
-        if self._report is not None:
-            self._report.write(gather)
-        return means
-
-    def reset(self) -> None:
-        """Start a new epoch."""
-        super().reset()
-        if self._report is not None:
-            self._report.reset()
-
     def attach(
         self, engine: Engine, name: str | None = None, *, output_transform: OutputTransform | None = None
     ) -> None:
@@ -99,3 +70,32 @@ class ValidationMetric(AuxiliaryOperation):
                 f"{self!r} stands in the slot {name!r}, but the key metric is {key!r}: that wins", stacklevel=2
             )
         super().attach(engine, name, output_transform=output_transform)
+
+
+class CaseMetric(ValidationMetric):
+    """Base of the metrics that have a value per case, and whose epoch value is the mean over the valid ones."""
+
+    @abstractmethod
+    def values(self, build_ctx: BuildContext) -> Tensor:
+        """The value of each sample ``[B]``, NaN where there is none."""
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``{name: [B]}``."""
+        values = self.values(build_ctx)
+        if self._report is not None:
+            self._report.add(build_ctx.filenames, values)
+        return {self.name: values}
+
+    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
+        """The mean; writes the report where one was asked for."""
+        if self._report is not None:
+            self._report.write(gather)
+        return means
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        super().reset()
+        if self._report is not None:
+            self._report.reset()

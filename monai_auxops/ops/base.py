@@ -180,9 +180,10 @@ class AuxiliaryOperation(GraphComponent):
         if self._running is not None:
             self._running.reset()
 
-    def has_epoch_value(self) -> bool:
-        """Whether an epoch has a value that could be the key metric."""
-        return self.accumulated != ()
+    @property
+    def epoch_tags(self) -> tuple[str, ...] | None:
+        """The tags that have an epoch value; None while they are unknown."""
+        return self.accumulated
 
     def epoch_started(self) -> None:
         """Reset, unless the epoch goes on after :meth:`load_state_dict`."""
@@ -214,7 +215,7 @@ class AuxiliaryOperation(GraphComponent):
         """
         if self._attached:
             raise ValueError(f"{self!r} is attached already; an engine needs an aux-op object of its own")
-        if not self.has_epoch_value() and name is not None and name == getattr(engine.state, "key_metric_name", None):
+        if self.epoch_tags == () and name is not None and name == getattr(engine.state, "key_metric_name", None):
             raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
         Hub.attach(engine, Entry(self, name, output_transform))
         self._attached = True

@@ -1,0 +1,92 @@
+"""AUC of a network that answers several labels at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from monai_auxops.context import BuildContext
+from monai_auxops.metrics.auc import AUCMetric
+from monai_auxops.metrics.roc import averaged_auc
+from monai_auxops.ops.label_format import check, label_format_of
+from monai_auxops.ops.multiclass_preds import onehot
+
+
+class ComputeMulticlassAverage(AUCMetric):
+    """AUC of a network that answers several labels: per label one class against the rest, then the mean over labels.
+
+    Args:
+        name: the metric's name.
+        field: tag of the probabilities ``[B, sum(label_format)]`` (:class:`~monai_auxops.ComputeMulticlassPreds`).
+        label_field: tag of the labels ``[B, L]``.
+        auc_average: how to average over the classes of a label: ``"macro"``, ``"weighted"`` or ``"micro"``.
+        label_index: look at this label alone.
+        report_path: folder for ``<name>_raw_results.txt``, the scores and labels of each case, and
+            ``<name>_summary_results.txt``, the value.
+        do_summary: whether TensorBoard shows the value.
+        do_print: whether the console shows the value.
+        is_key_metric: make it the key metric, where no slot says which is.
+        label_format: one integer per label. Default: ``label_format`` of the context's ``_data_property``.
+
+    Raises:
+        ValueError: no label_format, shapes that do not fit it, a label that is not there.
+
+    >>> metric = ComputeMulticlassAverage("auc", "model", "label", label_format=[3])
+    >>> _ = metric(torch.eye(3), torch.tensor([[0], [1], [2]]))
+    >>> metric.aggregate()
+    {'auc': 1.0}
+
+    Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeMulticlassAverage``; its formula is not published.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        field: str,
+        label_field: str,
+        auc_average: str = "macro",
+        label_index: int | None = None,
+        report_path: str | Path | None = None,
+        do_summary: bool = True,
+        do_print: bool = True,
+        is_key_metric: bool = False,
+        *,
+        label_format: Sequence[int] | None = None,
+    ) -> None:
+        self.label_index, self.label_format = label_index, label_format
+        super().__init__(
+            name,
+            field,
+            label_field,
+            auc_average,
+            report_path=report_path,
+            do_summary=do_summary,
+            do_print=do_print,
+            is_key_metric=is_key_metric,
+        )
+        check(label_format, self)
+        self._format = label_format
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """Keep the batch, and remember the data's label_format."""
+        self._format = label_format_of(self.label_format, build_ctx)
+        return super().get_output_tensors(predictions, label, build_ctx)
+
+    def auc(self, scores: Tensor, labels: Tensor) -> float:
+        """The mean over the chosen labels that have an AUC."""
+        if self._format is None or [scores.shape[1], labels.shape[1]] != [sum(self._format), len(self._format)]:
+            raise ValueError(
+                f"{self!r}: expected label_format with {scores.shape[1]} columns in {labels.shape[1]} labels, "
+                f"got {self._format}"
+            )
+        chosen = range(len(self._format)) if self.label_index is None else [self.label_index]
+        groups, format_ = scores.split(list(self._format), 1), list(self._format)
+        if not all(0 <= i < len(format_) for i in chosen):
+            raise ValueError(f"{self!r}: expected label_index within 0..{len(format_) - 1}, got {self.label_index}")
+        each = [averaged_auc(groups[i], onehot(labels[:, i], format_[i]), self.auc_average) for i in chosen]
+        return float(torch.tensor(each, dtype=torch.float64).nanmean())

@@ -1,0 +1,40 @@
+"""The area under the ROC curve: functions of scores and labels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+AVERAGES = ("macro", "weighted", "micro")
+
+
+def roc_auc(scores: Tensor, labels: Tensor) -> float:
+    """``P(score of a positive > score of a negative)``, ties one half: ``scores`` and ``labels`` of shape ``[N]``.
+
+    By ranks (Mann and Whitney, 1947), exact, in ``O(N log N)``. NaN without both kinds of label, or with a NaN score.
+
+    >>> roc_auc(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
+    0.75
+    """
+    keep = labels >= 0  # false for NaN
+    scores, positive = scores[keep], labels[keep] > 0.5
+    n_pos = int(positive.sum())
+    n_neg = len(positive) - n_pos
+    if not n_pos or not n_neg or scores.isnan().any():
+        return math.nan
+    _, group, size = scores.unique(return_inverse=True, return_counts=True)
+    middle = size.cumsum(0).double() - (size - 1) / 2
+    return float((middle[group][positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
+
+
+def averaged_auc(scores: Tensor, labels: Tensor, average: str) -> float:
+    """The AUC of ``[N, n]`` columns: their ``"macro"`` or ``"weighted"`` mean, or ``"micro"``, of all entries."""
+    if average == "micro":
+        return roc_auc(scores.flatten(), labels.flatten())
+    columns = zip(scores.unbind(1), labels.unbind(1), strict=True)
+    each = torch.tensor([roc_auc(*column) for column in columns], dtype=torch.float64)
+    positives = (labels > 0.5).sum(0).double()
+    weight = (positives if average == "weighted" else torch.ones_like(positives)) * ~each.isnan()
+    return float((each.nan_to_num() * weight).sum() / weight.sum())
