@@ -57,7 +57,7 @@ class ReduceMeanMasked(AuxiliaryOperation):
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
         if final_activation not in (None, "sigmoid", "softmax"):
             self.fail(f"final_activation to be None, 'sigmoid' or 'softmax', got {final_activation!r}")
-        if not (axis is None or isinstance(axis, int) or all(isinstance(x, int) for x in axis)):
+        if axis is not None and not all(isinstance(x, int) for x in (axis if isinstance(axis, Sequence) else [axis])):
             self.fail(f"axis to be an integer, a list of integers or None, got {axis!r}")
         self.accumulated = (tag,) if axis is None else None
 
