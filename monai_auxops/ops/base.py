@@ -99,7 +99,7 @@ class AuxiliaryOperation(GraphComponent):
     def _left(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> dict[str, Tensor]:
         if not isinstance(outputs, dict) or not all(isinstance(value, Tensor) for value in outputs.values()):
             raise ValueError(f"expected get_output_tensors to return a dict of tensors, got {outputs!r}")
-        detached = {check_tag(tag): value.detach() for tag, value in outputs.items()}
+        detached = {check_tag(tag): plain(value) for tag, value in outputs.items()}
         for tag, value in detached.items():
             if build_ctx.get(tag) is not None and self.stage != "read":
                 raise ValueError(
