@@ -14,7 +14,7 @@ from monai.metrics import Metric
 from torch import Tensor
 
 from monai_auxops import ranks
-from monai_auxops.context import BuildContext, undisturbed
+from monai_auxops.context import BuildContext, plain, undisturbed
 from monai_auxops.hub import Entry, Hub, OutputTransform
 from monai_auxops.running import RunningMean
 
