@@ -156,7 +156,9 @@ CODES: Final[dict[str, Code]] = {
     "CT514": Code(
         "validation never runs", _W, "Lower num_training_epoch_per_valid or raise epochs, for example --set epochs=4."
     ),
-    "CT515": Code("aux-op with a scanning window", _W, "The bundle computes it on the stitched output."),
+    "CT515": Code(
+        "aux-op with a scanning window", _W, "What Clara showed in this case is not documented; compare with care."
+    ),
     "CT516": Code("effective batch size", _I, "The number of crops that one optimizer step sees."),
     "CT517": Code(
         "cached subset", _W, "Clara trained on the cached items only; the bundle goes through all of them each epoch."
@@ -179,5 +181,7 @@ CODES: Final[dict[str, Code]] = {
         "bundle not valid", _F, "This is a mistake of the migrator: please report it with the configuration."
     ),
     "CT703": Code("folder exists", _F, "Choose another folder, or pass --force."),
+    "CT705": Code("check failed", _E, "Correct the configuration, or complete scripts/manual.py, and check again."),
+    "CT706": Code("check passed", _I, "The bundle trained two iterations and validated once."),
     "CT704": Code("rules not usable", _F, "A rules file defines RULES, a list of monai_auxops.migrate.rules.Rule."),
 }

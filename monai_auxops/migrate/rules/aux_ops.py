@@ -51,7 +51,7 @@ _DICE_ARGS: Final[dict[str, Any]] = {
 _FORMAT = F(lambda c: list(c.facts.label_format) or OMIT)
 _NO_CLASS = Caveat(
     lambda c: c.facts.single and c["skip_background"],
-    "skip_background with one class leaves nothing to measure; the bundle measures the class",
+    "with one class skip_background leaves nothing to measure; the bundle measures the class",
     Outcome.APPROXIMATE,
     "CT507",
 )

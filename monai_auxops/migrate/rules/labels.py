@@ -212,7 +212,7 @@ LABELS: Final = (
         caveats=(
             Caveat(
                 lambda c: "label_format" in c.given,
-                "label_format comes from the data list",
+                "the label format comes from the data list",
             ),
         ),
     ),

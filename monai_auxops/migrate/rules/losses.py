@@ -32,7 +32,7 @@ _ONE_CHANNEL = (
     ),
     Caveat(
         lambda c: c.facts.single and c["skip_background"],
-        "skip_background with one class leaves nothing; the bundle keeps the class",
+        "with one class skip_background leaves nothing; the bundle keeps the class",
         Outcome.APPROXIMATE,
         "CT507",
     ),

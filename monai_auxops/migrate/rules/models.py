@@ -112,7 +112,7 @@ MODELS: Final = (
                     and c["init_filters"] not in (OMIT, 0)
                     and c["init_filters"] % c["use_group_normG"] != 0
                 ),
-                "use_group_normG does not divide init_filters; their greatest common divisor is used",
+                "the number of groups does not divide init_filters; their greatest common divisor is used",
                 Outcome.APPROXIMATE,
             ),
         ),
@@ -148,7 +148,7 @@ MODELS: Final = (
         "Clara's layers are not documented: same levels and widths, two convolutions each, instance norm by default.",
         "U-Net with the widths nf_enc on the way down and nf_dec on the way up.",
         facts={**_FACTS, "weight_decay": A("reg_weight")},
-        caveats=(Caveat(_decoder_differs, "nf_dec differs from nf_enc mirrored; the decoder has nf_enc's widths"),),
+        caveats=(Caveat(_decoder_differs, "the decoder has nf_enc's widths, which nf_dec mirrored differs from"),),
     ),
     Rule(
         "SegAhnet",
@@ -170,7 +170,7 @@ MODELS: Final = (
         caveats=(
             Caveat(
                 lambda c: "n_spatial_dim" in c.given and c["n_spatial_dim"] != c.facts.spatial_dims,
-                "n_spatial_dim is not the number of dimensions of the crop; the crop decides",
+                "the crop decides the number of dimensions, and n_spatial_dim differs",
                 code="CT518",
             ),
         ),

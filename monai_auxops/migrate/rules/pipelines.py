@@ -95,7 +95,7 @@ _SAMPLING = Caveat(
 )
 _DUPLICATES = Caveat(
     lambda c: c["duplicate_count"] not in (0, 1),
-    "duplicate_count is not migrated: multiply the epochs instead",
+    "items are not duplicated (duplicate_count): multiply the epochs instead",
     Outcome.APPROXIMATE,
 )
 _SUBSET = Caveat(

@@ -1,0 +1,7 @@
+"""Parts of Clara Train that migrated bundles train with and MONAI lacks."""
+
+from monai_auxops.clara.labels import BratsClassesd
+from monai_auxops.clara.losses import MulticlassClassificationLoss
+from monai_auxops.clara.predictions import ActivateByLabelFormatd
+
+__all__ = ["ActivateByLabelFormatd", "BratsClassesd", "MulticlassClassificationLoss"]

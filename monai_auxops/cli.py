@@ -1,0 +1,135 @@
+"""The command `monai-auxops`: migrate, attach, components, explain. Reports load neither torch nor MONAI."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from monai_auxops import __version__
+
+_EPILOG: Final = """first steps:
+  monai-auxops migrate MMAR                  report, nothing is written
+  monai-auxops migrate MMAR -o my_bundle     write the bundle
+  monai-auxops explain DiceMaskedOutput      what becomes of a component
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    top = argparse.ArgumentParser(
+        prog="monai-auxops",
+        description="Clara Train's auxiliary operations for MONAI, and the way from an MMAR to a MONAI bundle.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _migrate(commands.add_parser("migrate", help="report on a Clara Train MMAR, or write it as a MONAI bundle"))
+    _attach(commands.add_parser("attach", help="add aux-ops to a MONAI bundle"))
+    table = commands.add_parser("components", help="list what becomes of every Clara component")
+    table.add_argument("--format", choices=("text", "markdown", "json"), default="text")
+    explain = commands.add_parser("explain", help="explain a Clara component, an aux-op or a diagnostic code")
+    explain.add_argument("name", help="for example DiceMaskedOutput or CT503")
+    return top
+
+
+def _migrate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("source", type=Path, help="an MMAR folder, or one config_train.json or config_validation.json")
+    add("-o", "--output", type=Path, metavar="DIR", help="write the bundle here (without it: report only)")
+    add("--env", type=Path, metavar="FILE", help="environment.json to use")
+    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="variables, as in Clara")
+    add("--format", choices=("text", "json", "html"), default="text")
+    add("--diff", action="store_true", help="show Clara and bundle side by side")
+    add("--strict", action="store_true", help="exit 1 if anything is approximate")
+    add("--rules", type=Path, metavar="FILE", help="your own rows (this Python file is executed)")
+    add("--force", action="store_true", help="replace the output folder")
+    add("--no-validate", action="store_true", help="do not let MONAI check the bundle before it is written")
+    add("--check", action="store_true", help="run two iterations and a validation of the migrated bundle")
+    add("--trust-code", action="store_true", help="with --check: import the bundle's own scripts")
+    add("-v", "--verbose", action="store_true", help="every reason and every remark")
+
+
+def _attach(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("bundle", type=Path, help="the folder of a MONAI bundle")
+    add("--ops", nargs="+", required=True, metavar="OP", help="aux-ops, for example DiceMaskedOutput NegLoss")
+    add("--force", action="store_true", help="replace an earlier configs/aux_ops.json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        return {"migrate": migrate, "attach": attach, "components": components, "explain": explain}[args.command](args)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def migrate(args: argparse.Namespace) -> int:
+    """Report on an MMAR, and write the bundle where one is asked for."""
+    from monai_auxops.migrate.command import Options, run
+
+    size = shutil.get_terminal_size((80, 24))
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    options = Options(
+        source=args.source,
+        output=args.output,
+        env=args.env,
+        settings=tuple(args.set),
+        form="diff" if args.diff else args.format,
+        strict=args.strict,
+        rules=args.rules,
+        force=args.force,
+        validate=not args.no_validate,
+        check=args.check,
+        trust_code=args.trust_code,
+        verbose=args.verbose,
+        width=size.columns,
+        colour=colour,
+    )
+    text, code = run(options)
+    sys.stdout.write(text)
+    return code
+
+
+def attach(args: argparse.Namespace) -> int:
+    """Write aux-ops as overrides of a bundle's configurations."""
+    from monai_auxops.migrate.attach import AttachError, attach
+
+    try:
+        sys.stdout.write(attach(args.bundle, args.ops, args.force))
+    except AttachError as error:
+        sys.stderr.write(f"monai-auxops attach: {error}\n")
+        return 2
+    return 0
+
+
+def components(args: argparse.Namespace) -> int:
+    """Print the compatibility table."""
+    from monai_auxops.migrate.explain import components
+    from monai_auxops.migrate.rules import RuleBook
+
+    sys.stdout.write(components(RuleBook(), args.format))
+    return 0
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Print what is known of a name."""
+    from monai_auxops.migrate.explain import explain, suggestion
+    from monai_auxops.migrate.rules import RuleBook
+
+    book = RuleBook()
+    text = explain(args.name, book)
+    if text is None:
+        hint = suggestion(args.name, book) or "`monai-auxops components` lists all names."
+        sys.stderr.write(f"monai-auxops explain: nothing is known of {args.name!r}; {hint}\n")
+        return 2
+    sys.stdout.write(text)
+    return 0

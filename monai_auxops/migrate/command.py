@@ -1,0 +1,143 @@
+"""`monai-auxops migrate`: read, report, and write what is asked for."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_auxops.migrate import bundle
+from monai_auxops.migrate.codes import Severity
+from monai_auxops.migrate.diagnostics import Log, Where
+from monai_auxops.migrate.encode import UnsafeKeyError
+from monai_auxops.migrate.mmar import Mmar
+from monai_auxops.migrate.project import Project, read
+from monai_auxops.migrate.report.diff import diff
+from monai_auxops.migrate.report.html import html
+from monai_auxops.migrate.report.model import Model, model
+from monai_auxops.migrate.report.text import Text
+from monai_auxops.migrate.rules import Rule, RuleBook
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks for."""
+
+    source: Path
+    output: Path | None = None
+    env: Path | None = None
+    settings: tuple[str, ...] = ()
+    form: str = "text"
+    strict: bool = False
+    rules: Path | None = None
+    force: bool = False
+    validate: bool = True
+    check: bool = False
+    trust_code: bool = False
+    verbose: bool = False
+    width: int = 80
+    colour: bool = False
+
+
+def run(options: Options) -> tuple[str, int]:
+    """Return the report and the exit code; a bundle is written where one is asked for and nothing is fatal."""
+    project = _read(options)
+    written = _write(project, options) if options.output is not None else None
+    failed = _check(project, options, written) if options.check else False
+    report = model(project, options.strict)
+    if written is not None:
+        report["written"] = str(written)
+        report["next"] = _train_command(written)
+    return _render(report, options), max(report["exit_code"], int(failed))
+
+
+def _read(options: Options) -> Project:
+    """Read the MMAR; a source that cannot be read becomes a diagnostic."""
+    log = Log()
+    if not options.source.exists():
+        log.add("CT112", Where(str(options.source)), "no such file or folder")
+        return Project(options.source, log, Mmar(options.source))
+    book = _rules(options.rules, log)
+    project = read(options.source, options.settings, options.env, book)
+    for item in log.items:
+        project.log.add(item.code, item.where, item.message, item.hint)
+    return project
+
+
+def _rules(path: Path | None, log: Log) -> RuleBook:
+    """Load a user's own rows: the user named the file, so it is executed."""
+    if path is None:
+        return RuleBook()
+    try:
+        own = runpy.run_path(str(path)).get("RULES")
+    except Exception as error:
+        log.add("CT704", Where(str(path)), f"{type(error).__name__}: {error}")
+        return RuleBook()
+    if not isinstance(own, list | tuple) or not all(isinstance(rule, Rule) for rule in own):
+        log.add("CT704", Where(str(path)), "the file defines no list RULES of rows")
+        return RuleBook()
+    return RuleBook(own)
+
+
+def _write(project: Project, options: Options) -> Path | None:
+    """Write the bundle, complete or not at all."""
+    output = options.output
+    if output is None or not _writable(project, output, options.force):
+        return None
+    try:
+        texts = bundle.files(project)
+    except UnsafeKeyError as error:
+        project.log.add("CT602", Where(project.source.name), f"MONAI would act upon the key {error}")
+        return None
+    staged = bundle.staging(output)
+    try:
+        bundle.write(texts, staged)
+        if options.validate and not _valid(project, staged):
+            return None
+        bundle.publish(staged, output)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return output
+
+
+def _writable(project: Project, output: Path, force: bool) -> bool:
+    """Tell whether there is something to write, and a place for it."""
+    if project.train is None and project.configs and not any(config.trains for config in project.configs):
+        project.log.add("CT519", Where(project.configs[0].file), "no training configuration defines the network")
+    try:
+        bundle.check_free(output, force)
+    except bundle.BundleExistsError:
+        project.log.add("CT703", Where(str(output)), "the folder is not empty; nothing was written")
+    return project.train is not None and project.log.worst() is not Severity.FATAL
+
+
+def _valid(project: Project, staged: Path) -> bool:
+    from monai_auxops.migrate.validate import validate
+
+    problems = validate(staged)
+    for problem in problems:
+        project.log.add("CT702", Where("bundle"), problem)
+    return not problems
+
+
+def _check(project: Project, options: Options, written: Path | None) -> bool:
+    from monai_auxops.migrate.check import check_project
+
+    return check_project(project, written, options.trust_code)
+
+
+def _train_command(folder: Path) -> list[str]:
+    return [f"cd {shlex.quote(str(folder))}", "python -m monai.bundle run --config_file configs/train.json"]
+
+
+def _render(report: Model, options: Options) -> str:
+    if options.form == "json":
+        return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    if options.form == "html":
+        return html(report)
+    if options.form == "diff":
+        return diff(report, options.width)
+    return Text(options.width, options.colour, options.verbose).render(report)

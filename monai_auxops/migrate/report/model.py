@@ -1,0 +1,136 @@
+"""The report as plain data, which is also its JSON form."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from monai_auxops.migrate.codes import CODES, Severity
+from monai_auxops.migrate.config import Config
+from monai_auxops.migrate.convert import Entry
+from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
+from monai_auxops.migrate.mmar import Kind
+from monai_auxops.migrate.project import Project
+from monai_auxops.migrate.rules.settings import SETTINGS
+
+Model = dict[str, Any]
+
+
+def model(project: Project, strict: bool = False) -> Model:
+    """Return everything that the report says."""
+    return {
+        "source": project.source.name,
+        "files": [_file(project, config) for config in project.configs],
+        "other_files": _others(project),
+        "weights": project.mmar.weights,
+        "total": totals(project.entries),
+        "diagnostics": [_diagnostic(item) for item in project.log.sorted()],
+        "exit_code": exit_code(project, strict),
+        "next": next_steps(project),
+    }
+
+
+def totals(entries: Iterable[Entry]) -> Model:
+    """Return counts by outcome and the share that needs no hands."""
+    counts = Counter(entry.outcome for entry in entries)
+    total = sum(counts.values())
+    migrated = total - counts[Outcome.MANUAL]
+    return {
+        "components": total,
+        "migrated_percent": round(100 * migrated / total, 1) if total else 0.0,
+        **{outcome.value: counts[outcome] for outcome in Outcome},
+    }
+
+
+def exit_code(project: Project, strict: bool) -> int:
+    """Return 0 when all is migrated, 1 when something needs hands, 2 when something could not be read."""
+    worst = project.log.worst()
+    if worst is Severity.FATAL:
+        return 2
+    outcomes = {entry.outcome for entry in project.entries}
+    needs_hands = worst is Severity.ERROR or Outcome.MANUAL in outcomes
+    return int(needs_hands or (strict and Outcome.APPROXIMATE in outcomes))
+
+
+def _file(project: Project, config: Config) -> Model:
+    return {
+        "file": config.file,
+        "kind": "training" if config.trains else "evaluation",
+        "used": config in (project.train, project.evaluate),
+        **totals(config.entries),
+        "settings": list(_settings(config)),
+        "entries": [_entry(entry) for entry in config.entries],
+    }
+
+
+def _settings(config: Config) -> Iterable[Model]:
+    for row in SETTINGS:
+        names = [name for name in (row.name, *row.also) if name in config.variables.values or config.root.get(name)]
+        if names:
+            value = config.settings[row.name] if row.to else None
+            outcome, reason = row.outcome.value, row.reason
+            yield {"name": names[0], "value": value, "to": row.to, "outcome": outcome, "reason": reason}
+
+
+def _entry(entry: Entry) -> Model:
+    place = entry.component.place
+    return {
+        "path": entry.component.where.path,
+        "line": entry.component.where.line,
+        "column": entry.component.where.column,
+        "part": place.part or "evaluation",
+        "section": place.key,
+        "clara": entry.component.path or entry.component.name or "?",
+        "outcome": entry.outcome.value,
+        "reason": entry.reason,
+        "notes": entry.notes,
+        "args": {name: _shown(entry.args[name]) for name in sorted(entry.given)} if entry.rule else _shown(entry.args),
+        "bundle": [{"target": built.target, "args": _shown(built.args)} for built in entry.built],
+        "not_needed": entry.unused,
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _shown(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(child) for child in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _others(project: Project) -> list[Model]:
+    used = (Kind.TRAIN, Kind.EVALUATE)
+    found = project.mmar.files.items()
+    return [{"file": name, "kind": kind.value} for name, (kind, _) in found if kind not in used]
+
+
+def _diagnostic(item: Diagnostic) -> Model:
+    return {
+        "code": item.code,
+        "severity": item.severity.value,
+        "title": CODES[item.code].title,
+        "file": item.where.file,
+        "line": item.where.line,
+        "column": item.where.column,
+        "path": item.where.path,
+        "message": item.message,
+        "hint": item.hint,
+        "advice": CODES[item.code].advice,
+    }
+
+
+def next_steps(project: Project) -> list[str]:
+    """Return the commands to type next."""
+    if project.log.worst() is Severity.FATAL or not project.configs:
+        return []
+    trains = [config for config in project.configs if config.trains]
+    if project.train is None:
+        return [_migrate(project.mmar.paths[config.file]) for config in trains]
+    return [_migrate(project.source)]
+
+
+def _migrate(path: Path) -> str:
+    return f"monai-auxops migrate {shlex.quote(str(path))} -o my_bundle"

@@ -1,0 +1,153 @@
+"""The report for a terminal, readable at 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from monai_auxops.migrate.report.model import Model
+
+_COLOURS: Final = {
+    "exact": "32",
+    "equivalent": "32",
+    "approximate": "33",
+    "dropped": "2",
+    "manual": "31",
+    "fatal": "31",
+    "error": "31",
+    "warning": "33",
+    "info": "2",
+    "bold": "1",
+}
+_OUTCOMES: Final = ("exact", "equivalent", "approximate", "dropped", "manual")
+_NAME: Final = 30
+
+
+class Text:
+    """Formats a report."""
+
+    def __init__(self, width: int = 80, colour: bool = False, verbose: bool = False) -> None:
+        self.width, self.colour, self.verbose = max(60, min(width, 120)), colour, verbose
+
+    def render(self, report: Model) -> str:
+        """Return the whole report."""
+        lines = [line for file in report["files"] for line in self.file(file)]
+        lines += self.others(report)
+        lines += self.problems(report["diagnostics"])
+        lines += self.next(report)
+        return "\n".join(lines) + "\n"
+
+    def paint(self, style: str, text: str) -> str:
+        """Colour a text where the terminal shows colours."""
+        return f"\033[{_COLOURS[style]}m{text}\033[0m" if self.colour else text
+
+    def wrap(self, text: str, indent: int) -> list[str]:
+        """Break a text into lines."""
+        pad = " " * indent
+        options: dict[str, Any] = {"break_on_hyphens": False}
+        return textwrap.wrap(text, self.width, initial_indent=pad, subsequent_indent=pad, **options)
+
+    def file(self, file: Model) -> Iterator[str]:
+        """Yield one configuration: its figures, its components part by part, its settings."""
+        yield self.paint("bold", f"{file['file']}  ({file['kind']})")
+        yield f"  {file['components']} components, {file['migrated_percent']:g} % migrated: {_counts(file)}"
+        for part in dict.fromkeys(entry["part"] for entry in file["entries"]):
+            yield ""
+            yield f"  {part}"
+            yield from self.entries([entry for entry in file["entries"] if entry["part"] == part])
+        if file["settings"]:
+            yield ""
+            yield "  settings"
+            yield from self.settings(file["settings"])
+        yield ""
+
+    def entries(self, entries: list[Model]) -> Iterator[str]:
+        """Yield a line per component; the reason where it is not simply the same."""
+        said: set[str] = set()
+        for entry in entries:
+            yield self.row(entry["outcome"], entry["clara"], _targets(entry["bundle"]))
+            reason = " ".join([entry["reason"], *(f"{note[:1].upper()}{note[1:]}." for note in entry["notes"])])
+            tells = self.verbose or entry["outcome"] in ("approximate", "manual") or entry["notes"]
+            if tells and reason not in said:
+                said.add(reason)
+                yield from self.wrap(reason, 6)
+            if self.verbose and entry["not_needed"]:
+                for name, why in entry["not_needed"].items():
+                    yield from self.wrap(f"{name}: {why}", 6)
+
+    def row(self, outcome: str, name: str, targets: str) -> str:
+        """Return outcome, Clara's name and the bundle's."""
+        room = self.width - 15 - _NAME - 2
+        shown = name if len(name) <= _NAME else name[: _NAME - 3] + "..."
+        targets = targets if len(targets) <= room else targets[: room - 3] + "..."
+        return f"    {self.paint(outcome, f'{outcome:<11}')} {shown:<{_NAME}} {targets}"
+
+    def settings(self, settings: list[Model]) -> Iterator[str]:
+        """Yield a line per setting."""
+        for item in settings:
+            target = f"{item['to']} = {item['value']}" if item["to"] else "-"
+            yield self.row(item["outcome"], item["name"], target)
+
+    def others(self, report: Model) -> Iterator[str]:
+        """Yield what else was found."""
+        for item in report["other_files"]:
+            yield from self.wrap(f"{item['file']}: {item['kind']}", 0)
+        if report["weights"]:
+            yield from self.wrap(f"weights, not migrated: {', '.join(report['weights'])}", 0)
+        if report["other_files"] or report["weights"]:
+            yield ""
+
+    def problems(self, items: list[Model]) -> Iterator[str]:
+        """Yield the problems, the worst first; remarks only on demand."""
+        shown = [item for item in items if self.verbose or item["severity"] != "info"]
+        if shown:
+            yield self.paint("bold", "What to look at")
+        for item in shown:
+            yield from self.problem(item)
+        hidden = len(items) - len(shown)
+        if hidden:
+            yield f"  {hidden} remark{'s' * (hidden > 1)} more with --verbose"
+        if items:
+            yield ""
+
+    def problem(self, item: Model) -> Iterator[str]:
+        """Yield one problem: where, what, and what to do."""
+        position = f":{item['line']}:{item['column']}" if item["line"] else ""
+        yield f"  {self.paint(item['severity'], item['severity'])} {item['code']}  {item['file']}{position}"
+        path = f"{item['path']}: " if item["path"] else ""
+        hint = f"; {item['hint']}" if item["hint"] else "."
+        yield from self.wrap(f"{path}{item['message']}{hint}", 6)
+        yield from self.wrap(item["advice"], 6)
+
+    def next(self, report: Model) -> Iterator[str]:
+        """Yield the command to type next."""
+        if report.get("written"):
+            yield self.paint("bold", f"Written: {report['written']}")
+        elif report["next"]:
+            yield self.paint("bold", "Nothing was written. Type next:")
+        elif report["exit_code"] == 2:
+            yield self.paint("bold", "Nothing was written. Correct the errors above and type the command again.")
+        yield from (f"  {command}" for command in report["next"])
+
+
+def _counts(file: Model) -> str:
+    return ", ".join(f"{file[name]} {name}" for name in _OUTCOMES if file[name])
+
+
+def _targets(items: list[Model]) -> str:
+    """Name what a component becomes; what repeats once, with its number."""
+    counts = Counter(_short(item["target"]) for item in items)
+    return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items()) or "-"
+
+
+def _short(target: str) -> str:
+    return target.removeprefix("monai_auxops.clara.").removeprefix("monai_auxops.").rpartition("lr_scheduler.")[2]
+
+
+def table(rows: Iterable[tuple[str, ...]], widths: tuple[int, ...]) -> Iterator[str]:
+    """Yield rows in columns; the last one may be as long as it likes."""
+    for row in rows:
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
+        yield "  ".join([*cells, *row[len(widths) :]]).rstrip()
