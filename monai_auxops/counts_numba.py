@@ -1,0 +1,230 @@
+"""Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
+
+The loop takes ``TILE`` voxels at a time, so that their running maxima and classes stay in the L1 cache, and four
+channels per pass over them, so that most loads are scores. It runs without the GIL in ``torch.get_num_threads()``
+short-lived threads: no pool that a fork in a DataLoader could lose. numba compiles it at the first call for each
+pair of dtypes, and keeps it on disk for the next process.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from monai_auxops import counts_blocked as blocked
+from monai_auxops.counts import Rule, Sums
+
+__all__ = ["sums", "table"]
+
+TILE = 512
+FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
+PER_THREAD = 1_000_000  # logits that pay for starting a thread
+
+compiled: Callable[[Callable[..., None]], Callable[..., None]] = njit(nogil=True, cache=True, error_model="numpy")
+
+
+def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+    """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
+    classes, voxels = x.shape[1], math.prod(x.shape[2:])
+    if rule.exclusive and not rule.onehot and classes > FEW and 4 * (classes + 1) ** 2 <= voxels:
+        joint = _run(_count_joint, x, y, (classes + 1, classes + 1))[:, :-1]
+        both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
+        return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+    both, p, t, valid = _run(_count_masks, x, y, (4, classes), *rule).unbind(1)
+    return Sums(both, p, t, valid[:, :1])
+
+
+def table(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class and predicted class, ``[B, C, C]``."""
+    return _run(_count_joint, x, y, (x.shape[1] + 1, x.shape[1] + 1))[:, :-1, :-1]
+
+
+def _run(kernel: Callable[..., None], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float) -> Tensor:
+    """Add up what the kernel counts in each piece, int64 ``[B, *shape]``."""
+    total = torch.zeros(x.shape[0], *shape, dtype=torch.int64)
+    for b, scores, label in _pieces(x, y):
+        threads = max(1, min(torch.get_num_threads(), scores.numel() // PER_THREAD))
+        _run_threads(kernel, scores, label, total[b : b + scores.shape[0]], threads, options)
+    return total
+
+
+def _pieces(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Cut into ``[b, C, n]`` with contiguous rows of a dtype numba has: everything in place, else copies of blocks."""
+    if x.numel() == 0:
+        return
+    flat_x, flat_y = blocked.flattened(x, y)
+    if _is_native(flat_x) and _is_native(flat_y) and flat_x.is_floating_point():
+        yield 0, flat_x, flat_y
+    elif blocked.is_small(x):
+        step = max(1, blocked.BLOCK // math.prod(x.shape[1:]))
+        for b in range(0, x.shape[0], step):
+            yield b, _copied(x[b : b + step].flatten(2), scores=True), _copied(y[b : b + step].flatten(2))
+    else:
+        for b, scores, label in blocked.blocks(x, y, blocked.BLOCK):
+            yield b, _copied(scores.unsqueeze(0), scores=True), _copied(label.unsqueeze(0))
+
+
+def _is_native(t: Tensor) -> bool:
+    return t.ndim == 3 and (t.stride(2) == 1 or t.shape[2] == 1) and t.dtype not in (torch.float16, torch.bfloat16)
+
+
+def _copied(t: Tensor, scores: bool = False) -> Tensor:
+    """Copy to contiguous rows: half-precision and thresholded integers as float32."""
+    if t.dtype in (torch.float16, torch.bfloat16) or (scores and not t.is_floating_point()):
+        t = t.float()
+    return (t if t.ndim == 3 else t.unsqueeze(2)).contiguous()
+
+
+def _run_threads(
+    kernel: Callable[..., None], x: Tensor, y: Tensor, total: Tensor, threads: int, options: tuple[float, ...]
+) -> None:
+    """Split the voxels of all samples evenly; a thread has counts of its own for the samples it touches."""
+    voxels = x.shape[0] * x.shape[2]
+    ends = [voxels * k // threads for k in range(threads + 1)]
+    first = [start // x.shape[2] for start in ends[:-1]]
+    parts = [
+        np.zeros(((end - 1) // x.shape[2] + 1 - b, *total.shape[1:]), np.int64)
+        for b, end in zip(first, ends[1:], strict=True)
+    ]
+    shared = (*_memory(x), *_memory(y), x.shape[1], x.shape[2])
+    jobs = [
+        threading.Thread(target=kernel, args=(*shared, start, end, part, *options))
+        for start, end, part in zip(ends[1:], ends[2:], parts[1:], strict=False)
+    ]
+    for job in jobs:
+        job.start()
+    kernel(*shared, 0, ends[1], parts[0], *options)
+    for job in jobs:
+        job.join()
+    for b, part in zip(first, parts, strict=True):
+        total[b : b + len(part)] += torch.from_numpy(part)
+
+
+def _memory(t: Tensor) -> tuple[Any, int, int]:
+    """The elements of ``[B, C, n]`` as they lie in memory, and the strides of samples and channels."""
+    length = 1 + sum((size - 1) * stride for size, stride in zip(t.shape, t.stride(), strict=True))
+    memory = t.as_strided((length,), (1,)).numpy()
+    return memory.view(np.uint8) if t.dtype == torch.bool else memory, t.stride(0), t.stride(1)
+
+
+@compiled
+def _count_joint(x, x_sample, x_class, y, y_sample, _, classes, voxels, start, stop, out):  # type: ignore[no-untyped-def]
+    """Count by label class and predicted class, C where there is none; 4 tables, for equal neighbours would wait."""
+    best, predicted, labelled = np.empty(TILE, x.dtype), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
+    first, size = start // voxels, classes + 1
+    tables = np.zeros((4, size * size), np.int64)
+    while start < stop:
+        sample, voxel = start // voxels, start % voxels
+        n = min(TILE, voxels - voxel, stop - start)
+        _first_maximum(x, sample * x_sample + voxel, x_class, classes, n, best, predicted)
+        _label_class(y, sample * y_sample + voxel, classes, n, labelled)
+        for i in range(n):
+            predicted[i] += (labelled[i] if labelled[i] >= 0 else classes) * size
+        for i in range(0, n - 3, 4):
+            tables[0, predicted[i]] += 1
+            tables[1, predicted[i + 1]] += 1
+            tables[2, predicted[i + 2]] += 1
+            tables[3, predicted[i + 3]] += 1
+        for i in range(n - n % 4, n):
+            tables[0, predicted[i]] += 1
+        start += n
+        if start % voxels == 0 or start == stop:
+            for i in range(size * size):
+                out[sample - first, i // size, i % size] += tables[0, i] + tables[1, i] + tables[2, i] + tables[3, i]
+            tables[:] = 0
+
+
+@compiled
+def _count_masks(  # type: ignore[no-untyped-def]
+    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, start, stop, out, exclusive, onehot, threshold
+):
+    """Count per class the voxels in both, in the prediction, in the label, and in all."""
+    best, predicted, labelled = np.empty(TILE, x.dtype), np.empty(TILE, np.int32), np.zeros(TILE, np.int32)
+    p, t = np.empty(TILE, np.int32), np.empty(TILE, np.int32)
+    first, named = start // voxels, max(classes, 2)
+    while start < stop:
+        sample, voxel = start // voxels, start % voxels
+        n = min(TILE, voxels - voxel, stop - start)
+        x_row, y_row = sample * x_sample + voxel, sample * y_sample + voxel
+        if exclusive:
+            _first_maximum(x, x_row, x_class, classes, n, best, predicted)
+        if not onehot:
+            _label_class(y, y_row, named, n, labelled)
+        for c in range(classes):
+            if exclusive:
+                _equal(predicted, c, n, p)
+            else:
+                _exceed(x[x_row + c * x_class : x_row + c * x_class + n], x.dtype.type(threshold), n, p)
+            if onehot:
+                _exceed(y[y_row + c * y_class : y_row + c * y_class + n], 0.5, n, t)
+            else:
+                _equal(labelled, c + named - classes, n, t)
+            both = in_p = in_t = valid = np.int32(0)
+            for i in range(n):
+                counts = np.int32(labelled[i] >= 0)
+                both += p[i] & t[i]
+                in_p += p[i] & counts
+                in_t += t[i]
+                valid += counts
+            out[sample - first, 0, c] += both
+            out[sample - first, 1, c] += in_p
+            out[sample - first, 2, c] += in_t
+            out[sample - first, 3, c] += valid
+        start += n
+
+
+@compiled
+def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-untyped-def]
+    """Class of the first maximum of ``n`` voxels, ``classes`` where a score is NaN."""
+    last = row + (classes - 1) * step
+    for i in range(n):
+        best[i] = x[row + i]
+        found[i] = 0
+    odd = np.int32(0)
+    for c in range(0, classes, 4):  # past the last class the last is read again, which is never greater than itself
+        k = np.int32(c)
+        row0 = row + c * step
+        row1, row2, row3 = min(row0 + step, last), min(row0 + 2 * step, last), min(row0 + 3 * step, last)
+        x0, x1, x2, x3 = x[row0 : row0 + n], x[row1 : row1 + n], x[row2 : row2 + n], x[row3 : row3 + n]
+        for i in range(n):
+            b, f = best[i], found[i]
+            f, b = (k, x0[i]) if x0[i] > b else (f, b)
+            f, b = (k + np.int32(1), x1[i]) if x1[i] > b else (f, b)
+            f, b = (k + np.int32(2), x2[i]) if x2[i] > b else (f, b)
+            f, b = (k + np.int32(3), x3[i]) if x3[i] > b else (f, b)
+            best[i], found[i] = b, f
+            total = (x0[i] + x1[i]) + (x2[i] + x3[i])
+            odd |= np.int32(total != total)
+    if odd != 0:  # a NaN, or infinities of both signs
+        for c in range(classes):
+            for i in range(n):
+                if np.isnan(x[row + c * step + i]):
+                    found[i] = classes
+
+
+@compiled
+def _label_class(y, row, classes, n, found):  # type: ignore[no-untyped-def]
+    """Class that the index of ``n`` voxels names, -1 where it names none."""
+    part = y[row : row + n]
+    for i in range(n):
+        inside = np.int32(part[i]) if part[i] >= 0 and part[i] < classes else np.int32(-1)
+        found[i] = inside if inside == part[i] else np.int32(-1)
+
+
+@compiled
+def _equal(found, c, n, mask):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        mask[i] = found[i] == c
+
+
+@compiled
+def _exceed(part, threshold, n, mask):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        mask[i] = part[i] > threshold
