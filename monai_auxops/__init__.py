@@ -1,11 +1,13 @@
 """Clara Train's auxiliary operations as in-training metrics for MONAI, and the way from an MMAR to a MONAI bundle.
 
-The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI.
+The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI; all of them at
+once, and at once where MONAI is loaded already: its bundle parser finds short names in loaded modules only.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -53,11 +55,21 @@ if TYPE_CHECKING:
     from monai_auxops.ops import ReduceMeanMasked as ReduceMeanMasked
 
 
+def _load() -> None:
+    for module in {*_HOME.values()}:
+        importlib.import_module(f"{__name__}.{module}")
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    _load()
+    return getattr(sys.modules[f"{__name__}.{_HOME[name]}"], name)
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+if "monai" in sys.modules:
+    _load()

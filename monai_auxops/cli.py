@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--format", choices=("text", "markdown", "json"), default="text")
     explain = commands.add_parser("explain", help="explain a Clara component, an aux-op or a diagnostic code")
     explain.add_argument("name", help="for example DiceMaskedOutput or CT503")
+    show = commands.add_parser("demo", help="train a bundle of this project before your eyes")
+    show.add_argument("bundle", type=Path, nargs="?", default=Path("bundles/brain_tissue_segmentation"))
+    show.add_argument("--epochs", type=int, help="default: what the bundle says")
     return top
 
 
@@ -66,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     args = parser().parse_args(arguments)
     try:
-        return {"migrate": migrate, "attach": attach, "components": components, "explain": explain}[args.command](args)
+        run = {"migrate": migrate, "attach": attach, "components": components, "explain": explain, "demo": demo}
+        return run[args.command](args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -133,3 +137,10 @@ def explain(args: argparse.Namespace) -> int:
         return 2
     sys.stdout.write(text)
     return 0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Train a bundle on the console."""
+    from monai_auxops.demo import demo
+
+    return demo(args.bundle, args.epochs)

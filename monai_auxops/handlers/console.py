@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -19,6 +20,7 @@ from monai_auxops.running import RunningMean
 
 WIDTH = 7  # of a number such as -0.1234
 BEST = "  best"
+GROUPS = ("train", "val")
 
 
 class AuxConsoleHandler:
@@ -95,7 +97,8 @@ class AuxConsoleHandler:
         best = getattr(judge.state, "best_metric_epoch", None) == engine.state.epoch and self._validated(engine)
         if not self._columns:
             self._columns = list(dict.fromkeys([*values, *self._later()]))
-            self._print(header(self._columns, self._room()))
+            for line in header(self._columns, self._room()):
+                self._print(line)
         epoch = f"{engine.state.epoch}/{engine.state.max_epochs}"
         line = row(epoch, [values.get(name) for name in self._columns], self._columns, self._room())
         self._print(line + BEST if best else line, bold=best)
@@ -125,28 +128,51 @@ class AuxConsoleHandler:
         print(f"\x1b[1;32m{line}\x1b[0m" if colour else line, file=self.stream, flush=True)
 
 
+def short(name: str) -> str:
+    """A column's name under its group: ``train_dice`` stands as ``dice`` under ``train``."""
+    group, _, rest = name.partition("_")
+    return rest if rest and group in GROUPS else name
+
+
+def width(name: str) -> int:
+    """Of a column, with the space before it."""
+    return 2 + max(len(short(name)), WIDTH - 1)
+
+
 def fitting(columns: Sequence[str], room: int) -> int:
     """How many columns fit into ``room`` characters, beside the epoch and the mark of the best.
 
-    >>> fitting(["loss", "train_dice"], 80), fitting(["loss", "train_dice"], 30)
+    >>> fitting(["loss", "train_dice"], 80), fitting(["loss", "train_dice"], 25)
     (2, 1)
     """
-    used, number = 5 + 2 + len(BEST), 0
+    used, number = 5 + len(BEST), 0
     for name in columns:
-        used += 2 + max(len(name), WIDTH - 1)
+        used += width(name)
         number += used <= room
     return number
 
 
-def header(columns: Sequence[str], room: int) -> str:
-    """The names over the numbers."""
+def header(columns: Sequence[str], room: int) -> list[str]:
+    """Two lines over the numbers: the groups, where there are any, and the names.
+
+    >>> print(*header(["loss", "train_dice", "train_dice_grey", "val_dice"], 80), sep="\\n")
+                   ──────train──────  ─val──
+    epoch    loss    dice  dice_grey    dice
+    """
     number = fitting(columns, room)
-    more = f"  +{len(columns) - number}" if number < len(columns) else ""
-    return "epoch" + "".join(f"  {name:>{WIDTH - 1}}" for name in columns[:number]) + more
+    shown, more = columns[:number], f"  +{len(columns) - number}" if number < len(columns) else ""
+    names = "epoch" + "".join(f"{short(name):>{width(name)}}" for name in shown) + more
+    groups = [(group, sum(map(width, members))) for group, members in itertools.groupby(shown, group_of)]
+    over = "".join(f"  {group:─^{size - 2}}" if group else " " * size for group, size in groups)
+    return [f"     {over}", names] if over.strip() else [names]
+
+
+def group_of(name: str) -> str:
+    """``train`` or ``val``, where the name begins so."""
+    return name.partition("_")[0] if short(name) != name else ""
 
 
 def row(epoch: str, values: Sequence[float | None], columns: Sequence[str], room: int) -> str:
     """The numbers of one epoch; blank where there is none."""
-    cells = ["" if value is None else f"{value:.4f}" for value in values[: fitting(columns, room)]]
-    padded = (f"  {cell:>{max(len(name), WIDTH - 1)}}" for cell, name in zip(cells, columns, strict=False))
-    return f"{epoch:>5}" + "".join(padded)
+    shown = zip(values, columns[: fitting(columns, room)], strict=False)
+    return f"{epoch:>5}" + "".join(f"{'' if v is None else f'{v:.4f}':>{width(name)}}" for v, name in shown)

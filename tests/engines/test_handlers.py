@@ -161,13 +161,14 @@ def console(engines, stream, **options):
 def test_one_aligned_line_per_epoch(engines):
     text = io.StringIO()
     trainer, evaluator = console(engines, text)
-    lines = text.getvalue().splitlines()
-    assert lines[0].split() == ["epoch", "loss", "train_dice", "train_dice_a", "train_dice_b", "val_mean_dice"]
-    assert [line.split()[0] for line in lines[1:]] == ["1/3", "2/3", "3/3"]
-    assert len(lines[1].split()) == 5  # no validation in the first epoch
-    assert lines[2].endswith(f"{evaluator.state.metrics['val_mean_dice']:.4f}  best")
-    assert f"{trainer.state.metrics['train_dice']:.4f}" in lines[3]
-    assert lines[2].index(f"{evaluator.state.metrics['val_mean_dice']:.4f}") + 6 == len(lines[0])
+    groups, names, *lines = text.getvalue().splitlines()
+    assert groups.replace("─", "").split() == ["train", "val"]
+    assert names.split() == ["epoch", "loss", "dice", "dice_a", "dice_b", "mean_dice"]
+    assert [line.split()[0] for line in lines] == ["1/3", "2/3", "3/3"]
+    assert len(lines[0].split()) == 5  # no validation in the first epoch
+    assert lines[1].endswith(f"{evaluator.state.metrics['val_mean_dice']:.4f}  best")
+    assert f"{trainer.state.metrics['train_dice']:.4f}" in lines[2]
+    assert lines[1].index(f"{evaluator.state.metrics['val_mean_dice']:.4f}") + 6 == len(names) == len(groups)
     assert "\x1b" not in text.getvalue()
 
 
@@ -185,10 +186,10 @@ def test_a_terminal_gets_a_bar_and_colour_unless_no_color(engines, monkeypatch):
 
 
 def test_a_narrow_terminal_leaves_columns_out_and_says_so(engines, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "46")
+    monkeypatch.setenv("COLUMNS", "30")
     monkeypatch.setenv("NO_COLOR", "1")
     text = Terminal()
     console(engines, text)
     lines = [line for line in text.getvalue().replace("\r", "\n").splitlines() if re.match(r"\s*(epoch  |\d/3)", line)]
-    assert lines[0].split() == ["epoch", "loss", "train_dice", "+3"]
-    assert max(len(line) for line in lines) <= 46
+    assert lines[0].split() == ["epoch", "loss", "dice", "+3"]
+    assert max(len(line) for line in lines) <= 30
