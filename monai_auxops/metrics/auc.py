@@ -55,10 +55,20 @@ class AUCMetric(ValidationMetric):
                 f"expected scores [B, n] under {self.field!r} and labels [B, n] or [B, 1] under {self.label_field!r}, "
                 f"got {list(scores.shape)} and {list(labels.shape)}"
             )
+        self.check_shapes(scores, labels)
+        if self._scores and (scores.shape[1], labels.shape[1]) != (self._scores[0].shape[1], self._labels[0].shape[1]):
+            raise ValueError(
+                f"expected {self._scores[0].shape[1]} scores and {self._labels[0].shape[1]} labels as in the first "
+                f"batch, got {scores.shape[1]} and {labels.shape[1]}"
+            )
         self._scores.append(scores.float())
         self._labels.append(labels.float())
         self._cases += build_ctx.filenames or [""] * len(scores)
         return {}
+
+    def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
+        """``ValueError`` if ``scores [B, n]`` and ``labels [B, m]`` do not fit each other and the arguments."""
+        raise NotImplementedError
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """The value of all samples: ``scores [N, n]``, ``labels [N, n]`` or ``[N, 1]``."""
@@ -153,14 +163,21 @@ class ComputeAUC(AUCMetric):
         if class_index is not None and include_list is not None:
             self.fail("class_index or include_list, got both")
 
+        self._chosen = include_list if class_index is None else [class_index]
+        if include_list is not None and not include_list:
+            self.fail("include_list to name a column, got none")
+
+    def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
+        """Labels have the scores' columns or one of indices; the chosen columns are there."""
+        columns = scores.shape[1]
+        if labels.shape[1] not in (1, columns):
+            raise ValueError(f"expected labels [B, {columns}] or [B, 1], got {list(labels.shape)}")
+        if not all(0 <= i < columns for i in self._chosen or ()):
+            raise ValueError(f"expected columns within 0..{columns - 1}, got {list(self._chosen or ())}")
+
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """Over the chosen columns."""
         labels = onehot(labels[:, 0], scores.shape[1]) if labels.shape[1] == 1 < scores.shape[1] else labels
-        if scores.shape != labels.shape:
-            raise ValueError(f"{self!r}: expected labels {list(scores.shape)} or [N, 1], got {list(labels.shape)}")
-        chosen = self.include_list if self.class_index is None else [self.class_index]
-        if chosen is not None:
-            if not all(0 <= i < scores.shape[1] for i in chosen):
-                raise ValueError(f"{self!r}: expected columns within 0..{scores.shape[1] - 1}, got {list(chosen)}")
-            scores, labels = scores[:, list(chosen)], labels[:, list(chosen)]
+        if self._chosen is not None:
+            scores, labels = scores[:, list(self._chosen)], labels[:, list(self._chosen)]
         return averaged_auc(scores, labels, self.auc_average)

@@ -68,25 +68,28 @@ class ComputeMulticlassAverage(AUCMetric):
             is_key_metric=is_key_metric,
         )
         check(label_format, self)
-        self._format = label_format
+        self._format = tuple(label_format or ())
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """Keep the batch, and remember the data's label_format."""
-        self._format = label_format_of(self.label_format, build_ctx)
+        self._format = label_format_of(self.label_format, build_ctx) or ()
         return super().get_output_tensors(predictions, label, build_ctx)
+
+    def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
+        """Both fit the label_format; the chosen label is there."""
+        columns, number = scores.shape[1], labels.shape[1]
+        if [columns, number] != [sum(self._format), len(self._format)]:
+            raise ValueError(
+                f"expected label_format with {columns} columns in {number} labels, got {list(self._format) or None}"
+            )
+        if self.label_index is not None and not 0 <= self.label_index < number:
+            raise ValueError(f"expected label_index within 0..{number - 1}, got {self.label_index}")
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """The mean over the chosen labels that have an AUC."""
-        if self._format is None or [scores.shape[1], labels.shape[1]] != [sum(self._format), len(self._format)]:
-            raise ValueError(
-                f"{self!r}: expected label_format with {scores.shape[1]} columns in {labels.shape[1]} labels, "
-                f"got {self._format}"
-            )
         chosen = range(len(self._format)) if self.label_index is None else [self.label_index]
-        groups, format_ = scores.split(list(self._format), 1), list(self._format)
-        if not all(0 <= i < len(format_) for i in chosen):
-            raise ValueError(f"{self!r}: expected label_index within 0..{len(format_) - 1}, got {self.label_index}")
-        each = [averaged_auc(groups[i], onehot(labels[:, i], format_[i]), self.auc_average) for i in chosen]
+        groups = scores.split(list(self._format), 1)
+        each = [averaged_auc(groups[i], onehot(labels[:, i], self._format[i]), self.auc_average) for i in chosen]
         return float(torch.tensor(each, dtype=torch.float64).nanmean())
