@@ -36,7 +36,10 @@ class ValidationMetric(AuxiliaryOperation):
         super().__init__(do_summary, do_print)
         self.stage = "read"
         self.accumulated = (name,)
-        self._report = None if report_path is None else CaseReport(name, report_path)
+        try:
+            self._report = None if report_path is None else CaseReport(name, report_path)
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {error}") from None
 
     def read(self, field: str, build_ctx: BuildContext) -> Tensor:
         """What stands under ``field``: an aux-op's tag, a post-processed key, or ``"model"``, the prediction itself."""

@@ -30,7 +30,7 @@ class CaseReport:
         except OSError:
             writable = False
         if not writable:
-            raise ValueError(f"report_path of {name!r}: expected a folder that can be written to, got {folder}")
+            raise ValueError(f"expected report_path to be a folder that can be written to, got {folder}")
         self.reset()
 
     def reset(self) -> None:
