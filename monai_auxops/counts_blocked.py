@@ -23,7 +23,7 @@ from torch import Tensor
 from monai_auxops import counts_vectorized as vectorized
 from monai_auxops.counts import Rule, Sums
 
-__all__ = ["blocks", "flattened", "is_small", "sums", "table"]
+__all__ = ["flattened", "sums", "table"]
 
 BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
 MASK_BLOCK = 3 * BLOCK  # logits where each gets two masks: here fewer launches win over fewer bytes
@@ -35,7 +35,7 @@ _max_pool = torch.ops.aten.max_pool2d_with_indices.out
 
 def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
-    if is_small(x):
+    if _is_small(x):
         return Sums._make(map(torch.cat, zip(*_by_samples(x, y, rule), strict=True)))
     if rule.exclusive and not rule.onehot:
         joint = _joint(x, y)[:, 1:-1]
@@ -46,10 +46,10 @@ def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
 
 def table(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class and predicted class, ``[B, C, C]``."""
-    return vectorized.table(x, y) if is_small(x) else _joint(x, y)[:, 1:-1, :-1]
+    return vectorized.table(x, y) if _is_small(x) else _joint(x, y)[:, 1:-1, :-1]
 
 
-def is_small(x: Tensor) -> bool:
+def _is_small(x: Tensor) -> bool:
     """Whether samples have too few voxels for a loop over them, or more classes than a float32 key can tell apart."""
     classes = x.shape[1]
     return math.prod(x.shape[2:]) <= max(SMALL, 16 * classes) or classes > 2048
@@ -76,7 +76,7 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
     size = (classes + 2) * (classes + 1)
     joint = torch.zeros(batch, size, dtype=torch.int64)
     scratch = _Scratch()
-    for b, scores, label in blocks(x, y, BLOCK, in_place=True):
+    for b, scores, label in _blocks(x, y, BLOCK, in_place=True):
         code = _first_maximum(scores, scratch).add_(_label_code(label[0], classes, scratch), alpha=classes + 1)
         code.add_(classes + 1.5)  # label -1 becomes row 0, and the conversion to integers rounds
         key = scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
@@ -89,7 +89,7 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     batch, classes = x.shape[:2]
     both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64)
     scratch = _Scratch()
-    for b, scores, label in blocks(x, y, MASK_BLOCK):
+    for b, scores, label in _blocks(x, y, MASK_BLOCK):
         if rule.exclusive:
             p = _equals(_first_maximum(scores, scratch).round_(), classes, "p", scratch)
         else:
@@ -107,7 +107,7 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     return Sums(both.long(), predicted.long(), labelled.long(), valid[:, :1].long())
 
 
-def blocks(x: Tensor, y: Tensor, size: int, in_place: bool = False) -> Iterator[tuple[int, Tensor, Tensor]]:
+def _blocks(x: Tensor, y: Tensor, size: int, in_place: bool = False) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Cut each sample into ``[C, n]`` and ``[1 or C, n]``: views where its memory allows, else copies of a block.
 
     A block has ``size`` logits, or with ``in_place`` that many voxels where ``_first_maximum`` needs no copy.

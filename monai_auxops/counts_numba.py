@@ -1,16 +1,15 @@
 """Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
 
-The loop takes ``TILE`` voxels at a time, so that their running maxima and classes stay in the L1 cache, and four
-channels per pass over them, so that most loads are scores. It runs without the GIL in ``torch.get_num_threads()``
+The loop takes ``TILE`` voxels at a time, so that their running maxima and classes stay in the L1 cache, and up to
+eight channels per pass over them, so that most loads are scores. It runs without the GIL in ``torch.get_num_threads()``
 short-lived threads: no pool that a fork in a DataLoader could lose. numba compiles it at the first call for each
 pair of dtypes, and keeps it on disk for the next process.
 """
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -27,84 +26,56 @@ TILE = 512
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 1_000_000  # logits that pay for starting a thread
 
-compiled: Callable[[Callable[..., None]], Callable[..., None]] = njit(nogil=True, cache=True, error_model="numpy")
+compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
-    classes, voxels = x.shape[1], math.prod(x.shape[2:])
+    rows = _rows(x, y)
+    if rows is None:
+        return blocked.sums(x, y, rule)
+    classes, voxels = rows[0].shape[1:]
     if rule.exclusive and not rule.onehot and classes > FEW and 4 * (classes + 1) ** 2 <= voxels:
-        joint = _run(_count_joint, x, y, (classes + 1, classes + 1))[:, :-1]
+        joint = _run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1]
         both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
         return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
-    both, p, t, valid = _run(_count_masks, x, y, (4, classes), *rule).unbind(1)
+    both, p, t, valid = _run(_count_masks, *rows, (4, classes), *rule).unbind(1)
     return Sums(both, p, t, valid[:, :1])
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class and predicted class, ``[B, C, C]``."""
-    return _run(_count_joint, x, y, (x.shape[1] + 1, x.shape[1] + 1))[:, :-1, :-1]
+    rows = _rows(x, y)
+    if rows is None:
+        return blocked.table(x, y)
+    return _run(_count_joint, *rows, (x.shape[1] + 1, x.shape[1] + 1))[:, :-1, :-1]
 
 
-def _run(kernel: Callable[..., None], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float) -> Tensor:
-    """Add up what the kernel counts in each piece, int64 ``[B, *shape]``."""
-    total = torch.zeros(x.shape[0], *shape, dtype=torch.int64)
-    for b, scores, label in _pieces(x, y):
-        threads = max(1, min(torch.get_num_threads(), scores.numel() // PER_THREAD))
-        _run_threads(kernel, scores, label, total[b : b + scores.shape[0]], threads, options)
+def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
+    """View both as ``[B, C, n]`` whose voxels lie side by side; None where that would copy, and for other dtypes."""
+    if x.dtype not in (torch.float32, torch.float64) or y.dtype in (torch.float16, torch.bfloat16) or not x.numel():
+        return None
+    flat = blocked.flattened(x, y)
+    return flat if all(t.ndim == 3 and 1 in (t.stride(2), t.shape[2]) for t in flat) else None
+
+
+def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float) -> Tensor:
+    """Count in threads that share the voxels of all samples evenly, int64 ``[B, *shape]``."""
+    (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
+    shared = (*_memory(x), *_memory(y), *x.shape[1:])
+
+    def count_part(start: int, end: int) -> tuple[slice, Any]:
+        first, last = start // n, (end - 1) // n  # the samples of which this thread has counts of its own
+        part = np.zeros((last - first + 1, *shape), np.int64)
+        kernel(*shared, start, end, part, *options)
+        return slice(first, last + 1), part
+
+    ends = [batch * n * k // threads for k in range(threads + 1)]
+    total = torch.zeros(batch, *shape, dtype=torch.int64)
+    with ThreadPoolExecutor(threads) as pool:  # starts no thread before it gets work
+        for samples, part in (map if threads == 1 else pool.map)(count_part, ends, ends[1:]):
+            total[samples] += torch.from_numpy(part)
     return total
-
-
-def _pieces(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Cut into ``[b, C, n]`` with contiguous rows of a dtype numba has: everything in place, else copies of blocks."""
-    if x.numel() == 0:
-        return
-    flat_x, flat_y = blocked.flattened(x, y)
-    if _is_native(flat_x) and _is_native(flat_y) and flat_x.is_floating_point():
-        yield 0, flat_x, flat_y
-    elif blocked.is_small(x):
-        step = max(1, blocked.BLOCK // math.prod(x.shape[1:]))
-        for b in range(0, x.shape[0], step):
-            yield b, _copied(x[b : b + step].flatten(2), scores=True), _copied(y[b : b + step].flatten(2))
-    else:
-        for b, scores, label in blocked.blocks(x, y, blocked.BLOCK):
-            yield b, _copied(scores.unsqueeze(0), scores=True), _copied(label.unsqueeze(0))
-
-
-def _is_native(t: Tensor) -> bool:
-    return t.ndim == 3 and (t.stride(2) == 1 or t.shape[2] == 1) and t.dtype not in (torch.float16, torch.bfloat16)
-
-
-def _copied(t: Tensor, scores: bool = False) -> Tensor:
-    """Copy to contiguous rows: half-precision and thresholded integers as float32."""
-    if t.dtype in (torch.float16, torch.bfloat16) or (scores and not t.is_floating_point()):
-        t = t.float()
-    return (t if t.ndim == 3 else t.unsqueeze(2)).contiguous()
-
-
-def _run_threads(
-    kernel: Callable[..., None], x: Tensor, y: Tensor, total: Tensor, threads: int, options: tuple[float, ...]
-) -> None:
-    """Split the voxels of all samples evenly; a thread has counts of its own for the samples it touches."""
-    voxels = x.shape[0] * x.shape[2]
-    ends = [voxels * k // threads for k in range(threads + 1)]
-    first = [start // x.shape[2] for start in ends[:-1]]
-    parts = [
-        np.zeros(((end - 1) // x.shape[2] + 1 - b, *total.shape[1:]), np.int64)
-        for b, end in zip(first, ends[1:], strict=True)
-    ]
-    shared = (*_memory(x), *_memory(y), x.shape[1], x.shape[2])
-    jobs = [
-        threading.Thread(target=kernel, args=(*shared, start, end, part, *options))
-        for start, end, part in zip(ends[1:], ends[2:], parts[1:], strict=False)
-    ]
-    for job in jobs:
-        job.start()
-    kernel(*shared, 0, ends[1], parts[0], *options)
-    for job in jobs:
-        job.join()
-    for b, part in zip(first, parts, strict=True):
-        total[b : b + len(part)] += torch.from_numpy(part)
 
 
 def _memory(t: Tensor) -> tuple[Any, int, int]:
@@ -188,25 +159,58 @@ def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-un
         best[i] = x[row + i]
         found[i] = 0
     odd = np.int32(0)
-    for c in range(0, classes, 4):  # past the last class the last is read again, which is never greater than itself
-        k = np.int32(c)
-        row0 = row + c * step
-        row1, row2, row3 = min(row0 + step, last), min(row0 + 2 * step, last), min(row0 + 3 * step, last)
-        x0, x1, x2, x3 = x[row0 : row0 + n], x[row1 : row1 + n], x[row2 : row2 + n], x[row3 : row3 + n]
-        for i in range(n):
-            b, f = best[i], found[i]
-            f, b = (k, x0[i]) if x0[i] > b else (f, b)
-            f, b = (k + np.int32(1), x1[i]) if x1[i] > b else (f, b)
-            f, b = (k + np.int32(2), x2[i]) if x2[i] > b else (f, b)
-            f, b = (k + np.int32(3), x3[i]) if x3[i] > b else (f, b)
-            best[i], found[i] = b, f
-            total = (x0[i] + x1[i]) + (x2[i] + x3[i])
-            odd |= np.int32(total != total)
+    c = 0
+    while c + 8 <= classes:
+        odd |= _raise_by_8(x, row + c * step, step, np.int32(c), n, best, found)
+        c += 8
+    while c < classes:
+        odd |= _raise_by_4(x, row + c * step, step, last, np.int32(c), n, best, found)
+        c += 4
     if odd != 0:  # a NaN, or infinities of both signs
         for c in range(classes):
             for i in range(n):
                 if np.isnan(x[row + c * step + i]):
                     found[i] = classes
+
+
+@compiled
+def _raise_by_8(x, row, step, c, n, best, found):  # type: ignore[no-untyped-def]
+    """Raise the maxima by classes c to c + 7; not 0 where their sum is NaN."""
+    x0, x1, x2, x3 = x[row : row + n], x[row + step :], x[row + 2 * step :], x[row + 3 * step :]
+    x4, x5, x6, x7 = x[row + 4 * step :], x[row + 5 * step :], x[row + 6 * step :], x[row + 7 * step :]
+    odd = np.int32(0)
+    for i in range(n):
+        b, f = best[i], found[i]
+        f, b = (c, x0[i]) if x0[i] > b else (f, b)
+        f, b = (c + np.int32(1), x1[i]) if x1[i] > b else (f, b)
+        f, b = (c + np.int32(2), x2[i]) if x2[i] > b else (f, b)
+        f, b = (c + np.int32(3), x3[i]) if x3[i] > b else (f, b)
+        f, b = (c + np.int32(4), x4[i]) if x4[i] > b else (f, b)
+        f, b = (c + np.int32(5), x5[i]) if x5[i] > b else (f, b)
+        f, b = (c + np.int32(6), x6[i]) if x6[i] > b else (f, b)
+        f, b = (c + np.int32(7), x7[i]) if x7[i] > b else (f, b)
+        best[i], found[i] = b, f
+        total = ((x0[i] + x1[i]) + (x2[i] + x3[i])) + ((x4[i] + x5[i]) + (x6[i] + x7[i]))
+        odd |= np.int32(total != total)
+    return odd
+
+
+@compiled
+def _raise_by_4(x, row, step, last, c, n, best, found):  # type: ignore[no-untyped-def]
+    """The same for classes c to c + 3; past the last it reads the last again, which does not exceed itself."""
+    row1, row2, row3 = min(row + step, last), min(row + 2 * step, last), min(row + 3 * step, last)
+    x0, x1, x2, x3 = x[row : row + n], x[row1 : row1 + n], x[row2 : row2 + n], x[row3 : row3 + n]
+    odd = np.int32(0)
+    for i in range(n):
+        b, f = best[i], found[i]
+        f, b = (c, x0[i]) if x0[i] > b else (f, b)
+        f, b = (c + np.int32(1), x1[i]) if x1[i] > b else (f, b)
+        f, b = (c + np.int32(2), x2[i]) if x2[i] > b else (f, b)
+        f, b = (c + np.int32(3), x3[i]) if x3[i] > b else (f, b)
+        best[i], found[i] = b, f
+        total = (x0[i] + x1[i]) + (x2[i] + x3[i])
+        odd |= np.int32(total != total)
+    return odd
 
 
 @compiled
