@@ -1,0 +1,7 @@
+"""What this bundle needs beyond MONAI and monai_auxops: labelled slices, a loss over several labels, one aux-op."""
+
+from .loss import LabelFormatLoss
+from .slices import labelled_slices
+from .view_accuracy import ViewAccuracy
+
+__all__ = ["LabelFormatLoss", "ViewAccuracy", "labelled_slices"]

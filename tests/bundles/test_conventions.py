@@ -1,0 +1,92 @@
+"""The model zoo's conventions, checked with MONAI's own tools; nothing is trained."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata
+
+import monai_auxops
+from monai_auxops import ops
+from monai_auxops.migrate import validate
+
+SCHEMA = Path(validate.SCHEMA)
+FILES = (
+    "LICENSE",
+    "configs/metadata.json",
+    "configs/train.json",
+    "configs/evaluate.json",
+    "configs/inference.json",
+    "configs/multi_gpu_train.json",
+    "configs/logging.conf",
+    "docs/README.md",
+)
+WORKFLOWS = {
+    "train": (["train"], "train"),
+    "evaluate": (["train", "evaluate"], "train"),
+    "multi-GPU": (["train", "multi_gpu_train"], "train"),
+    "inference": (["inference"], "inference"),
+}
+
+
+def test_files(bundle):
+    assert [file for file in FILES if not (bundle / file).is_file()] == []
+    assert list(bundle.glob("data/*LICENSE*.txt")), "the images' licence stands beside them"
+    assert list(bundle.glob("docs/*.png")), "a figure"
+
+
+def test_the_project_s_license(bundle):
+    assert (bundle / "LICENSE").read_text() == (Path(__file__).parents[2] / "LICENSE").read_text()
+
+
+def test_metadata(bundle, tmp_path):
+    schema = shutil.copy(SCHEMA, tmp_path / "schema.json")  # one that is there is not downloaded
+    verify_metadata(meta_file=str(bundle / "configs/metadata.json"), filepath=str(schema))
+
+
+def test_metadata_names_the_readme_s_numbers(bundle):
+    scores = json.loads((bundle / "configs/metadata.json").read_text())["eval_metrics"]
+    readme = (bundle / "docs/README.md").read_text()
+    assert scores
+    assert [f"{name} {value}" for name, value in scores.items() if str(value) not in readme] == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_properties(inside, workflow):
+    names, kind = WORKFLOWS[workflow]
+    if workflow == "multi-GPU":
+        pytest.importorskip("torch.distributed")
+    files = [str(inside / f"configs/{name}.json") for name in names]
+    checked = ConfigWorkflow(
+        config_file=files, meta_file=str(inside / "configs/metadata.json"), logging_file=False, workflow_type=kind
+    )
+    if workflow == "multi-GPU":
+        assert "DistributedSampler" in str(checked.parser.get("train#sampler"))  # built by a real run in test_runs.py
+        return
+    checked.initialize()
+    assert checked.check_properties() == []
+
+
+def test_references_and_classes(bundle):
+    assert validate.validate(bundle) == []
+
+
+def test_inference_has_the_trained_network(bundle):
+    train, inference = ({}, {})
+    for name, into in (("train", train), ("inference", inference)):
+        into.update(ConfigParser.load_config_file(bundle / f"configs/{name}.json"))
+    assert inference["network_def"] == train["network_def"]
+    assert inference["device"] == train["device"]
+
+
+def test_each_aux_op_trains_somewhere():
+    used = {"train": set(), "validate": set()}
+    for config in Path(__file__).parents[2].glob("bundles/*/configs/train.json"):
+        values = json.loads(config.read_text())
+        for part, targets in used.items():
+            slots = values[part]["key_metric"] | values[part]["additional_metrics"]
+            targets.update(metric["_target_"] for metric in slots.values())
+    wanted = set(ops.__all__) - {"AuxiliaryOperation"}
+    assert wanted <= set(monai_auxops.__all__)
+    assert {part: wanted - targets for part, targets in used.items()} == {"train": set(), "validate": set()}
