@@ -1,4 +1,4 @@
-"""`monai-auxops attach`: aux-ops for a bundle that exists, as a file of overrides; the bundle's own files stay as they are."""
+"""`monai-auxops attach`: aux-ops for a bundle that exists, as overrides; its own files stay as they are."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _classes(path: Path) -> list[str]:
         return []
     formats = _load(path).get("network_data_format", {})
     outputs = formats.get("outputs", {}) if isinstance(formats, dict) else {}
-    pred = next(iter(outputs.values()), {}) if isinstance(outputs, dict) else {}
+    pred: Any = next(iter(outputs.values()), {}) if isinstance(outputs, dict) else {}
     channels = pred.get("channel_def", {}) if isinstance(pred, dict) else {}
     return [str(channels[key]) for key in sorted(channels, key=str)] if isinstance(channels, dict) else []
 

@@ -46,7 +46,7 @@ def run(options: Options) -> tuple[str, int]:
     """Return the report and the exit code; a bundle is written where one is asked for and nothing is fatal."""
     project = _read(options)
     written = _write(project, options) if options.output is not None else None
-    failed = _check(project, options, written) if options.check else False
+    failed = options.check and _check(project, options)
     report = model(project, options.strict)
     if written is not None:
         report["written"] = str(written)
@@ -123,10 +123,10 @@ def _valid(project: Project, staged: Path) -> bool:
     return not problems
 
 
-def _check(project: Project, options: Options, written: Path | None) -> bool:
+def _check(project: Project, options: Options) -> bool:
     from monai_auxops.migrate.check import check_project
 
-    return check_project(project, written, options.trust_code)
+    return check_project(project, options.trust_code)
 
 
 def _train_command(folder: Path) -> list[str]:

@@ -168,9 +168,12 @@ class Reader:
 
 
 def _names(node: Node) -> Iterator[str]:
-    for name in _text(node, "name").split("#"):
-        if name:
-            yield name
+    name = _text(node, "name")
+    for part in name.split("#"):
+        if part:
+            yield part
+    if "." in name.partition("#")[0]:
+        yield name.partition("#")[0].rpartition(".")[2]
     path = _text(node, "path")
     if path:
         yield path

@@ -122,8 +122,14 @@ def _component(rule: Rule) -> Iterator[str]:
 
 
 def _wrap(text: str, first: int, rest: int) -> list[str]:
-    pad = {"initial_indent": " " * first, "subsequent_indent": " " * rest}
-    return textwrap.wrap(text, 80, break_on_hyphens=False, break_long_words=False, **pad)
+    return textwrap.wrap(
+        text,
+        80,
+        initial_indent=" " * first,
+        subsequent_indent=" " * rest,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _signature(param: Param) -> str:

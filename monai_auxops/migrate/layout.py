@@ -80,13 +80,30 @@ def datalist(key: str, facts: Facts) -> Expr:
 
 
 def channels_first(entries: list[Entry], facts: Facts) -> list[Block]:
-    """Write a preprocessing chain; Clara's older files leave the channel dimension to the reader."""
-    blocks = objects(entries)
-    loaders = [index for index, block in enumerate(blocks) if str(block["_target_"]) == "LoadImaged"]
-    if not loaders or facts.channel_first:
-        return blocks
-    keys = [key for index in loaders for key in blocks[index]["keys"]]
-    return [*blocks[: loaders[-1] + 1], component("EnsureChannelFirstd", keys=keys), *blocks[loaders[-1] + 1 :]]
+    """Write a preprocessing chain: channels come first right after the reader, whatever Clara's order was."""
+    return [block for _, block in ordered(entries, facts)]
+
+
+def ordered(entries: list[Entry], facts: Facts) -> list[tuple[Entry, Block]]:
+    """Return the objects of a chain with the entries they come from.
+
+    Clara's transforms worked on either layout; MONAI's need the channels in front. TLT 1.x and channels_last files have
+    no step that moves them.
+    """
+    pairs = [(entry, block) for entry in entries for block in objects([entry])]
+    loaders = [index for index, (_, block) in enumerate(pairs) if _is(block, "LoadImaged")]
+    if not loaders:
+        return pairs
+    before, after = pairs[: loaders[-1] + 1], pairs[loaders[-1] + 1 :]
+    moves = [pair for pair in after if _is(pair[1], "EnsureChannelFirstd")]
+    keys = [key for index in loaders for key in pairs[index][1]["keys"]]
+    added = [(before[-1][0], component("EnsureChannelFirstd", keys=keys))]
+    known = facts.channel_first or any(_is(block, "EnsureChannelFirstd") for _, block in before)
+    return [*before, *(moves or ([] if known else added)), *(pair for pair in after if pair not in moves)]
+
+
+def _is(block: Block, name: str) -> bool:
+    return str(block["_target_"]) == name
 
 
 def label_vector() -> Block:

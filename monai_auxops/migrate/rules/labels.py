@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, Each, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, FIELDS, IMAGE_FIELD, KEY, KEYS, LABEL_FIELD, key_of
 from monai_auxops.migrate.rules.kinds import anything, flag, integers, number, optional, text, words
@@ -40,6 +41,7 @@ LABELS: Final = (
         (FIELDS, Param("class_names", _BRATS, words, also=("classes",))),
         (
             T("ConvertToMultiChannelBasedOnBratsClassesd", when=lambda c: c["class_names"] == _BRATS, keys=KEYS),
+            T("CastToTyped", when=lambda c: c["class_names"] == _BRATS, keys=KEYS, dtype=Expr("$torch.float32")),
             T(
                 "monai_auxops.clara.BratsClassesd",
                 when=lambda c: c["class_names"] != _BRATS,

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+my_dir="$(dirname "$0")"
+. $my_dir/set_env.sh
+CONFIG_FILE=config/config_train.json
+ENVIRONMENT_FILE=config/environment.json
+python3 -u -m nvmidl.apps.evaluate -m $MMAR_ROOT -c config/config_validation.json -e $ENVIRONMENT_FILE --set do_validation=true output_infer_result=false

@@ -1,0 +1,1 @@
+not a graph: the file stands for the weights of an MMAR
