@@ -13,7 +13,7 @@ from torch import Tensor
 
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext
-from monai_auxops.running import RunningMean
+from monai_auxops.running import RunningMean, Totals
 
 OutputTransform = Callable[[Any], Any]
 
@@ -30,10 +30,11 @@ class Op(Protocol):
     @property
     def epoch_tags(self) -> tuple[str, ...] | None: ...
     @property
-    def running(self) -> RunningMean | None: ...
+    def states(self) -> list[RunningMean]: ...
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
     def epoch_started(self) -> None: ...
-    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]: ...
+    def values_of(self, totals: Totals) -> dict[str, float]: ...
+    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]: ...
     def epoch_completed(self) -> None: ...
 
 
@@ -105,9 +106,9 @@ class Hub:
         """
         values: dict[str, float] = {}
         for entry in self.entries:
-            if entry.op.running is not None and (flag is None or getattr(entry.op, flag)):
-                means = entry.op.running.means()
-                values |= {name: means[tag] for name, tag in self.names(entry).items() if tag in means}
+            if flag is None or getattr(entry.op, flag):
+                so_far = entry.op.values_of(Totals.of(entry.op.states))
+                values |= {entry.metric_name(tag): value for tag, value in so_far.items()}
         return values
 
     def hidden(self, flag: str) -> set[str]:
@@ -184,12 +185,9 @@ class Hub:
     def _epoch_completed(self, engine: Engine) -> None:
         """One collective and one copy to the host for all aux-ops of the engine; then every name is written."""
         ranks.settle([entry.op for entry in self.entries])
-        states = [entry.op.running.packed() for entry in self.entries if entry.op.running is not None]
-        flat = iter(ranks.total(states))
+        flat = iter(ranks.total([state.packed() for entry in self.entries for state in entry.op.states]))
         for entry in self.entries:
-            running = entry.op.running
-            means = {} if running is None else running.means([next(flat) for _ in range(2 * len(running.tags))])
-            values = entry.op.epoch_values(means, ranks.gather)
+            values = entry.op.epoch_values(Totals.of(entry.op.states, flat), ranks.gather)
             self._publish(engine, {entry.metric_name(tag): value for tag, value in values.items()})
             entry.op.epoch_completed()
 

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
 _NEVER = torch.iinfo(torch.int64).max
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums and counts by tag, on the host: of one process, or of all ranks."""
+
+    sums: dict[str, float]
+    counts: dict[str, int]
+
+    @classmethod
+    def of(cls, states: Iterable[RunningMean], flat: Iterable[float] | None = None) -> Totals:
+        """Of ``states``, from their own values or from ``flat``, their packed states one after another."""
+        states = list(states)
+        values = iter(chain.from_iterable(state.packed().tolist() for state in states) if flat is None else flat)
+        sums: dict[str, float] = {}
+        counts: dict[str, int] = {}
+        for state in states:
+            sums |= zip(state.tags, islice(values, len(state.tags)), strict=True)
+            counts |= zip(state.tags, map(int, islice(values, len(state.tags))), strict=True)
+        return cls(sums, counts)
+
+    def means(self) -> dict[str, float]:
+        """The mean of each tag; NaN without a sample."""
+        return {tag: self.sums[tag] / n if n else math.nan for tag, n in self.counts.items()}
 
 
 class RunningMean:
@@ -67,12 +94,9 @@ class RunningMean:
         """All state as one float64 vector ``[2 n]``, sums then counts (exact below 2**53): add these up over ranks."""
         return torch.cat([self.sums, self.counts.to(torch.float64)])
 
-    def means(self, packed: Sequence[float] | None = None) -> dict[str, float]:
-        """The mean of each tag, of this process or of a ``packed`` state already on the host; NaN without a sample."""
-        flat = self.packed().tolist() if packed is None else packed
-        n = len(self.tags)
-        pairs = zip(self.tags, flat[:n], flat[n:], strict=True)
-        return {tag: total / count if count else float("nan") for tag, total, count in pairs}
+    def means(self) -> dict[str, float]:
+        """The mean of each tag over the samples of this process; NaN without a sample."""
+        return Totals.of([self]).means()
 
     def state_dict(self) -> dict[str, Any]:
         """A small local copy on the CPU, loadable with ``weights_only=True``; no collective."""

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from monai_auxops.running import RunningMean
+from monai_auxops.running import RunningMean, Totals
 
 NAN = math.nan
 
@@ -73,7 +73,7 @@ def test_packed_states_add_up_over_ranks():
     total = sum(rank.packed() for rank in ranks)
     assert total.shape == (4,)
     assert total.dtype == torch.float64
-    assert whole.means(total.tolist()) == whole.means() == {"a": 3.0, "b": 1.5}
+    assert Totals.of([whole], total.tolist()).means() == whole.means() == {"a": 3.0, "b": 1.5}
 
 
 def test_an_epoch_may_begin_in_inference_mode_and_go_on_outside():

@@ -15,6 +15,7 @@ from monai_auxops.context import BuildContext
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc
 from monai_auxops.ops.multiclass_preds import onehot
+from monai_auxops.running import Totals
 
 
 class AUCMetric(ValidationMetric):
@@ -74,7 +75,7 @@ class AUCMetric(ValidationMetric):
         """The value of all samples: ``scores [N, n]``, ``labels [N, n]`` or ``[N, 1]``."""
         raise NotImplementedError
 
-    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
+    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
         """The AUC over all ranks: one gather."""
         scores, labels = ([x.cpu() for x in kept] for kept in (self._scores, self._labels))  # resumed ones are there
         mine = (torch.cat(scores), torch.cat(labels), self._cases) if scores else None

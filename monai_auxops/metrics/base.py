@@ -14,6 +14,7 @@ from monai_auxops.context import BuildContext
 from monai_auxops.hub import OutputTransform
 from monai_auxops.metrics.report import CaseReport
 from monai_auxops.ops.base import AuxiliaryOperation, check_tag, is_per_sample
+from monai_auxops.running import Totals
 
 
 class ValidationMetric(AuxiliaryOperation):
@@ -91,11 +92,11 @@ class CaseMetric(ValidationMetric):
             self._report.add(build_ctx.filenames, values)
         return {self.name: values}
 
-    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
+    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
         """The mean; writes the report where one was asked for."""
         if self._report is not None:
             self._report.write(gather)
-        return means
+        return super().epoch_values(totals, gather)
 
     def reset(self) -> None:
         """Start a new epoch."""

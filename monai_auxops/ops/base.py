@@ -16,7 +16,7 @@ from torch import Tensor
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext, plain, undisturbed
 from monai_auxops.hub import Entry, Hub, OutputTransform
-from monai_auxops.running import RunningMean
+from monai_auxops.running import RunningMean, Totals
 
 TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state.output
 
@@ -134,6 +134,11 @@ class AuxiliaryOperation(GraphComponent):
             self._running = RunningMean(self.accumulated, self.skip_nan)
         return self._running
 
+    @property
+    def states(self) -> list[RunningMean]:
+        """All that is summed over the epoch and over ranks."""
+        return [] if self.running is None else [self.running]
+
     def __call__(
         self,
         y_pred: Tensor | Sequence[Tensor],
@@ -172,13 +177,13 @@ class AuxiliaryOperation(GraphComponent):
 
     def aggregate(self) -> dict[str, float]:
         """The epoch value of each accumulated tag, over the batches of this process; NaN where nothing was valid."""
-        return self.epoch_values({} if self.running is None else self.running.means(), ranks.local)
+        return self.epoch_values(Totals.of(self.states), ranks.local)
 
     def reset(self) -> None:
         """Start a new epoch."""
         self._open = False
-        if self._running is not None:
-            self._running.reset()
+        for state in self.states:
+            state.reset()
 
     @property
     def epoch_tags(self) -> tuple[str, ...] | None:
@@ -191,9 +196,13 @@ class AuxiliaryOperation(GraphComponent):
             self.reset()
         self._resumed = False
 
-    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
-        """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than means."""
-        return means
+    def values_of(self, totals: Totals) -> dict[str, float]:
+        """The values by tag, from sums and counts: the means, unless the op knows better."""
+        return totals.means()
+
+    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
+        """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than sums."""
+        return self.values_of(totals)
 
     def epoch_completed(self) -> None:
         """The epoch's values were taken: a state saved from now on belongs to no open epoch."""
@@ -222,14 +231,14 @@ class AuxiliaryOperation(GraphComponent):
 
     def state_dict(self) -> dict[str, Any]:
         """The state of this process, small and on the CPU; no collective, safe on one rank alone."""
-        return {"open": self._open, "running": None if self.running is None else self.running.state_dict()}
+        return {"open": self._open, "states": [state.state_dict() for state in self.states]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue an epoch that was saved in its middle: the next reset at an epoch's start is skipped."""
-        if state["running"] is not None:
-            self.accumulated = tuple(state["running"]["tags"]) if self.accumulated is None else self.accumulated
-            self._running = RunningMean(self.accumulated, self.skip_nan)
-            self._running.load_state_dict(state["running"])
+        if self.accumulated is None and state["states"]:
+            self.accumulated = tuple(state["states"][0]["tags"])
+        for mine, saved in zip(self.states, state["states"], strict=True):
+            mine.load_state_dict(saved)
         self._open = self._resumed = bool(state["open"])
 
     def fail(self, problem: str) -> NoReturn:

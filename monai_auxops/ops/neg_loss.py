@@ -11,6 +11,7 @@ from torch import Tensor
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.running import Totals
 
 
 class NegLoss(AuxiliaryOperation):
@@ -65,12 +66,12 @@ class NegLoss(AuxiliaryOperation):
             raise ValueError("expected a loss; got none from the engine (an evaluator has none): give loss_function=")
         return {self.tag: -torch.as_tensor(loss).float().mean()}
 
-    def epoch_values(self, means: dict[str, float], gather: ranks.Gather) -> dict[str, float]:
-        """As the means; warns about a NaN with the iteration that began it on this process."""
+    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
+        """The mean; warns about a NaN with the iteration that began it on this process."""
         first = {} if self.running is None else self.running.first_nan
         if first:
             warnings.warn(f"{self!r}: the loss is NaN since iteration {first[self.tag]} of the epoch", stacklevel=2)
-        return means
+        return super().epoch_values(totals, gather)
 
 
 def in_float32(predictions: Tensor) -> Tensor:

@@ -327,7 +327,7 @@ def test_a_state_is_constant_in_size():
     sizes = []
     for _ in range(3):
         op(torch.rand(4, 3, 32, 32), torch.randint(0, 3, (4, 1, 32, 32)))
-        sizes.append(sum(x.numel() for x in op.state_dict()["running"].values() if isinstance(x, torch.Tensor)))
+        sizes.append(sum(x.numel() for x in op.state_dict()["states"][0].values() if isinstance(x, torch.Tensor)))
     assert sizes == [12, 12, 12]
 
 
