@@ -22,8 +22,8 @@ from monai_auxops import (
     DiceMaskedOutput,
     NegLoss,
     ReduceMeanMasked,
-)from monai_auxops.running import Totals
-
+)
+from monai_auxops.running import Totals
 
 CLASSES = 3
 TAGS = ["mean", *"abc"]
