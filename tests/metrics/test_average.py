@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from ignite.engine import Engine
 from reference import dice_per_sample, indices_of, mean_of_valid, scores_of
 
 from monai_auxops import BuildContext, ComputeAverage, ComputeDice, NegLoss, ReduceMeanMasked
@@ -121,3 +122,18 @@ def test_two_metrics_may_read_one_field():
     for metric in (up, down):
         metric(predictions, build_ctx=ctx)
     assert up.aggregate()["up"] == -down.aggregate()["down"] == pytest.approx(predictions.mean().item())
+
+
+def test_the_slot_wins_over_is_key_metric_and_a_contradiction_warns():
+    engine = Engine(lambda engine, batch: batch)
+    engine.state.key_metric_name = "val_dice"
+    with pytest.warns(UserWarning, match=r"ComputeAverage\(name='mean'.*slot 'mean', but the key metric is 'val_dice'"):
+        ComputeAverage("mean", "dice", is_key_metric=True).attach(engine)
+    assert engine.state.key_metric_name == "val_dice"
+
+
+@pytest.mark.parametrize(("is_key_metric", "expected"), [(True, "mean"), (False, None)])
+def test_is_key_metric_where_no_slot_says(is_key_metric, expected):
+    engine = Engine(lambda engine, batch: batch)
+    ComputeAverage("mean", "dice", is_key_metric=is_key_metric).attach(engine)
+    assert getattr(engine.state, "key_metric_name", None) == expected
