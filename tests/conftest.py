@@ -18,3 +18,9 @@ settings.load_profile("auxops")
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def plain_counts(monkeypatch):
+    """Count without a compiler, which would take seconds for each new pair of dtypes."""
+    monkeypatch.setenv("MONAI_AUXOPS_COUNTS", "vectorized")

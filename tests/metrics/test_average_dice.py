@@ -55,6 +55,7 @@ def test_equals_monai_on_finished_predictions():
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.float16, torch.float32], ids=str)
+@pytest.mark.usefixtures("plain_counts")
 def test_finished_predictions_of_any_dtype(dtype):
     mask, label = torch.tensor([[[1, 1, 0, 0]]]), torch.tensor([[[1, 0, 0, 0]]])
     out = ComputeAverageDice("dice", "model")(MetaTensor(mask).to(dtype), MetaTensor(label).to(dtype))

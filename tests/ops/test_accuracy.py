@@ -53,6 +53,7 @@ def test_exclusive_compares_the_argmax_of_onehot_labels(spatial):
 
 @pytest.mark.parametrize("label", LABELS, ids=str)
 @pytest.mark.parametrize("score", SCORES, ids=str)
+@pytest.mark.usefixtures("plain_counts")
 def test_dtypes(score, label):
     predictions, multihot, indices = scores_of(3, 4, (7,)), multihot_of(3, 4, (7,)), torch.randint(0, 6, (3, 1, 7))
     given = predictions.to(score)

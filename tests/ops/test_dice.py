@@ -84,14 +84,29 @@ def test_one_logit_a_sample_needs_no_channel_dimension():
     np.testing.assert_equal(dice.numpy(), [1.0, 0.0, np.nan])
 
 
-@pytest.mark.parametrize("label_dtype", LABEL_DTYPES, ids=str)
-@pytest.mark.parametrize("score_dtype", SCORE_DTYPES, ids=str)
-@pytest.mark.parametrize("onehot", [False, True], ids=["index", "onehot"])
-def test_dtypes(score_dtype, label_dtype, onehot):
+def check_dtypes(score_dtype, label_dtype, onehot):
     predictions = scores_of(2, 3, (4, 5)).to(score_dtype)
     label = multihot_of(2, 3, (4, 5)) if onehot else torch.randint(0, 5, (2, 1, 4, 5))
     check(predictions, label.to(label_dtype), is_onehot_targets=onehot)
     check(predictions, label.to(label_dtype), is_onehot_targets=onehot, is_independent_predictions=True, threshold=0.3)
+
+
+@pytest.mark.parametrize("onehot", [False, True], ids=["index", "onehot"])
+@pytest.mark.parametrize("label_dtype", LABEL_DTYPES, ids=str)
+@pytest.mark.parametrize("score_dtype", SCORE_DTYPES, ids=str)
+@pytest.mark.usefixtures("plain_counts")
+def test_every_pair_of_dtypes(score_dtype, label_dtype, onehot):
+    check_dtypes(score_dtype, label_dtype, onehot)
+
+
+@pytest.mark.parametrize("onehot", [False, True], ids=["index", "onehot"])
+@pytest.mark.parametrize(
+    ("score_dtype", "label_dtype"),
+    [(torch.float16, torch.uint8), (torch.bfloat16, torch.int32), (torch.float32, torch.float32)],
+    ids=str,
+)
+def test_dtypes_of_mixed_precision(score_dtype, label_dtype, onehot):
+    check_dtypes(score_dtype, label_dtype, onehot)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
@@ -103,6 +118,7 @@ def test_bool_labels(classes):
 
 @pytest.mark.parametrize("threshold", [0.0, 0.25, 0.3, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("dtype", SCORE_DTYPES, ids=str)
+@pytest.mark.usefixtures("plain_counts")
 def test_a_score_at_the_threshold_is_not_above_it(dtype, threshold):
     predictions = torch.cat([scores_of(2, 2, (9,)), torch.full((2, 2, 1), 0.3)], 2).to(dtype)
     check(
@@ -116,6 +132,7 @@ def test_a_score_at_the_threshold_is_not_above_it(dtype, threshold):
 
 @pytest.mark.parametrize("jaccard", [False, True])
 @pytest.mark.parametrize("dtype", LABEL_DTYPES[-4:], ids=str)
+@pytest.mark.usefixtures("plain_counts")
 def test_labels_outside_the_classes_are_left_out_of_the_prediction_too(dtype, jaccard):
     label = torch.tensor([[[0.0, 1, 1, -1, 3, 255, math.nan, 0.5]]], dtype=dtype)
     predictions = torch.nn.functional.one_hot(torch.tensor([[0, 1, 0, 1, 1, 1, 1, 1]]), 3).movedim(-1, 1).float()
@@ -240,6 +257,7 @@ def dice_of(logits, label, **options):
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 @pytest.mark.parametrize("dtype", SCORE_DTYPES, ids=str)
+@pytest.mark.usefixtures("plain_counts")
 def test_independent_activations(dtype, activation, threshold):
     logits = (torch.randn(2, 3, 4, 5) * 3).to(dtype)
     check(
@@ -253,6 +271,7 @@ def test_independent_activations(dtype, activation, threshold):
 
 
 @pytest.mark.parametrize("dtype", SCORE_DTYPES[:3], ids=str)
+@pytest.mark.usefixtures("plain_counts")
 def test_sigmoid_is_a_threshold_on_the_logit(dtype):
     """0.9 is not exact in half precision, nor is the sigmoid there: the logit decides, in float32."""
     cut = math.log(0.9 / 0.1)
