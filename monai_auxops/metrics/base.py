@@ -74,6 +74,8 @@ class ValidationMetric(AuxiliaryOperation):
                 f"{self!r} stands in the slot {name!r}, but the key metric is {key!r}: that wins", stacklevel=2
             )
         super().attach(engine, name, output_transform=output_transform)
+        if self._report is not None:
+            self._report.watch(engine, name)
 
 
 class CaseMetric(ValidationMetric):
@@ -89,7 +91,7 @@ class CaseMetric(ValidationMetric):
         """``{name: [B]}``."""
         values = self.values(build_ctx)
         if self._report is not None:
-            self._report.add(build_ctx.filenames, values)
+            self._report.add(build_ctx, values)
         return {self.name: values}
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
