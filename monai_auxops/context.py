@@ -48,6 +48,7 @@ class BuildContext:
         learning_rate: of the optimizer's first group.
         data_property: facts on the data, as Clara's datalist gives them.
         filenames: the case each sample came from.
+        batch: what the data loader gave.
         values: what was left so far; shared by the contexts of one iteration.
 
     >>> import torch
@@ -70,6 +71,7 @@ class BuildContext:
         learning_rate: float | None = None,
         data_property: Mapping[str, Any] | None = None,
         filenames: Sequence[str] | None = None,
+        batch: Mapping[str, Any] | None = None,
         values: dict[str, Any] | None = None,
     ) -> None:
         self.predictions: Tensor = plain(predictions)
@@ -83,7 +85,7 @@ class BuildContext:
             "_learning_rate": learning_rate,
             "_data_property": dict(data_property or {}),
         }
-        self.filenames = filenames
+        self.filenames, self.batch = filenames, batch or {}
         self._values = {} if values is None else values
         self._once: dict[Hashable, Any] = {}
 
@@ -133,6 +135,14 @@ class BuildContext:
         if key not in self._once:
             self._once[key] = compute()
         value: T = self._once[key]
+        return value
+
+    def from_batch(self, key: str) -> Tensor:
+        """The tensor an earlier aux-op left under ``key``, else the batch's; ``ValueError`` if there is none."""
+        value = plain(self._values.get(key, self.batch.get(key)))
+        if not isinstance(value, Tensor):
+            there = ", ".join(sorted({*self._values, *map(str, self.batch)})) or "nothing"
+            raise ValueError(f"expected a tensor under {key!r} in the batch, which holds {there}")
         return value
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
@@ -62,7 +63,7 @@ class Hub:
         self.entries: list[Entry] = []
         self._measured = -1
         self._agreed = False
-        self._contexts: dict[OutputTransform | None, BuildContext] = {}
+        self._contexts: dict[tuple[str, OutputTransform | None], BuildContext] = {}
         self._values: dict[str, Any] = {}
         engine.add_event_handler(Events.STARTED, self._started)
         engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
@@ -144,30 +145,30 @@ class Hub:
         self._contexts, self._values = {}, {}
 
     def _run(self, engine: Engine, entry: Entry) -> None:
-        output = engine.state.output
+        output, batch = engine.state.output, engine.state.batch
         if is_decollated(output):
-            self._run_each(engine, entry, output)
+            self._run_each(engine, entry, output, batch if isinstance(batch, list) else repeat({}))
             return
-        if entry.output_transform not in self._contexts:
-            self._contexts[entry.output_transform] = self._context(engine, entry, output)
-        ctx = self._contexts[entry.output_transform]
+        key = (entry.op.stage, entry.output_transform)
+        if key not in self._contexts:
+            self._contexts[key] = self._context(engine, entry, output, batch, self._values)
+        ctx = self._contexts[key]
         outputs = entry.op.measure(ctx)
         if isinstance(output, dict) and entry.op.stage != "read":
             output.update(as_batch(outputs, ctx.batch_size))
 
-    def _run_each(self, engine: Engine, entry: Entry, items: list[dict[str, Any]]) -> None:
+    def _run_each(self, engine: Engine, entry: Entry, items: list[dict[str, Any]], batch: Iterable[Any]) -> None:
         """The same for a decollated batch: samples may differ in size, so each is a batch of one."""
-        for item in items:
-            batch = {key: value[None] if isinstance(value, Tensor) else value for key, value in item.items()}
-            ctx = self._context(engine, entry, batch, values=dict(self._values))
+        for item, given in zip(items, batch, strict=False):
+            ctx = self._context(engine, entry, of_one(item), of_one(given), dict(self._values))
             outputs = entry.op.measure(ctx)
             if entry.op.stage != "read":
                 item.update({tag: value[0] for tag, value in as_batch(outputs, 1).items()})
 
-    def _context(self, engine: Engine, entry: Entry, output: Any, values: dict[str, Any] | None = None) -> BuildContext:
+    @staticmethod
+    def _context(engine: Engine, entry: Entry, output: Any, batch: Any, values: dict[str, Any]) -> BuildContext:
         parts = pick(output, entry)
         optimizer = getattr(engine, "optimizer", None)
-        values = self._values if values is None else values
         if entry.op.stage == "read" and isinstance(output, dict):
             values = {**values, **output}
         return BuildContext(
@@ -179,6 +180,7 @@ class Hub:
             learning_rate=None if optimizer is None else optimizer.param_groups[0]["lr"],
             data_property=getattr(engine.state, "data_property", None),
             filenames=filenames(parts.get("image")),
+            batch=batch if isinstance(batch, dict) else None,
             values=values,
         )
 
@@ -206,6 +208,11 @@ class Hub:
 def is_decollated(output: Any) -> bool:
     """Whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
     return isinstance(output, list) and all(isinstance(item, dict) for item in output)
+
+
+def of_one(item: dict[str, Any]) -> dict[str, Any]:
+    """A sample as a batch of one."""
+    return {key: value[None] if isinstance(value, Tensor) else value for key, value in item.items()}
 
 
 def is_training(engine: Engine) -> bool | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
 from monai_auxops.ops.base import check_tag
-from monai_auxops.ops.dice import DiceOperation
+from monai_auxops.ops.dice import DiceOperation, overlap
 
 
 class ComputeDice(DiceOperation):
@@ -29,6 +32,13 @@ class ComputeDice(DiceOperation):
         do_print: whether the console shows the value.
         final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
         stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        class_names: of the classes (after ``skip_background``): a value for each under ``<tag>/<class>``.
+        statistics: what else to report from the same counts: ``"global"``, ``"support"``, ``"precision"``,
+            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``; see :class:`~monai_auxops.ops.dice.DiceOperation`.
+        empty_value: the value where a class is in neither label nor prediction. NaN is Clara's: an absent class is
+            never counted.
+        ignore_index: voxels with this label are left out.
+        mask_key: a tensor ``[B, 1, *S]`` of the batch: only voxels where it is positive count.
 
     Raises:
         ValueError: shapes or channels that do not fit, one channel with ``skip_background``.
@@ -57,6 +67,11 @@ class ComputeDice(DiceOperation):
         *,
         final_activation: str | None = None,
         stage: str = "raw",
+        class_names: Sequence[str] | None = None,
+        statistics: Sequence[str] = (),
+        empty_value: float = math.nan,
+        ignore_index: int | None = None,
+        mask_key: str | None = None,
     ) -> None:
         self.tag, self.mask_tag = check_tag(tag, self), mask_tag
         super().__init__(
@@ -70,17 +85,23 @@ class ComputeDice(DiceOperation):
             do_print,
             final_activation=final_activation,
             stage=stage,
+            class_names=class_names,
+            statistics=statistics,
+            empty_value=empty_value,
+            ignore_index=ignore_index,
+            mask_key=mask_key,
         )
         if mask_tag is not None and check_tag(mask_tag, self) == tag:
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
-        self.accumulated = (tag,)
+        self.accumulated = self.all_tags([tag])
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
-        dice = self.per_class(predictions, label, build_ctx)
-        outputs = {self.tag: dice.nanmean(1)}
+        counts = self.counts(predictions, label, build_ctx)
+        dice = overlap(counts, self.jaccard, self.empty_value)
+        outputs = {self.tag: dice.nanmean(1)} | self.named(self.tag, dice, counts)
         if self.mask_tag is not None:
             outputs[self.mask_tag] = (~dice.isnan()).float()
         return outputs

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
 from monai_auxops.ops.base import check_tag
-from monai_auxops.ops.dice import DiceOperation
+from monai_auxops.ops.dice import DiceOperation, overlap
 
 
 class DiceMaskedOutput(DiceOperation):
@@ -28,6 +29,13 @@ class DiceMaskedOutput(DiceOperation):
         do_print: whether the console shows the values.
         final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
         stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        class_names: of the classes (after ``skip_background``): a value for each under ``<tag>/<class>``.
+        statistics: what else to report from the same counts: ``"global"``, ``"support"``, ``"precision"``,
+            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``; see :class:`~monai_auxops.ops.dice.DiceOperation`.
+        empty_value: the value where a class is in neither label nor prediction. NaN is Clara's: an absent class is
+            never counted.
+        ignore_index: voxels with this label are left out.
+        mask_key: a tensor ``[B, 1, *S]`` of the batch: only voxels where it is positive count.
 
     Raises:
         ValueError: a number of tags that does not fit the classes; shapes that do not fit.
@@ -56,6 +64,11 @@ class DiceMaskedOutput(DiceOperation):
         *,
         final_activation: str | None = None,
         stage: str = "raw",
+        class_names: Sequence[str] | None = None,
+        statistics: Sequence[str] = (),
+        empty_value: float = math.nan,
+        ignore_index: int | None = None,
+        mask_key: str | None = None,
     ) -> None:
         self.tags = tuple(tags) if isinstance(tags, list | tuple) else (tags,)
         super().__init__(
@@ -69,18 +82,25 @@ class DiceMaskedOutput(DiceOperation):
             do_print,
             final_activation=final_activation,
             stage=stage,
+            class_names=class_names,
+            statistics=statistics,
+            empty_value=empty_value,
+            ignore_index=ignore_index,
+            mask_key=mask_key,
         )
         if not self.tags or len(set(self.tags)) < len(self.tags):
             self.fail(f"tags to be one name or a list of different names, got {tags!r}")
-        self.accumulated = tuple(check_tag(tag, self) for tag in self.tags)
+        self.accumulated = self.all_tags([check_tag(tag, self) for tag in self.tags])
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``[B]`` for each tag."""
-        dice = self.per_class(predictions, label, build_ctx)
+        counts = self.counts(predictions, label, build_ctx)
+        dice = overlap(counts, self.jaccard, self.empty_value)
         classes = dice.shape[1]
         if len(self.tags) not in (1, 1 + classes if classes > 1 else 1):
             expected = f"1 or {1 + classes}" if classes > 1 else "1"
             raise ValueError(f"expected {expected} tags for {classes} classes, got {len(self.tags)}: {self.tags}")
-        return dict(zip(self.tags, (dice.nanmean(1), *dice.unbind(1)), strict=False))
+        outputs = dict(zip(self.tags, (dice.nanmean(1), *dice.unbind(1)), strict=False))
+        return outputs | self.named(self.tags[0], dice, counts)

@@ -371,6 +371,32 @@ def test_gradients_are_those_without_aux_ops(engines):
     assert torch.equal(*weights)
 
 
+@pytest.mark.parametrize("decollate", [True, False])
+@pytest.mark.parametrize("stage", ["raw", "post"])
+def test_named_classes_and_a_mask_of_the_batch(engines, decollate, stage):
+    items = [item | {"brain": (item["label"] >= 0) & (item["image"] > 0.2)} for item in cases(5, 1)]
+    net = network()
+    op = ma.ComputeDice(
+        "dice", skip_background=True, class_names=["a", "b"], statistics=["global"], mask_key="brain", stage=stage
+    )
+    evaluator = engines.evaluator(
+        net,
+        val_data_loader=DataLoader(Dataset(items), batch_size=2),
+        decollate=decollate,
+        key_val_metric={"val_dice": op},
+    )
+    evaluator.run()
+    truth = ma.DiceMaskedOutput(TAGS, skip_background=True)
+    for item in items:
+        label = item["label"].masked_fill(~item["brain"], -1)
+        truth(net(item["image"][None].float()), label[None])
+    found, expected = evaluator.state.metrics, truth.aggregate()
+    assert [found[f"val_{name}"] for name in ("dice", "dice/a", "dice/b")] == pytest.approx(
+        [*expected.values()], abs=1e-7
+    )
+    assert found["val_dice_global"] == pytest.approx((found["val_dice_global/a"] + found["val_dice_global/b"]) / 2)
+
+
 class Raises(ma.AuxiliaryOperation):
     def get_output_tensors(self, predictions, label, build_ctx):
         return {"value": torch.zeros(3, 4) @ torch.zeros(3, 4)}

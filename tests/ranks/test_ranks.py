@@ -100,7 +100,7 @@ def test_an_auc_and_a_report_see_every_case_once(two):
 def test_evaluators_in_ddp_trainers_whose_handlers_are_cut(two):
     first, second = (rank["inside a trainer"] for rank in two[1])
     assert first == second
-    assert set(first["train"]) == {"train_dice", "train_dice_a", "train_dice_b", "train_negloss"}
+    assert {"train_dice", "train_dice_a", "train_dice_b", "train_negloss"} <= set(first["train"])
 
 
 @pytest.mark.parametrize(

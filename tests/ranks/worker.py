@@ -27,7 +27,8 @@ class Share(ma.AuxiliaryOperation):
 
 
 def dice() -> ma.DiceMaskedOutput:
-    return ma.DiceMaskedOutput(TAGS, skip_background=True)
+    pooled = {"class_names": ["a", "b"], "statistics": ["global", "support", "recall"]}
+    return ma.DiceMaskedOutput(TAGS, skip_background=True, **pooled)
 
 
 def shard(items, rank, world, scenario):

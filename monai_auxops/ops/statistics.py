@@ -1,0 +1,78 @@
+"""What else the counts of a Dice op say, if asked for by name: everything from the one pass over the voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from monai_auxops.counts import Counts
+from monai_auxops.running import Totals
+
+POOLED = ("global", "support")
+
+
+def precision(counts: Counts) -> Tensor:
+    """``TP / (TP + FP)``, NaN where nothing was predicted."""
+    return ratio(counts.tp, counts.tp + counts.fp)
+
+
+def recall(counts: Counts) -> Tensor:
+    """``TP / (TP + FN)``, NaN where the class is absent."""
+    return ratio(counts.tp, counts.tp + counts.fn)
+
+
+def specificity(counts: Counts) -> Tensor:
+    """``TN / (TN + FP)``, NaN where everything is the class."""
+    return ratio(counts.tn, counts.tn + counts.fp)
+
+
+def balanced_accuracy(counts: Counts) -> Tensor:
+    """The mean of recall and specificity, NaN where either is."""
+    return (recall(counts) + specificity(counts)) / 2
+
+
+PER_SAMPLE: dict[str, Callable[[Counts], Tensor]] = {
+    "precision": precision,
+    "recall": recall,
+    "specificity": specificity,
+    "balanced_accuracy": balanced_accuracy,
+}
+STATISTICS = (*POOLED, *PER_SAMPLE)
+
+
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """``part / whole``, NaN where the whole is 0.
+
+    >>> ratio(torch.tensor([1, 0]), torch.tensor([2, 0]))
+    tensor([0.5000,    nan])
+    """
+    return (part / whole).masked_fill(whole == 0, torch.nan)
+
+
+def pooled_tags(names: Sequence[str]) -> list[str]:
+    """The sums that pooled statistics need: of each class the voxels of an overlap's two sides, and its samples."""
+    return [f"{kind}/{name}" for kind in ("over", "under", "present") for name in names]
+
+
+def pooled_rows(counts: Counts, jaccard: bool) -> Tensor:
+    """Per class and sample ``[3 C, B]``: the fraction's numerator and denominator, and 1 where the class occurs."""
+    tp, fp, fn, _ = counts
+    over, under = (tp, tp + fp + fn) if jaccard else (2 * tp, 2 * tp + fp + fn)
+    return torch.cat([over, under, (tp + fn > 0).long()], 1).T
+
+
+def pooled_values(totals: Totals, names: Sequence[str], tag: str, wanted: Sequence[str]) -> dict[str, float]:
+    """``<tag>_global`` and ``<tag>_global/<class>``: the overlap of all voxels of the epoch as if of one image, which
+    nnU-Net reports online; ``support/<class>``: the samples in which the class occurred."""
+    values: dict[str, float] = {}
+    if "global" in wanted:
+        pairs = {name: (totals.sums[f"over/{name}"], totals.sums[f"under/{name}"]) for name in names}
+        each = {name: over / under if under else float("nan") for name, (over, under) in pairs.items()}
+        valid = [value for value in each.values() if value == value]
+        values[f"{tag}_global"] = sum(valid) / len(valid) if valid else float("nan")
+        values |= {f"{tag}_global/{name}": value for name, value in each.items()}
+    if "support" in wanted:
+        values |= {f"support/{name}": totals.sums[f"present/{name}"] for name in names}
+    return values
