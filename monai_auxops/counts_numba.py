@@ -26,6 +26,9 @@ TILE = 512
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 1_000_000  # logits that pay for starting a thread
 
+SCORES = (torch.float32, torch.float64)  # each pair of dtypes takes seconds to compile, once
+LABELS = (torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool)
+
 compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True, error_model="numpy")
 
 
@@ -52,8 +55,8 @@ def table(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
-    """View both as ``[B, C, n]`` whose voxels lie side by side; None where that would copy, and for other dtypes."""
-    if x.dtype not in (torch.float32, torch.float64) or y.dtype in (torch.float16, torch.bfloat16) or not x.numel():
+    """View both as ``[B, C, n]`` whose voxels lie side by side; None where that would copy, and for rare dtypes."""
+    if x.dtype not in SCORES or y.dtype not in LABELS or not x.numel():
         return None
     flat = blocked.flattened(x, y)
     return flat if all(t.ndim == 3 and 1 in (t.stride(2), t.shape[2]) for t in flat) else None

@@ -82,7 +82,7 @@ def _count_kernel(  # type: ignore[no-untyped-def]
     threshold, exclusive: tl.constexpr, onehot: tl.constexpr,
     classes: tl.constexpr, capacity: tl.constexpr, span: tl.constexpr, flat: tl.constexpr,
 ):  # fmt: skip
-    """Add to result ``[B, 4, classes + 1]`` the voxels in both, in the prediction, in the label; in all (slot 0)."""
+    """Add to result ``[B, 4, C + 1]`` the voxels in both, in the prediction, in the label; in all (slot 0)."""
     sample = tl.program_id(0).to(tl.int64)
     slots = tl.arange(0, capacity)
     both, p, t, valid = slots * 0, slots * 0, slots * 0, slots * 0
@@ -126,7 +126,7 @@ def _table_kernel(  # type: ignore[no-untyped-def]
     x, y, result, voxels, height, width, xb, xc, x0, x1, x2, yb, _, y0, y1, y2,
     classes: tl.constexpr, capacity: tl.constexpr, span: tl.constexpr, flat: tl.constexpr,
 ):  # fmt: skip
-    """Add to result ``[B, classes + 1, classes + 1]`` the voxels by label class and predicted class, classes where there is none."""
+    """Add to result ``[B, C + 1, C + 1]`` the voxels by label class and predicted class, C where there is none."""
     sample = tl.program_id(0).to(tl.int64)
     slots = tl.arange(0, capacity)
     joint = slots * 0
