@@ -1,4 +1,4 @@
-"""One rank of a distributed run: ``torch.distributed.run ... worker.py OUT SCENARIO ...``. Writes what it found as JSON."""
+"""One rank of a run: ``torch.distributed.run ... worker.py OUT SCENARIO ...``. Writes what it found as JSON."""
 
 from __future__ import annotations
 
