@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
-_SIDE: Final = 64
+_SIDES: Final = {2: 64, 3: 32}
 _ITERATIONS: Final = 2
 _SIZES: Final = frozenset({"roi_size", "spatial_size", "patch_size"})
 _BUILT: Final = ("network_def", "loss", "optimizer", "lr_scheduler")
@@ -56,12 +56,13 @@ def _prepare(parser: Any, spec: dict[str, Any], folder: Path) -> str:
 
     for stub, path in spec["own"].items():
         _replace(parser.config, stub, path)
-    _shrink(parser.config)
+    side = _SIDES[spec["spatial_dims"]]
+    _shrink(parser.config, side)
     found = check_data.real(spec, folder / "data")
     if found is not None:
         datalist, root = found
     else:
-        size = _image_size(parser.config, spec["spatial_dims"])
+        size = parser.config.get("patch_size") or [side] * spec["spatial_dims"]
         spec["in_channels"] //= _first(parser.config, "repeats", 1)
         spec["label_scale"] = _label_scale(parser.config)
         datalist = check_data.make(folder / "data", spec, _reader(parser.config), size, _spacing(parser.config))
@@ -100,12 +101,12 @@ def _replace(config: Any, target: str, by: str) -> None:
             block["_target_"] = by
 
 
-def _shrink(config: Any) -> None:
+def _shrink(config: Any, limit: int) -> None:
     """Make patches small enough for two iterations on a processor."""
     for block in _walk(config):
         for key in _SIZES & set(block):
             if isinstance(block[key], list):
-                block[key] = [min(side, _SIDE) if isinstance(side, int) else side for side in block[key]]
+                block[key] = [min(side, limit) if isinstance(side, int) else side for side in block[key]]
         if isinstance(block.get("num_samples"), int):
             block["num_samples"] = min(block["num_samples"], 2)
 
@@ -127,11 +128,6 @@ def _label_scale(config: Any) -> float:
 def _spacing(config: Any) -> list[float]:
     pixdim = _first(config, "pixdim", [1.0])
     return [float(value) if value > 0 else 1.0 for value in (pixdim * 3)[:3]]
-
-
-def _image_size(config: Any, dims: int) -> list[int]:
-    patch = config.get("patch_size") or [_SIDE] * dims
-    return [side if side > 0 else _SIDE for side in patch]
 
 
 def _step(name: str, action: Any) -> Any:

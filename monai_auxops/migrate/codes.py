@@ -48,7 +48,7 @@ CODES: Final[dict[str, Code]] = {
         "another kind of file", _I, "Only training and validation configurations of Clara Train 3.1 and older migrate."
     ),
     "CT111": Code(
-        "already a MONAI bundle", _I, "There is nothing to migrate; `monai-auxops attach` adds aux-ops to a bundle."
+        "already a MONAI bundle", _W, "There is nothing to migrate; `monai-auxops attach` adds aux-ops to a bundle."
     ),
     "CT112": Code(
         "no configuration found", _F, "Name an MMAR folder, or its config_train.json or config_validation.json."
@@ -165,7 +165,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CT518": Code("sections do not agree", _W, "The first value counts."),
     "CT519": Code(
-        "no model for the evaluation", _E, "A frozen graph holds no definition; put config_train.json beside the file."
+        "no model for the evaluation", _F, "A frozen graph holds no definition; put config_train.json beside the file."
     ),
     "CT520": Code("unused aux-op output", _I, "It is computed, and no metric of the validation reads it."),
     "CT521": Code("data list entries do not fit", _W, "Each entry needs an image, and for training a label."),

@@ -45,6 +45,11 @@ class Entry:
         return not self.component.disabled
 
     @property
+    def why(self) -> str:
+        """The reason of the row, and what applies to this occurrence only, as sentences."""
+        return " ".join([self.reason, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)])
+
+    @property
     def manual(self) -> bool:
         """Tell whether somebody has to write a class for it."""
         return self.outcome is Outcome.MANUAL

@@ -81,9 +81,10 @@ def _choose(project: Project) -> None:
     trains = [config for config in project.configs if config.trains]
     named = [config for config in trains if Path(config.file).name == "config_train.json"]
     project.train = next(iter(named or (trains if len(trains) == 1 else [])), None)
-    if project.train is None and len(trains) > 1:
-        for config in trains:
-            project.log.add("CT113", Where(config.file), "one of several training configurations")
+    for config in trains if len(trains) > 1 else ():
+        if config is not project.train:
+            used = f"; the bundle is made of {project.train.file}" if project.train is not None else ""
+            project.log.add("CT113", Where(config.file), f"one of several training configurations{used}")
     evaluations = [config for config in project.configs if not config.trains]
     named = [config for config in evaluations if Path(config.file).name == "config_validation.json"]
     project.evaluate = next(iter(named or evaluations), None)

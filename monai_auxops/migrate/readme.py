@@ -85,7 +85,7 @@ def _migrated(project: Project) -> str:
     total = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
     rows = [
         f"| {code(_path(entry))} | {text(entry.component.name)} | {text(_targets(entry))} | {entry.outcome.value} "
-        f"| {text(' '.join([entry.reason, *entry.notes]))} |"
+        f"| {text(entry.why)} |"
         for entry in entries
     ]
     head = ["| where | Clara | here | outcome | why |", "| --- | --- | --- | --- | --- |"]

@@ -99,7 +99,7 @@ def _row(entry: Model) -> str:
         f"<details><summary>{escape(item['target'])}</summary>{_json(item['args'])}</details>"
         for item in entry["bundle"]
     )
-    why = [entry["reason"], *entry["notes"], *(f"{name}: {reason}" for name, reason in entry["not_needed"].items())]
+    why = [entry["why"], *(f"{name}: {reason}" for name, reason in entry["not_needed"].items())]
     return (
         f'<tr title="{escape(entry["path"])}"><td>{entry["line"] or ""}</td><td>{clara}</td>'
         f"<td>{_tag(entry['outcome'])}</td><td>{bundle or '-'}</td>"

@@ -87,6 +87,7 @@ def _entry(entry: Entry) -> Model:
         "outcome": entry.outcome.value,
         "reason": entry.reason,
         "notes": entry.notes,
+        "why": entry.why,
         "args": {name: _shown(entry.args[name]) for name in sorted(entry.given)} if entry.rule else _shown(entry.args),
         "bundle": [{"target": built.target, "args": _shown(built.args)} for built in entry.built],
         "not_needed": entry.unused,

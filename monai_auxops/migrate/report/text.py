@@ -68,7 +68,7 @@ class Text:
         said: set[str] = set()
         for entry in entries:
             yield self.row(entry["outcome"], entry["clara"], _targets(entry["bundle"]))
-            reason = " ".join([entry["reason"], *(f"{note[:1].upper()}{note[1:]}." for note in entry["notes"])])
+            reason = entry["why"]
             tells = self.verbose or entry["outcome"] in ("approximate", "manual") or entry["notes"]
             if tells and reason not in said:
                 said.add(reason)

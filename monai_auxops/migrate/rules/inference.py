@@ -9,7 +9,7 @@ from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.base import A, Call, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, KEY, key_of, numpy_dtype
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, optional, text
-from monai_auxops.migrate.rules.paths import output_path
+from monai_auxops.migrate.rules.paths import escapes, output_path
 
 _NODES = tuple(
     Param(name, None, anything, note="PyTorch networks have no named nodes")
@@ -51,6 +51,7 @@ def _writer(name: str, extension: str, did: str) -> Rule:
         Outcome.EQUIVALENT,
         "One folder per case as in Clara; the file is <case>_<field>.",
         did,
+        caveats=(escapes("write_path"),),
         also=("NiftyWriter",) if name == "WriteNifti" else (),
     )
 
@@ -135,6 +136,7 @@ WRITERS: Final = (
         Outcome.EXACT,
         "The same file: name and scores of a case per line, no heading.",
         "Writes the scores as CSV.",
+        caveats=(escapes("write_path"),),
     ),
 )
 

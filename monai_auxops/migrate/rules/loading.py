@@ -8,7 +8,7 @@ from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELDS, KEYS
 from monai_auxops.migrate.rules.kinds import flag, integer, optional, text
-from monai_auxops.migrate.rules.paths import output_path
+from monai_auxops.migrate.rules.paths import escapes, output_path
 
 _DTYPE = Param("dtype", None, optional(text), note="MONAI loads float32, which the network needs")
 
@@ -101,6 +101,7 @@ LOADING: Final = (
         "MONAI's file names; it does not wait for a key.",
         "Writes intermediate images, for a look at the transforms.",
         caveats=(
+            escapes("out_dir"),
             Caveat(lambda _: True, "it writes one file for every item and epoch: remove it for a real training run"),
         ),
     ),

@@ -8,7 +8,7 @@ from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.base import OMIT, A, Call, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import LABEL_FIELD, SHOWN
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, number, one_of, optional, text
-from monai_auxops.migrate.rules.paths import output_path
+from monai_auxops.migrate.rules.paths import escapes, output_path
 
 _NAME = Param("name", kind=text)
 _FIELD = Param("field", kind=text, also=("applied_key",))
@@ -43,6 +43,8 @@ _COMMON: Final[dict[str, Any]] = {
     "is_key_metric": _given("is_key_metric"),
 }
 
+_ESCAPES: Final = (escapes("report_path"),)
+
 METRICS: Final = (
     Rule(
         "ComputeAverage",
@@ -61,6 +63,7 @@ METRICS: Final = (
         Outcome.EXACT,
         "Mean of an aux-op's output over the validation items; NaN entries are skipped.",
         "Mean of a scalar field over the validation items.",
+        caveats=_ESCAPES,
         also=("MetricAverage",),
     ),
     Rule(
@@ -92,6 +95,7 @@ METRICS: Final = (
         Outcome.EQUIVALENT,
         "Dice of each whole volume, then the mean of the valid ones; Clara's handling of classes is inferred.",
         "Dice of whole volumes, averaged over the items.",
+        caveats=_ESCAPES,
         also=("MetricAverageFromArrayDice",),
     ),
     Rule(
@@ -121,6 +125,7 @@ METRICS: Final = (
         Outcome.EXACT,
         "ROC AUC over all items.",
         "Area under the ROC curve of one class or averaged over classes.",
+        caveats=_ESCAPES,
     ),
     Rule(
         "ComputeMulticlassAverage",
@@ -141,5 +146,6 @@ METRICS: Final = (
         Outcome.APPROXIMATE,
         "Clara documents no more than the name: the class wise average of the labels of label_format.",
         "An average over the labels of a multi-class classification.",
+        caveats=_ESCAPES,
     ),
 )

@@ -25,7 +25,7 @@ _REGULARISATION = Param("reg_weight", 0.0, number, note="becomes the optimizer's
 _FACTS: Final[dict[str, Any]] = {
     "activation": A("final_activation", lambda name: None if name == "linear" else name),
     "out_channels": A("num_classes"),
-    "channels_last": A("data_format", lambda value: value == "channels_last"),
+    "channels_last": A("data_format", lambda value: value == "channels_last" or None),
 }
 _SHAPE: Final[dict[str, Any]] = {
     "spatial_dims": F(lambda c: c.facts.spatial_dims),

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from monai_auxops.migrate.encode import Expr, literal
+from monai_auxops.migrate.rules.base import Caveat
 from monai_auxops.migrate.rules.facts import Facts
 
 OUTPUT = Expr("@output_dir")
@@ -18,6 +19,12 @@ def leaves(path: str) -> bool:
     (False, True)
     """
     return ".." in PurePosixPath(path.replace("\\", "/")).parts
+
+
+def escapes(name: str) -> Caveat:
+    """Return the remark on an output path that climbs out of its folder."""
+    text = "the path leaves its folder; the bundle writes to its own output folder"
+    return Caveat(lambda c: leaves(c[name] or ""), text, code="CT603")
 
 
 def output_path(path: str, facts: Facts) -> Any:

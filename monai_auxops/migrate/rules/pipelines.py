@@ -80,7 +80,7 @@ def _facts(task: str | None) -> dict[str, Any]:
         "label_channels": A("output_label_channels"),
         "spatial_dims": F(_dims, uses=("output_crop_size", "output_data_dims")),
         "crop_size": F(_crop, uses=("output_crop_size",)),
-        "channels_last": A("output_data_format", lambda value: value == "channels_last"),
+        "channels_last": A("output_data_format", lambda value: value == "channels_last" or None),
         "label_format": A("output_label_format", lambda value: tuple(value or ())),
         "batch_size": A("output_batch_size"),
         "batched_by_transforms": A("batched_by_transforms"),
