@@ -47,7 +47,6 @@ def test_train_evaluate_infer_export(name, bundle, monai_bundle):
     assert {tag for tag in plots if not tag.startswith("running/")} == set(printed) | PLOTTED.get(name, set())
     for tag in SHOWN[name]:
         assert plots[tag] == pytest.approx(printed[tag], abs=6e-5), tag
-    assert set(torch.load(bundle / "models/model.pt", weights_only=True)) == {"model"} | set()
 
     evaluated = printed_values(monai_bundle("run", "--config_file", EVALUATE))
     for tag in (tag for tag in SHOWN[name] if tag.startswith("val_")):
@@ -59,7 +58,7 @@ def test_train_evaluate_infer_export(name, bundle, monai_bundle):
 
     monai_bundle(
         *("ckpt_export", "--net_id", "network_def", "--config_file", "configs/inference.json"),
-        *("--meta_file", "configs/metadata.json", "--ckpt_file", "models/model.pt", "--key_in_ckpt", "model"),
+        *("--meta_file", "configs/metadata.json", "--ckpt_file", "models/model.pt"),
         *("--filepath", "models/model.ts"),
     )
     assert isinstance(torch.jit.load(bundle / "models/model.ts"), torch.jit.ScriptModule)
@@ -72,7 +71,7 @@ def test_two_processes(name, bundle, monai_bundle):
     printed = printed_values(said)
     assert set(printed) == SHOWN[name] | {"train_loss"}
     assert said.count(" Metrics -- ") == 2, "the first process alone prints: once for training, once for validation"
-    weights = torch.load(bundle / "models/model.pt", weights_only=True)["model"]
+    weights = torch.load(bundle / "models/model.pt", weights_only=True)
     assert not any(key.startswith("module.") for key in weights)
     evaluated = printed_values(monai_bundle("run", "--config_file", EVALUATE))
     for tag in (tag for tag in SHOWN[name] if tag.startswith("val_")):

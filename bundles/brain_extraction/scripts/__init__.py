@@ -1,0 +1,1 @@
+"""How this bundle's figure is drawn."""
