@@ -131,8 +131,8 @@ def _works(name: str, device: str) -> bool:
     """Whether a compiled backend is installed and counts two voxels."""
     if importlib.util.find_spec(name) is None:
         return False
-    x, y = torch.zeros(1, 2, 2, device=device), torch.zeros(1, 1, 2, device=device)
     try:
+        x, y = torch.zeros(1, 2, 2, device=device), torch.zeros(1, 1, 2, device=device)
         _module(name).sums(x, y, Rule(exclusive=True, onehot=False))
     except Exception as error:  # a compiler's failures have no common type
         warnings.warn(f"monai_auxops counts without {name}, which does not work here: {error!r}", stacklevel=4)

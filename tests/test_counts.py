@@ -31,6 +31,15 @@ INSTALLED = [n for n in counts.BACKENDS if n not in ("numba", "triton") or impor
 VOLUMES = [n for n in INSTALLED if n != "triton" or GPU]  # triton's interpreter takes minutes for one
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors and busy machines: torch's threads would mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def _params(names: list[str]) -> list[Any]:
     why = "not installed, or too slow without a GPU"
     return [pytest.param(n, marks=() if n in names else pytest.mark.skip(f"{n}: {why}")) for n in counts.BACKENDS]

@@ -1,0 +1,1 @@
+"""What counting costs, as a multiple of reading the data once: ``python -m benchmarks.run``."""
