@@ -237,8 +237,10 @@ class AuxiliaryOperation(GraphComponent):
         """Continue an epoch that was saved in its middle: the next reset at an epoch's start is skipped."""
         if self.accumulated is None and state["states"]:
             self.accumulated = tuple(state["states"][0]["tags"])
-        for mine, saved in zip(self.states, state["states"], strict=True):
-            mine.load_state_dict(saved)
+        self.reset()
+        if state["states"]:  # none: saved before the first batch of an op that declares no tags
+            for mine, saved in zip(self.states, state["states"], strict=True):
+                mine.load_state_dict(saved)
         self._open = self._resumed = bool(state["open"])
 
     def fail(self, problem: str) -> NoReturn:

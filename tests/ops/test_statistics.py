@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_auxops import BuildContext, ComputeDice, DiceMaskedOutput
+from monai_auxops import AuxiliaryOperation, BuildContext, ComputeDice, DiceMaskedOutput
 from monai_auxops.ops.statistics import STATISTICS
 
 NAMES = ["grey", "white"]
@@ -182,3 +182,14 @@ def test_states_hold_the_pooled_sums():
     epoch(first, data[:1])
     second.load_state_dict(first.state_dict())
     assert epoch(second, data[1:]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_state_saved_before_the_first_batch_is_an_empty_one():
+    class Share(AuxiliaryOperation):
+        def get_output_tensors(self, predictions, label, build_ctx):
+            return {"share": label.float().flatten(1).mean(1)}
+
+    fresh, used = Share(), Share()
+    used(*batches()[0])
+    used.load_state_dict(fresh.state_dict())
+    assert math.isnan(used.aggregate()["share"])
