@@ -16,8 +16,8 @@ class ComputeAverageDice(CaseMetric):
     """Dice of two volumes per case, over the classes its label has, and the mean over the cases that have any.
 
     Reads the prediction after post-processing. With several channels and index labels the predicted class is the
-    argmax; one channel, and each channel of one-hot targets, is thresholded. One channel is one class: split an argmaxed
-    volume of several classes first (Clara's SplitBasedOnLabel), or measure before the argmax.
+    argmax; one channel, and each channel of one-hot targets, is thresholded. One channel is one class: split an
+    argmaxed volume of several classes first (Clara's SplitBasedOnLabel), or measure before the argmax.
 
     Args:
         name: the metric's name.
