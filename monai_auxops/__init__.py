@@ -27,18 +27,28 @@ _HOME = {
     "ComputeAverage": "metrics",
     "ComputeAverageDice": "metrics",
     "ComputeMulticlassAverage": "metrics",
+    "AuxConfusionHandler": "handlers",
     "AuxConsoleHandler": "handlers",
+    "AuxCurvesHandler": "handlers",
+    "AuxReportHandler": "handlers",
+    "AuxRunFactsHandler": "handlers",
     "AuxStatsHandler": "handlers",
     "AuxTensorBoardStatsHandler": "handlers",
+    "AuxWorstCasesHandler": "handlers",
     "loss_of": "handlers",
 }
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
     from monai_auxops.context import BuildContext as BuildContext
+    from monai_auxops.handlers import AuxConfusionHandler as AuxConfusionHandler
     from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler
+    from monai_auxops.handlers import AuxCurvesHandler as AuxCurvesHandler
+    from monai_auxops.handlers import AuxReportHandler as AuxReportHandler
+    from monai_auxops.handlers import AuxRunFactsHandler as AuxRunFactsHandler
     from monai_auxops.handlers import AuxStatsHandler as AuxStatsHandler
     from monai_auxops.handlers import AuxTensorBoardStatsHandler as AuxTensorBoardStatsHandler
+    from monai_auxops.handlers import AuxWorstCasesHandler as AuxWorstCasesHandler
     from monai_auxops.handlers import loss_of as loss_of
     from monai_auxops.metrics import ComputeAUC as ComputeAUC
     from monai_auxops.metrics import ComputeAverage as ComputeAverage

@@ -1,6 +1,21 @@
 """Handlers without a collective: they show what the hub computed."""
 
+from monai_auxops.handlers.confusion import AuxConfusionHandler
 from monai_auxops.handlers.console import AuxConsoleHandler
+from monai_auxops.handlers.curves import AuxCurvesHandler
+from monai_auxops.handlers.facts import AuxRunFactsHandler
+from monai_auxops.handlers.report import AuxReportHandler
 from monai_auxops.handlers.stats import AuxStatsHandler, AuxTensorBoardStatsHandler, loss_of
+from monai_auxops.handlers.worst import AuxWorstCasesHandler
 
-__all__ = ["AuxConsoleHandler", "AuxStatsHandler", "AuxTensorBoardStatsHandler", "loss_of"]
+__all__ = [
+    "AuxConfusionHandler",
+    "AuxConsoleHandler",
+    "AuxCurvesHandler",
+    "AuxReportHandler",
+    "AuxRunFactsHandler",
+    "AuxStatsHandler",
+    "AuxTensorBoardStatsHandler",
+    "AuxWorstCasesHandler",
+    "loss_of",
+]
