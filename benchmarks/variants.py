@@ -1,4 +1,4 @@
-"""Ways to one number: each takes predictions and label, and returns Dice ``[B, C]`` or its mean over samples ``[C]``."""
+"""Ways to one number: each takes predictions and label and returns Dice, ``[B, C]`` or its mean over samples."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -375,8 +376,10 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / (x.
 """
 
 
-@pytest.mark.parametrize("name", ["blocked", "numba"])
-@pytest.mark.parametrize(("layout", "independent"), [("plain", False), ("moved", False), ("plain", True)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "layout", "independent"),
+    [("blocked", "moved", False), ("blocked", "plain", True), ("numba", "plain", False)],
+)
 def test_a_volume_is_never_copied(name: str, layout: str, independent: bool) -> None:
     if name not in INSTALLED:
         pytest.skip(f"{name} is not installed")
@@ -458,6 +461,20 @@ def test_threads_count_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) -
     x, index, onehot = batch(6, (30, 31), samples=4)
     check(x, index)
     check(x[:1], onehot[:1], onehot=True, independent=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason="numba is not installed")
+    monkeypatch.setenv("MONAI_AUXOPS_COUNTS", "numba")
+    monkeypatch.setattr("monai_auxops.counts_numba.PER_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    x, index, _ = batch(3, (30, 31))
+    count(x, index)  # threads have run before the fork
+    worker = multiprocessing.get_context("fork").Process(target=check, args=(x, index))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == 0
 
 
 def test_autocast_changes_nothing(device: str) -> None:
