@@ -17,7 +17,7 @@ from monai_auxops.migrate.mmar import Mmar
 from monai_auxops.migrate.project import Project, read
 from monai_auxops.migrate.report.diff import diff
 from monai_auxops.migrate.report.html import html
-from monai_auxops.migrate.report.model import Model, model
+from monai_auxops.migrate.report.model import Model, model, printable
 from monai_auxops.migrate.report.text import Text
 from monai_auxops.migrate.rules import Rule, RuleBook
 
@@ -139,5 +139,5 @@ def _render(report: Model, options: Options) -> str:
     if options.form == "html":
         return html(report)
     if options.form == "diff":
-        return diff(report, options.width)
-    return Text(options.width, options.colour, options.verbose).render(report)
+        return diff(printable(report), options.width)
+    return Text(options.width, options.colour, options.verbose).render(printable(report))

@@ -230,5 +230,7 @@ def _targets(rule: Rule, call: Call) -> Iterator[Target]:
 
 def read_by(rule: Rule) -> set[str]:
     """Return the arguments of Clara that a row's targets read."""
-    values = [target.items if isinstance(target, Each) else target.args for target in rule.targets]
-    return set().union(*map(reads, values))
+    used: set[str] = set()
+    for target in rule.targets:
+        used |= reads(target.items) | reads(target.example().args) if isinstance(target, Each) else reads(target.args)
+    return used

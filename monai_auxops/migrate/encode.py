@@ -24,10 +24,12 @@ class UnsafeKeyError(ValueError):
 def literal(text: str) -> str:
     r"""Return a Python string literal in which nothing is left for MONAI's parser to find.
 
+    References are found inside literals too, and an expression that holds the word "import" is parsed as a statement.
+
     >>> literal("$(rm) @a#b")
     "'\\x24(rm) \\x40a\\x23b'"
     """
-    return "'" + "".join(_escape(char) for char in text) + "'"
+    return "'" + "".join(_escape(char) for char in text).replace("import", r"\x69mport") + "'"
 
 
 def _escape(char: str) -> str:

@@ -35,7 +35,7 @@ _FACTS: Final = {
 
 def targets_of(rule: Rule) -> list[Target]:
     """Return a row's targets; of those that repeat, one."""
-    return [target.target((0, "name")) if isinstance(target, Each) else target for target in rule.targets]
+    return [target.example() if isinstance(target, Each) else target for target in rule.targets]
 
 
 def target_names(rule: Rule) -> str:

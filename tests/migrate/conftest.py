@@ -68,7 +68,7 @@ class Mmar:
         self.folder = folder
         self.train, self.evaluate = copy.deepcopy(TRAIN), copy.deepcopy(EVALUATE)
         self.files = {"environment.json": dict(ENVIRONMENT), "dataset.json": copy.deepcopy(DATALIST)}
-        self.settings, self.env, self.own = [], None, ()
+        self.settings, self.env, self.own, self.raw = [], None, (), set()
 
     def set(self, path, value):
         """Set a value by its path: `mmar.set("train.loss.name", "Dicee")`."""
@@ -83,6 +83,7 @@ class Mmar:
         return self
 
     def text(self, name, text):
+        self.raw.add(name)
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -91,8 +92,10 @@ class Mmar:
     def write(self):
         files = {"config_train.json": self.train, **self.files}
         for name, content in files.items():
-            if content is not None and not (self.folder / "config" / name).exists():
-                self.text(f"config/{name}", json.dumps(content, indent=2))
+            path = self.folder / "config" / name
+            if content is not None and f"config/{name}" not in self.raw:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(content, indent=2))
         return self.folder
 
     def read(self, source=None) -> Project:

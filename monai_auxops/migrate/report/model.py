@@ -102,6 +102,17 @@ def _shown(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
+def printable(value: Any) -> Any:
+    """Return the report without control characters, which a stranger's file could send to a terminal."""
+    if isinstance(value, dict):
+        return {key: printable(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [printable(child) for child in value]
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value)
+    return value
+
+
 def _others(project: Project) -> list[Model]:
     used = (Kind.TRAIN, Kind.EVALUATE)
     found = project.mmar.files.items()

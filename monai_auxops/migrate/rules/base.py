@@ -114,6 +114,10 @@ class Each:
     items: Value
     target: Callable[[Any], Target]
 
+    def example(self) -> Target:
+        """Return the target of one item, to read the row by."""
+        return self.target((0, "name"))
+
 
 @dataclass(frozen=True, slots=True)
 class Caveat:

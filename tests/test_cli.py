@@ -1,0 +1,134 @@
+"""The command as a user types it; reports answer at once and load neither torch nor MONAI."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from monai_auxops.cli import main
+from monai_auxops.migrate.codes import CODES
+from monai_auxops.migrate.rules import RULES
+
+MMAR = Path(__file__).parent / "golden" / "brats" / "source"
+HEAVY = ("torch", "monai", "ignite", "numpy")
+LIGHT = [
+    ["--help"],
+    ["migrate", "--help"],
+    ["explain", "DiceMaskedOutput"],
+    ["explain", "CT503"],
+    ["components"],
+    ["components", "--format", "markdown"],
+    ["migrate", str(MMAR)],
+    ["migrate", str(MMAR), "--diff"],
+    ["migrate", str(MMAR), "--format", "html"],
+    ["migrate", str(MMAR), "--format", "json", "--set", "epochs=3"],
+]
+PROBE = f"""
+import sys, time
+start = time.perf_counter()
+from monai_auxops.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print([name for name in {HEAVY!r} if name in sys.modules], time.perf_counter() - start, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=lambda arguments: " ".join(arguments[:1] + arguments[-1:])[-40:])
+def test_reports_load_nothing_heavy(arguments):
+    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=60)
+    heavy, seconds = done.stderr.strip().splitlines()[-1].rsplit(maxsplit=1)
+    assert heavy == "[]"
+    assert float(seconds) < 1.5
+    assert done.stdout
+
+
+def test_a_report_answers_at_once():
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "monai_auxops", "migrate", str(MMAR)], capture_output=True, timeout=60)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+def test_ten_thousand_components(tmp_path):
+    transform = {
+        "name": "ScaleIntensityRange",
+        "args": {"fields": "image", "a_min": 0, "a_max": 1, "b_min": 0, "b_max": 1},
+    }
+    config = json.loads((MMAR / "config" / "config_train.json").read_text())
+    config["train"]["pre_transforms"] += [transform] * 10_000
+    path = tmp_path / "config_train.json"
+    path.write_text(json.dumps(config, indent=2))
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "monai_auxops", "migrate", str(path)], capture_output=True, timeout=60)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_every_component_is_explained(rule, capsys):
+    assert main(["explain", rule.name.lower()]) == 0
+    text = capsys.readouterr().out
+    assert rule.reason.split()[0] in text
+    assert all(param.name in text for param in rule.params)
+    assert all(len(line) <= 80 or " " not in line.strip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_is_explained(code, capsys):
+    assert main(["explain", code]) == 0
+    assert CODES[code].title in capsys.readouterr().out
+
+
+def test_an_unknown_name(capsys):
+    assert main(["explain", "DiceMaskedOutpt"]) == 2
+    assert 'did you mean "DiceMaskedOutput"' in capsys.readouterr().err
+    assert main(["explain", "zzzzzzzz"]) == 2
+    assert "components" in capsys.readouterr().err
+
+
+def test_the_table_has_every_row(capsys):
+    assert main(["components", "--format", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(RULES) + 2
+    assert all(line.count(" | ") == 4 for line in lines)
+    assert main(["components", "--format", "json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == len(RULES)
+    assert main(["components"]) == 0
+    assert "DiceMaskedOutput" in capsys.readouterr().out
+
+
+def test_reports_fit_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["migrate", str(MMAR), "--verbose"])
+    text = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in text.splitlines() if "monai-auxops migrate" not in line)
+    main(["migrate", str(MMAR), "--diff"])
+    assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
+
+
+def test_colours_only_where_a_terminal_shows_them(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(["migrate", str(MMAR)])
+    assert "\033[32m" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["migrate", str(MMAR)])
+    assert "\033[" not in capsys.readouterr().out
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m monai_auxops components | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+
+
+def test_usage_errors():
+    with pytest.raises(SystemExit) as error:
+        main(["migrate"])
+    assert error.value.code == 2
