@@ -3,8 +3,8 @@
 ``python -m benchmarks.run [--workload a] [--peers] [--growth] [--rounds 7] [--json FILE] [--plot FILE]``
 
 All variants run in one process on one thread, in turn, round after round; a figure is the median of the rounds, in CPU
-time, so that a busy machine distorts it less. A buffer larger than the caches is written before every run, so that each starts with its data in memory, as after a
-network. Every variant's Dice agrees with the others' before anything is timed.
+time, which a busy machine distorts less. A buffer larger than the caches is written before every run, so that each
+finds its data in memory, as after a network. Every variant's Dice agrees with the others' before anything is timed.
 
 Most of the lead over MONAI and torchmetrics is one slow operation of theirs, ``argmax(dim=1)`` on the CPU. The ratio
 to the *control* (``max(1).indices`` and one ``bincount`` per sample, three lines) says what remains without it.

@@ -67,10 +67,16 @@ def _exceeds(t: Tensor, threshold: float) -> Tensor:
 
 
 def _histogram(index: Tensor, size: int) -> Tensor:
-    """Count each sample's indices below ``size``; ``bincount`` would synchronize with the host."""
-    index = index.reshape(index.shape[0], -1 if index.numel() else 0)
-    counts = torch.zeros(index.shape[0], size + 1, dtype=torch.int64, device=index.device)
-    return counts.scatter_add_(1, index, counts.new_ones(()).expand(index.shape))[:, :size]
+    """Count each sample's indices below ``size``.
+
+    ``bincount`` would synchronize with the host; one dimension, because only there torch has a deterministic
+    ``scatter_add_`` on CUDA, which ``torch.use_deterministic_algorithms`` demands.
+    """
+    batch = index.shape[0]
+    start = torch.arange(batch, device=index.device).view(-1, *[1] * (index.ndim - 1)) * (size + 1)
+    index = (index + start).flatten()
+    counts = torch.zeros(batch * (size + 1), dtype=torch.int64, device=index.device)
+    return counts.scatter_add_(0, index, counts.new_ones(()).expand(index.shape)).view(batch, size + 1)[:, :size]
 
 
 def _voxels(mask: Tensor) -> Tensor:

@@ -352,10 +352,12 @@ def test_no_synchronization_on_a_gpu(device: str) -> None:
     x, index, onehot = batch(3, (40, 50), "cuda")
     count(x, index), confusion(x, index), count(x, onehot, onehot=True)  # compile first
     torch.cuda.set_sync_debug_mode("error")
+    torch.use_deterministic_algorithms(True)
     try:
         count(x, index), confusion(x, index), count(x, onehot, onehot=True)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+        torch.use_deterministic_algorithms(False)
 
 
 MEMORY = """
