@@ -11,11 +11,9 @@ TRAIN = "configs/train.json"
 EVALUATE = "['configs/train.json','configs/evaluate.json']"
 MULTI_GPU = "['configs/train.json','configs/multi_gpu_train.json']"
 
-SHORT = {  # one epoch of few iterations
-    "brain_extraction": ["--epochs", "1", "--train#dataset#data", "$[@case] * 8"],
-    "brain_tissue_segmentation": ["--epochs", "1", "--train#dataset#data", "$[@case] * 8"],
-    "slice_view_classification": ["--epochs", "1"],
-}
+SHORT = ["--epochs", "1", "--train#handlers#2#iteration_log", "True"]  # and each iteration prints
+FEW = ["--train#dataset#data", "$[@case] * 8"]
+SHORTER = {"brain_extraction": FEW, "brain_tissue_segmentation": FEW, "slice_view_classification": []}
 SHOWN = {  # on the console and in TensorBoard
     "brain_extraction": {
         *("train_dice", "train_accuracy", "train_brain_share"),
@@ -40,7 +38,7 @@ RESULT = {
 
 @pytest.mark.timeout(600)
 def test_train_evaluate_infer_export(name, bundle, monai_bundle):
-    said = monai_bundle("run", "--config_file", TRAIN, *SHORT[name])
+    said = monai_bundle("run", "--config_file", TRAIN, *SHORT, *SHORTER[name])
     printed = printed_values(said)
     assert set(printed) == SHOWN[name] | {"train_loss"}
     plots = tensorboard(bundle / "eval")
@@ -67,7 +65,7 @@ def test_train_evaluate_infer_export(name, bundle, monai_bundle):
 @pytest.mark.timeout(600)
 def test_two_processes(name, bundle, monai_bundle):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    said = monai_bundle("run", "--config_file", MULTI_GPU, *SHORT[name], launcher=launcher)
+    said = monai_bundle("run", "--config_file", MULTI_GPU, *SHORT, *SHORTER[name], launcher=launcher)
     printed = printed_values(said)
     assert set(printed) == SHOWN[name] | {"train_loss"}
     assert said.count(" Metrics -- ") == 2, "the first process alone prints: once for training, once for validation"
