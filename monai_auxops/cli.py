@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     show = commands.add_parser("demo", help="train a bundle of this project before your eyes")
     show.add_argument("bundle", type=Path, nargs="?", default=Path("bundles/brain_tissue_segmentation"))
     show.add_argument("--epochs", type=int, help="default: what the bundle says")
+    _report(commands.add_parser("report", help="show finished or running trainings as one HTML page"))
     return top
 
 
@@ -65,11 +66,20 @@ def _attach(command: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="replace an earlier configs/aux_ops.json")
 
 
+def _report(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("runs", type=Path, nargs="+", metavar="RUN_DIR", help="with event files and reports; several to compare")
+    add("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
+    add("--metric", metavar="NAME", help="decides on the best epoch; default: the run's key metric")
+    add("--worst", type=int, default=8, metavar="N", help="how many of the worst cases get a picture (default 8)")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     args = parser().parse_args(arguments)
     try:
         run = {"migrate": migrate, "attach": attach, "components": components, "explain": explain, "demo": demo}
+        run["report"] = report
         return run[args.command](args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -144,3 +154,10 @@ def demo(args: argparse.Namespace) -> int:
     from monai_auxops.demo import demo
 
     return demo(args.bundle, args.epochs)
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write the page of one run, or of several compared."""
+    from monai_auxops.report.command import report
+
+    return report(args.runs, args.output, args.metric, args.worst)

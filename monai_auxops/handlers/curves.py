@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 
-from monai_auxops.handlers.console import short
 from monai_auxops.handlers.recorder import Recorder
 from monai_auxops.hub import Hub
+from monai_auxops.names import families, split_name
 
 Layout = dict[str, dict[str, list[Any]]]
 
 
 class AuxCurvesHandler(Recorder):
-    """Groups the curves in TensorBoard's *Custom scalars*: a chart per aux-op with all its classes, and a chart per
+    """Groups the curves in TensorBoard's *Custom scalars*: a chart per quantity with all its classes, and a chart per
     class with training and validation.
 
     Only says which curves stand together: the curves are those of ``AuxTensorBoardStatsHandler``, in the same folder.
@@ -41,25 +42,33 @@ class AuxCurvesHandler(Recorder):
     def _write(self, engine: Engine) -> None:
         engines = [engine] if self.evaluator is None else [engine, self.evaluator]
         hubs = [hub for hub in map(Hub.of, engines) if hub is not None]
-        layout = layout_of([[*hub.names(entry)] for hub in hubs for entry in hub.entries if entry.op.do_summary])
+        layout = layout_of(n for hub in hubs for entry in hub.entries if entry.op.do_summary for n in hub.names(entry))
         if layout and layout != self._written:
             self.writer.add_custom_scalars(layout)
             self.writer.flush()
             self._written = layout
 
 
-def layout_of(families: list[list[str]]) -> Layout:
-    """TensorBoard's layout of metric names, given by aux-op.
+def layout_of(names: Iterable[str]) -> Layout:
+    """TensorBoard's layout of metric names.
 
-    >>> layout = layout_of([["train_dice", "train_dice_grey"], ["val_dice", "val_dice_grey"], ["val_auc"]])
+    >>> layout = layout_of(["train_dice", "train_dice/grey", "val_dice", "val_dice/grey", "val_support/grey"])
     >>> {category: [*charts] for category, charts in layout.items()}
-    {'classes': ['train_dice', 'val_dice'], 'train and val': ['dice', 'dice_grey']}
+    {'classes': ['train_dice', 'val_dice'], 'train and val': ['dice', 'dice/grey']}
     """
-    classes = {names[0]: multiline(names) for names in families if len(names) > 1}
-    pairs: dict[str, list[str]] = {}
-    for name in (name for names in families for name in names):
-        pairs.setdefault(short(name), []).append(name)
-    both = {name: multiline(names) for name, names in pairs.items() if len(names) > 1}
+    splits: dict[str, dict[str, str]] = {}
+    for name in names:
+        split, rest = split_name(name)
+        splits.setdefault(split, {})[rest] = name
+    classes = {
+        split_of[members[0]]: multiline([split_of[rest] for rest in members])
+        for split_of in splits.values()
+        for members in map(list, (family.values() for family in families(split_of).values()))
+        if len(members) > 1
+    }
+    rests = dict.fromkeys(rest for split_of in splits.values() for rest in split_of)
+    pairs = {rest: [split_of[rest] for split_of in splits.values() if rest in split_of] for rest in rests}
+    both = {rest: multiline(pair) for rest, pair in pairs.items() if len(pair) > 1}
     return {title: charts for title, charts in (("classes", classes), ("train and val", both)) if charts}
 
 

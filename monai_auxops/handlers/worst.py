@@ -13,9 +13,10 @@ from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.context import plain
-from monai_auxops.handlers.overlay import classes_of, fitted, paint, panels
+from monai_auxops.handlers.overlay import classes_of, fitted, panels
 from monai_auxops.handlers.recorder import Interval, IntervalRecorder, threshold_of
 from monai_auxops.hub import Hub, filenames
+from monai_auxops.paint import paint
 
 COLUMNS = ("epoch", "place", "file", "value", "picture")
 

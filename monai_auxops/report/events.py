@@ -1,0 +1,65 @@
+"""TensorBoard's event files: the scalars in them, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+OVERHEAD = 16  # bytes a record takes beside its data: its length and two checksums
+
+
+class Point(NamedTuple):
+    """One value of a curve."""
+
+    step: int
+    value: float
+    time: float
+
+
+Series = dict[str, list[Point]]
+
+
+def read_events(folder: Path) -> tuple[Series, list[str]]:
+    """All scalars of the event files in ``folder`` and below it, and a sentence for each file with something missing.
+
+    The latest value of a step counts, as after a resumed training. Names from a folder below get its name in front.
+    """
+    points: dict[str, dict[int, Point]] = {}
+    problems: list[str] = []
+    for path in sorted(folder.rglob("*tfevents*")):
+        below = path.parent.relative_to(folder).parts
+        prefix = f"{below[-1]}/" if below and below[-1] != "eval" else ""
+        problems += read_file(path, prefix, points)
+    return {name: [steps[step] for step in sorted(steps)] for name, steps in points.items()}, problems
+
+
+def read_file(path: Path, prefix: str, points: dict[str, dict[int, Point]]) -> list[str]:
+    """Add the scalars of one file to ``points``; say what is missing."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    used = 0
+    try:
+        for record in RawEventFileLoader(str(path)).Load():
+            event = Event.FromString(record)
+            for name, value in scalars(event):
+                earlier = points.setdefault(prefix + name, {}).get(event.step)
+                if earlier is None or earlier.time <= event.wall_time:
+                    points[prefix + name][event.step] = Point(event.step, value, event.wall_time)
+            used += len(record) + OVERHEAD
+    except Exception as error:  # of the parser of a damaged record: of no common type
+        return [f"{path.name}: damaged after {used:,} bytes ({type(error).__name__}); shown is what came before."]
+    lost = path.stat().st_size - used
+    return [f"{path.name}: cut off or damaged, the last {lost:,} bytes are missing from the curves."] if lost else []
+
+
+def scalars(event: Any) -> Iterator[tuple[str, float]]:
+    """Name and value of each scalar of an event, in the old notation and the new."""
+    for value in event.summary.value:
+        if value.HasField("simple_value"):
+            yield value.tag, value.simple_value
+        elif value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":
+            from tensorboard.util.tensor_util import make_ndarray
+
+            yield value.tag, float(make_ndarray(value.tensor))
