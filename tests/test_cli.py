@@ -1,9 +1,9 @@
 """The command as a user types it; reports answer at once and load neither torch nor MONAI."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -47,13 +47,17 @@ def test_reports_load_nothing_heavy(arguments):
     assert done.stdout
 
 
-def test_a_report_answers_at_once():
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "monai_auxops", "migrate", str(MMAR)], capture_output=True, timeout=60)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
+def seconds(*arguments):
+    """Return the processor time of a command: a busy machine does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "monai_auxops", *arguments], capture_output=True, timeout=120)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "NegLoss"], ["migrate", str(MMAR)]], ids=lambda a: a[0])
+def test_an_answer_comes_at_once(arguments):
+    assert min(seconds(*arguments) for _ in range(3)) < 0.5
 
 
 def test_ten_thousand_components(tmp_path):
@@ -65,9 +69,7 @@ def test_ten_thousand_components(tmp_path):
     config["train"]["pre_transforms"] += [transform] * 10_000
     path = tmp_path / "config_train.json"
     path.write_text(json.dumps(config, indent=2))
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "monai_auxops", "migrate", str(path)], capture_output=True, timeout=60)
-    assert time.perf_counter() - start < 5
+    assert seconds("migrate", str(path)) < 5
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

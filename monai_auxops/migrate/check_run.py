@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -63,7 +64,7 @@ def _prepare(parser: Any, spec: dict[str, Any], folder: Path) -> str:
         datalist, root = found
     else:
         size = parser.config.get("patch_size") or [side] * spec["spatial_dims"]
-        spec["in_channels"] //= _first(parser.config, "repeats", 1)
+        spec["in_channels"] //= max(_first(parser.config, "repeats", 1), 1)
         spec["label_scale"] = _label_scale(parser.config)
         datalist = check_data.make(folder / "data", spec, _reader(parser.config), size, _spacing(parser.config))
         root = str(folder / "data")
@@ -172,14 +173,14 @@ def _values(parser: Any, trainer: Any) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the result as one JSON line; what the bundle prints goes to stderr."""
-    out, sys.stdout = sys.stdout, sys.stderr
     warnings.simplefilter("ignore")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        result = {"ok": True, "message": run(Path(arguments[0]))}
+        with contextlib.redirect_stdout(sys.stderr):
+            result = {"ok": True, "message": run(Path(arguments[0]))}
     except StepError as error:
         result = {"ok": False, "step": error.step, "error": str(error)}
-    print(json.dumps(result), file=out)
+    print(json.dumps(result))
     return 0
 
 

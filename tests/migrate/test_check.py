@@ -72,7 +72,7 @@ def test_the_real_data_where_it_is(mmar, quick):
 @pytest.mark.parametrize(
     ("path", "value", "where"),
     [
-        ("train.model.args.blocks_up", "1,1,1", "train.model"),
+        ("train.model.args.dropout_prob", 3.0, "train.model"),
         ("train.loss.args", {"is_onehot_targets": True}, ""),
         (
             "train.pre_transforms.3",
@@ -98,15 +98,24 @@ def test_components_to_write_by_hand_are_not_imported(mmar, quick):
     assert (code, found[0]["message"]) == (1, "my_losses.MyLoss is to be written by hand first")
 
 
+TRUSTED = """
+import torch
+
+
+class MyLoss(torch.nn.Module):
+    def forward(self, pred, label):
+        return pred.mean() ** 2
+"""
+
+
 def test_trusted_code_is_used(mmar, quick):
-    code = "import torch\nclass MyLoss(torch.nn.Module):\n    def forward(self, pred, label):\n        return pred.mean() ** 2\n"
-    mmar.set("train.loss", {"path": "trusted_losses.MyLoss"}).text("custom/trusted_losses.py", code)
+    mmar.set("train.loss", {"path": "trusted_losses.MyLoss"}).text("custom/trusted_losses.py", TRUSTED)
     _, found = checked(mmar, trust_code=True)
     assert found[0]["code"] == "CT706"
 
 
 def test_the_child_process(mmar):
-    mmar.set("train.model.args.blocks_up", "1,1,1")
+    mmar.set("train.model.args.dropout_prob", 3.0)
     project = mmar.read()
     assert check.check_project(project, trust_code=False) is True
     assert [item.where.path for item in project.log.items if item.code == "CT705"] == ["train.model"]

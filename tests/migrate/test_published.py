@@ -35,7 +35,7 @@ def test_published_configurations_migrate(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(("config_validation.json", INVALID))])
 def test_published_bundles_satisfy_monai(name, tmp_path):
-    report, code = run(Options(FOLDER / name, output=tmp_path / "bundle", validate=False))
+    _, code = run(Options(FOLDER / name, output=tmp_path / "bundle", validate=False))
     assert code == (1 if name.endswith(OWN_CODE) else 0)
     assert problems(tmp_path / "bundle") == []
 
