@@ -105,8 +105,9 @@ def lines(rows: list[Row], over: str, best: Point | None = None, mean: bool = Fa
     picked = alt.selection_point(fields=["series"], bind="legend")
     first, last = (pick((row["x"] for row in rows), default=1) for pick in (min, max))
     axis = alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=min(8, last))
+    scale = alt.Scale(domain=[first, last], nice=False, zero=False, padding=6)
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("x:Q", title=over, axis=axis, scale=alt.Scale(domain=[first, last], nice=False, padding=6)),
+        x=alt.X("x:Q", title=over, axis=axis, scale=scale),
         y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False, padding=8)),
         color=alt.Color(
             "series:N",
@@ -129,19 +130,21 @@ def lines(rows: list[Row], over: str, best: Point | None = None, mean: bool = Fa
     invalid = "break-paths-show-path-domains"
     curves = base.mark_line(strokeWidth=2, invalid=invalid).encode(strokeDash=dash)
     dots = base.mark_circle(size=36 if len(rows) <= 60 * len(names) else 8).transform_filter("isValid(datum.y)")
-    return finished(alt.layer(*best_rule(best, rows), curves, dots).add_params(picked))
+    return finished(alt.layer(*best_rule(best, scale), curves, dots).add_params(picked))
 
 
-def best_rule(best: Point | None, rows: list[Row]) -> list[Any]:
-    """A vertical line at the best epoch, with its name."""
-    if best is None or not rows:
+def best_rule(best: Point | None, scale: Any) -> list[Any]:
+    """A vertical line at the best epoch, with its name on the side where there is room."""
+    if best is None:
         return []
+    first, last = scale.domain
+    early = best.step - first < (last - first) / 3
     at = alt.Chart(alt.Data(values=[{"x": best.step, "name": f"best: {best.step}"}]))
-    rule = at.mark_rule(strokeDash=[2, 3], opacity=0.6).encode(x="x:Q")
-    name = at.mark_text(align="right", dx=-5, dy=6, opacity=0.8, baseline="top").encode(
-        x="x:Q", y=alt.value(0), text="name:N"
+    at = at.encode(x=alt.X("x:Q", scale=scale))
+    name = at.mark_text(
+        align="left" if early else "right", dx=5 if early else -5, dy=-4, opacity=0.8, baseline="bottom"
     )
-    return [rule, name]
+    return [at.mark_rule(strokeDash=[2, 3], opacity=0.6), name.encode(y=alt.value(0), text="name:N")]
 
 
 def seconds_chart(run: Run) -> Chart | None:

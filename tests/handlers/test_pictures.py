@@ -1,0 +1,212 @@
+"""What the handlers leave beside the curves, read back from the files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine
+from monai.data import DataLoader, Dataset, MetaTensor
+from monai.engines import SupervisedEvaluator
+from monai.handlers import ValidationHandler
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+
+import monai_auxops as ma
+from monai_auxops.handlers.confusion import crossed
+from monai_auxops.handlers.overlay import classes_of, fitted, panels, telling_slice
+
+NAMES = ["background", "grey", "white"]
+
+
+class Same(torch.nn.Module):
+    def forward(self, x):
+        return x
+
+
+def case(name: str, wrong: int, spatial=(12, 10, 4)) -> dict[str, MetaTensor]:
+    """One whose image, as scores of three classes, is wrong in ``wrong`` voxels of the third slice."""
+    label = torch.arange(math.prod(spatial)).reshape(1, *spatial) % 3
+    scores = torch.nn.functional.one_hot(label[0], 3).movedim(-1, 0).float()
+    flat = scores[..., 2].reshape(3, -1)
+    flat[:, :wrong] = flat[:, :wrong].roll(1, 0)
+    scores[..., 2] = flat.reshape(3, *spatial[:2])
+    return {"image": MetaTensor(scores, meta={"filename_or_obj": name}), "label": MetaTensor(label)}
+
+
+def evaluator(items, handlers=(), **options) -> SupervisedEvaluator:
+    return SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=DataLoader(Dataset(items), batch_size=options.pop("batch_size", 1)),
+        network=Same(),
+        key_val_metric={"val_dice": ma.DiceMaskedOutput("dice", class_names=NAMES)},
+        val_handlers=list(handlers),
+        **options,
+    )
+
+
+def rows(path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def events(folder) -> EventAccumulator:
+    return EventAccumulator(str(folder), size_guidance={"images": 0, "tensors": 0}).Reload()
+
+
+@pytest.mark.parametrize("decollate", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_worst_cases_are_drawn_and_named(tmp_path, decollate, batch_size):
+    items = [case(f"case_{i}.nii", wrong) for i, wrong in enumerate([3, 50, 0, 90, 20])]
+    handler = ma.AuxWorstCasesHandler(1, number=2, log_dir=tmp_path)
+    evaluator(items, [handler], decollate=decollate, batch_size=batch_size).run()
+    table = rows(tmp_path / "worst_cases.csv")
+    assert [(row["epoch"], row["place"], row["file"]) for row in table] == [
+        ("1", "1", "case_3.nii"),
+        ("1", "2", "case_1.nii"),
+    ]
+    pixels = np.asarray(Image.open(tmp_path / table[0]["picture"]))
+    height, width = fitted((12, 10))
+    assert pixels.shape == (width, 3 * height, 3)  # x to the right, y up
+    label, predicted = pixels[:, height : 2 * height], pixels[:, 2 * height :]
+    assert (label != predicted).any(-1).mean() == pytest.approx(90 / 120, abs=0.05)
+    images = events(tmp_path).Images("worst/1")
+    assert [image.step for image in images] == [1]
+
+
+def test_the_slice_shown_is_the_one_with_most_errors_within_the_label():
+    label, predicted = torch.zeros(2, 4, 4, 3), torch.zeros(2, 4, 4, 3)
+    label[0, :, :, 1] = 1  # labelled, and unseen
+    predicted[0, :, :, 2] = 1  # nothing but errors, where nothing is labelled
+    predicted[1, 0, 0, 2] = 1  # no label at all
+    assert telling_slice(label, predicted).tolist() == [1, 2]
+
+
+def test_classes_survive_the_drawing():
+    label = torch.randint(0, 3, (2, 7, 5))
+    three = panels(torch.rand(2, 7, 5), label, label, size=14)
+    assert torch.equal(three[:, 1, :14:2, :10:2], label.float())
+    assert torch.equal(three[:, 1], three[:, 2])
+
+
+def test_one_channel_is_thresholded_and_many_compete():
+    assert classes_of(torch.tensor([[[0.4, 0.6]]]), 0.5).tolist() == [[0, 1]]
+    assert classes_of(torch.tensor([[[0.4, 0.6], [0.5, 0.1]]]), 0.5).tolist() == [[1, 0]]
+
+
+def test_an_unknown_tag_is_said(tmp_path):
+    handler = ma.AuxWorstCasesHandler(1, tag="acc", log_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"expected an aux-op's tag, one of \['dice.*got 'acc'"):
+        evaluator([case("a", 1)], [handler]).run()
+
+
+def test_a_confusion_matrix_per_interval(tmp_path):
+    handler = ma.AuxConfusionHandler(2, NAMES, log_dir=tmp_path)
+    judge = evaluator([case("a", 0), case("b", 30)], [handler])
+    trainer = Engine(lambda engine, batch: None)
+    ValidationHandler(1, judge).attach(trainer)
+    trainer.run([0], max_epochs=4)
+    table = rows(tmp_path / "confusion_matrix.csv")
+    assert [(row["epoch"], row["label"]) for row in table] == [(e, name) for e in "24" for name in NAMES]
+    counts = np.array([[int(row[name]) for name in NAMES] for row in table[:3]])
+    assert counts.sum() == 2 * 12 * 10 * 4
+    assert counts.sum() - counts.trace() == 30
+    assert counts[0, 1] == counts[1, 2] == counts[2, 0] == 10  # rolled by one class
+    assert [image.step for image in events(tmp_path).Images("confusion")] == [2, 4]
+
+
+def test_names_that_do_not_match_the_classes(tmp_path):
+    handler = ma.AuxConfusionHandler(1, ["a", "b"], log_dir=tmp_path)
+    with pytest.raises(ValueError, match=r"expected a name for each of 3 classes, got 2 class_names"):
+        evaluator([case("a", 1)], [handler]).run()
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (6,)])
+def test_one_score_is_a_class_and_its_absence(shape):
+    scores = torch.tensor([0.9, 0.8, 0.2, 0.1, 0.6, 0.4]).reshape(shape)
+    label = torch.tensor([1, 0, 1, 0, 1, 0])[:, None]
+    assert crossed(scores, label).tolist() == [[2, 1], [1, 2]]
+
+
+@pytest.mark.parametrize("make", [ma.AuxConfusionHandler, ma.AuxWorstCasesHandler, ma.AuxReportHandler])
+def test_an_interval_below_one_epoch(make, tmp_path):
+    with pytest.raises(ValueError, match="expected interval to be at least 1 epoch, got 0"):
+        make(interval=0, log_dir=tmp_path)
+
+
+def test_one_handler_for_the_whole_report(tmp_path):
+    judge = evaluator([case("a", 0), case("b", 30)])
+    trainer = Engine(lambda engine, batch: {"pred": batch, "label": torch.zeros(1, 1, 2)})
+    ma.DiceMaskedOutput("dice", class_names=["grey", "white"]).attach(trainer, "train_dice")
+    ValidationHandler(1, judge).attach(trainer)
+    config = tmp_path / "train.json"
+    config.write_text('{"epochs": 5}')
+    ma.AuxReportHandler(judge, 2, NAMES, config=config, log_dir=tmp_path / "run").attach(trainer)
+    trainer.run([torch.zeros(1, 2, 2)], max_epochs=5)
+    facts = json.loads((tmp_path / "run/run.json").read_text())
+    assert facts["versions"]["torch"] == torch.__version__
+    assert sorted(facts["seconds"]) == list("12345")
+    assert facts["best"] == {"metric": "val_dice", "epoch": 1, "value": judge.state.best_metric}
+    assert facts["config"] == '{"epochs": 5}'
+    assert facts["finished"] is not None
+    assert {row["epoch"] for row in rows(tmp_path / "run/worst_cases.csv")} == {"2", "4", "5"}  # the last one, too
+    charts = layout(tmp_path / "run")
+    assert charts["classes"]["val_dice"] == [f"^val_dice{x}$" for x in ("", "/background", "/grey", "/white")]
+    assert charts["train and val"]["dice/grey"] == ["^train_dice/grey$", "^val_dice/grey$"]
+
+
+def layout(folder) -> dict[str, dict[str, list[str]]]:
+    """The layout of custom scalars, as TensorBoard reads it."""
+    (event,) = events(folder).Tensors("custom_scalars__config__")
+    read = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    return {category.title: {c.title: list(c.multiline.tag) for c in category.chart} for category in read.category}
+
+
+def test_a_killed_run_has_its_facts(tmp_path):
+    trainer = Engine(lambda engine, batch: 1 / (2 - engine.state.epoch))  # fails in the second epoch
+    ma.AuxRunFactsHandler(log_dir=tmp_path).attach(trainer)
+    with pytest.raises(ZeroDivisionError):
+        trainer.run([0], max_epochs=3)
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert list(facts["seconds"]) == ["1"]
+    assert facts["finished"] is None
+
+
+def test_nothing_is_read_on_the_host_between_draws(tmp_path):
+    """On the ``meta`` device there is no value to read: whatever needs one raises."""
+    engine = Engine(lambda engine, batch: None)
+    ma.DiceMaskedOutput("dice").attach(engine)
+    output = {key: torch.zeros(2, c, 8, 8, 4, device="meta") for key, c in (("image", 1), ("label", 1), ("pred", 3))}
+    worst, matrix = ma.AuxWorstCasesHandler(1, log_dir=tmp_path), ma.AuxConfusionHandler(1, log_dir=tmp_path)
+    for _ in range(3):
+        worst.look(engine, output | {"dice": torch.zeros(2, 1, device="meta")})
+        matrix.look(engine, output)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_waits_for_no_picture(tmp_path):
+    engine = Engine(lambda engine, batch: None)
+    ma.DiceMaskedOutput("dice").attach(engine)
+    output = {key: torch.zeros(2, c, 8, 8, 4, device="cuda") for key, c in (("image", 1), ("label", 1), ("pred", 3))}
+    output["dice"] = torch.zeros(2, 1, device="cuda")
+    worst, matrix = ma.AuxWorstCasesHandler(1, log_dir=tmp_path), ma.AuxConfusionHandler(1, log_dir=tmp_path)
+    worst.look(engine, output)
+    matrix.look(engine, output)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        worst.look(engine, output)
+        matrix.look(engine, output)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_an_epoch_that_is_not_due_costs_no_look(tmp_path, monkeypatch):
+    handler = ma.AuxWorstCasesHandler(2, log_dir=tmp_path)
+    monkeypatch.setattr(handler, "look", lambda *_: pytest.fail("looked"))
+    evaluator([case("a", 1)], [handler]).run()
+    assert not list(tmp_path.iterdir())
