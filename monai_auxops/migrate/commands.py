@@ -71,6 +71,6 @@ def _settings(script: str, words: list[str], log: Log) -> dict[str, Any]:
     rest = words[words.index("--set") + 1 :]
     end = next((index for index, word in enumerate(rest) if word.startswith("-")), len(rest))
     items = [word for word in rest[:end] if "=" in word]
-    for word in items:
-        log.add("CT116", Where(script), f"--set {word}")
+    if items:
+        log.add("CT116", Where(script), f"--set {' '.join(items)}")
     return parse_settings((word for word in items if "$" not in word and "`" not in word), log)

@@ -111,7 +111,7 @@ class Variables:
         """Report a placeholder without a value."""
         if name in ENVIRONMENT:
             reason = "environment.json does not define it" if self.has_environment else "there is no environment.json"
-            self.log.add("CT114", where._replace(line=0, column=0, path=""), f"{{{name}}} has no value: {reason}")
+            self.log.add("CT114", Where("environment.json"), f"{{{name}}} has no value: {reason}")
             return
         known = [*self.values, *ENVIRONMENT]
         self.log.add("CT201", where, f"{{{name}}} is not defined", did_you_mean(name, known))

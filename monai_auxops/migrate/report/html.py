@@ -13,7 +13,7 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; width: 100%; } .entries { table-layout: fixed; } td { overflow-wrap: anywhere; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid var(--line); }
 code, pre { font: 13px/1.4 ui-monospace, monospace; } pre { background: var(--soft); padding: .6rem; overflow-x: auto; }
 .bar { display: flex; height: .8rem; border-radius: .4rem; overflow: hidden; margin: .6rem 0; }
@@ -22,6 +22,10 @@ code, pre { font: 13px/1.4 ui-monospace, monospace; } pre { background: var(--so
 .dropped { background: #6e7781; } .manual, .error, .fatal { background: #b3261e; } .warning { background: #9a6700; }
 .info { background: #6e7781; } .why { color: #888; } summary { cursor: pointer; }
 """
+_HEAD: Final = (
+    '<table class="entries"><tr><th style="width:4%">line</th><th style="width:26%">Clara</th>'
+    '<th style="width:11%">outcome</th><th style="width:26%">bundle</th><th>why</th></tr>'
+)
 _OUTCOMES: Final = ("exact", "equivalent", "approximate", "dropped", "manual")
 
 
@@ -43,9 +47,13 @@ def _body(report: Model) -> Iterator[str]:
     if report["next"]:
         yield "<pre>" + escape("\n".join(report["next"])) + "</pre>"
     if report["diagnostics"]:
+        remarks = [item for item in report["diagnostics"] if item["severity"] == "info"]
         yield "<h2>What to look at</h2>\n<table>"
-        yield from map(_problem, report["diagnostics"])
+        yield from (_problem(item) for item in report["diagnostics"] if item not in remarks)
         yield "</table>"
+        yield f"<details><summary>{len(remarks)} remarks</summary><table>"
+        yield from map(_problem, remarks)
+        yield "</table></details>"
     for file in report["files"]:
         yield from _file(file)
     for name in report["weights"]:
@@ -71,17 +79,17 @@ def _tag(name: str) -> str:
 def _problem(item: Model) -> str:
     position = f":{item['line']}:{item['column']}" if item["line"] else ""
     place = f"<code>{escape(item['file'])}{position}</code><br><code>{escape(item['path'])}</code>"
-    hint = f" {escape(item['hint'])}" if item["hint"] else ""
+    hint = f"; {escape(item['hint'])}" if item["hint"] else "."
     return (
         f"<tr><td>{_tag(item['severity'])}</td><td>{item['code']}</td><td>{place}</td>"
-        f'<td>{escape(item["message"])}.{hint}<br><span class="why">{escape(item["advice"])}</span></td></tr>'
+        f'<td>{escape(item["message"])}{hint}<br><span class="why">{escape(item["advice"])}</span></td></tr>'
     )
 
 
 def _file(file: Model) -> Iterator[str]:
     yield f"<h2>{escape(file['file'])} ({file['kind']})</h2>"
     yield f"<p>{file['components']} components, {file['migrated_percent']:g} % migrated.</p>"
-    yield "<table><tr><th>line</th><th>Clara</th><th>outcome</th><th>bundle</th><th>why</th></tr>"
+    yield _HEAD
     for entry in file["entries"]:
         yield _row(entry)
     for item in file["settings"]:
@@ -99,11 +107,21 @@ def _row(entry: Model) -> str:
         f"<details><summary>{escape(item['target'])}</summary>{_json(item['args'])}</details>"
         for item in entry["bundle"]
     )
-    why = [entry["why"], *(f"{name}: {reason}" for name, reason in entry["not_needed"].items())]
+    why = escape(entry["why"]) + _unused(entry["not_needed"])
     return (
         f'<tr title="{escape(entry["path"])}"><td>{entry["line"] or ""}</td><td>{clara}</td>'
         f"<td>{_tag(entry['outcome'])}</td><td>{bundle or '-'}</td>"
-        f'<td class="why">{"<br>".join(map(escape, why))}</td></tr>'
+        f'<td class="why">{why}</td></tr>'
+    )
+
+
+def _unused(args: dict[str, str]) -> str:
+    """List the arguments without a place in the bundle."""
+    rows = "<br>".join(f"{escape(name)}: {escape(reason)}" for name, reason in args.items())
+    return (
+        f"<details><summary>{len(args)} arguments stand elsewhere or are not needed</summary>{rows}</details>"
+        if args
+        else ""
     )
 
 
