@@ -51,7 +51,7 @@ def read_file(path: Path, prefix: str, points: dict[str, dict[int, Point]]) -> l
     except Exception as error:  # of the parser of a damaged record: of no common type
         return [f"{path.name}: damaged after {used:,} bytes ({type(error).__name__}); shown is what came before."]
     lost = path.stat().st_size - used
-    return [f"{path.name}: cut off or damaged, the last {lost:,} bytes are missing from the curves."] if lost else []
+    return [f"{path.name}: cut off or damaged; its last {lost:,} bytes cannot be read."] if lost else []
 
 
 def scalars(event: Any) -> Iterator[tuple[str, float]]:

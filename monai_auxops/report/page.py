@@ -102,11 +102,15 @@ class Page:
         yield f"<div class='card wide'>{table(['file', *columns], cells, numeric=range(1, len(columns) + 1))}</div>"
 
     def _pictures(self, run: Run, rows: list[dict[str, str]], by: str) -> str:
-        thumbnails, figures = Thumbnails(run), ""
-        for row in rows:
-            found = thumbnails.of(row, number(row[by]))
-            if found is not None:
-                figures += figure(*found, f"{rounded(row[by])} · {row['file']}")
+        thumbnails = Thumbnails(run)
+        found = [(thumbnails.of(row, number(row[by])), f"{rounded(row[by])} · {row['file']}") for row in rows]
+        if not any(picture for picture, _ in found) and run.worst is not None and run.worst.rows:
+            epoch = shown_epoch(run, run.worst)  # the nearest one that was drawn
+            found = [
+                (thumbnails.of(row, number(row["value"])), f"epoch {epoch}: {rounded(row['value'])} · {row['file']}")
+                for row in run.worst.of(epoch)
+            ]
+        figures = "".join(figure(*picture, caption) for picture, caption in found if picture is not None)
         return f"<div class='grid pictures'>{figures}</div>" if figures else ""
 
     def _matrix(self, run: Run) -> str:
