@@ -13,8 +13,9 @@ from torch import Tensor
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext
 from monai_auxops.metrics.base import ValidationMetric
-from monai_auxops.metrics.roc import AVERAGES, averaged_auc
+from monai_auxops.metrics.roc import AVERAGES, averaged_auc, roc_curve
 from monai_auxops.ops.multiclass_preds import onehot
+from monai_auxops.plots import draw_roc
 from monai_auxops.running import Totals
 
 
@@ -24,6 +25,8 @@ class AUCMetric(ValidationMetric):
     Memory grows with the samples, and in a distributed run they are gathered once per epoch. The running value of an
     epoch is not shown.
     """
+
+    bounds = (0.0, 1.0)
 
     def __init__(self, name: str, field: str, label_field: str, auc_average: str, **options: Any) -> None:
         self.label_field, self.auc_average = label_field, auc_average
@@ -178,7 +181,20 @@ class ComputeAUC(AUCMetric):
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """Over the chosen columns."""
+        return averaged_auc(*self._columns(scores, labels), self.auc_average)
+
+    def _columns(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         labels = onehot(labels[:, 0], scores.shape[1]) if labels.shape[1] == 1 < scores.shape[1] else labels
         if self._chosen is not None:
             scores, labels = scores[:, list(self._chosen)], labels[:, list(self._chosen)]
-        return averaged_auc(scores, labels, self.auc_average)
+        return scores, labels
+
+    def plot(self, ax: Any = None) -> Any:
+        """The receiver operating characteristic of each column, over the samples of this process."""
+        if not self._scores:
+            self.fail("samples to plot, got none yet")
+        pairs = self._columns(torch.cat(self._scores).cpu(), torch.cat(self._labels).cpu())
+        names = [str(i) for i in self._chosen or range(pairs[0].shape[1])]
+        return draw_roc(
+            {n: roc_curve(*p) for n, p in zip(names, zip(*(x.T for x in pairs), strict=True), strict=True)}, ax
+        )

@@ -19,7 +19,7 @@ class ComputeAverage(CaseMetric):
         name: the metric's name.
         field: the tag of an aux-op on the same engine.
         invalid_value: values equal to it are skipped; NaN always is.
-        report_path: folder for ``<name>_raw_results.txt`` and ``<name>_summary_results.txt``.
+        report_path: folder for ``<name>_raw_results.txt``, ``<name>_summary_results.txt`` and ``<name>_cases.csv``.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, where no slot says which is.

@@ -27,7 +27,7 @@ class ComputeAverageDice(CaseMetric):
         remove_bg: leave out class 0, where there is more than one channel.
         logit_thresh: threshold of one channel and of independent channels.
         is_one_hot_targets: the label has a channel per class.
-        report_path: folder for ``<name>_raw_results.txt`` and ``<name>_summary_results.txt``.
+        report_path: folder for ``<name>_raw_results.txt``, ``<name>_summary_results.txt`` and ``<name>_cases.csv``.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, where no slot says which is.
@@ -43,6 +43,9 @@ class ComputeAverageDice(CaseMetric):
 
     Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeAverageDice``.
     """
+
+    higher_is_better = True
+    bounds = (0.0, 1.0)
 
     def __init__(
         self,

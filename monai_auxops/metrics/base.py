@@ -23,6 +23,8 @@ class ValidationMetric(AuxiliaryOperation):
     All aux-ops of the engine run before any metric reads, whatever the order of attaching.
     """
 
+    higher_is_better = True
+
     def __init__(
         self,
         name: str,

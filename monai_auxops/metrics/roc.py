@@ -29,6 +29,20 @@ def roc_auc(scores: Tensor, labels: Tensor) -> float:
     return float((middle[group][positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
 
 
+def roc_curve(scores: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+    """False and true positive rates at every threshold: ``scores`` and ``labels`` of shape ``[N]``.
+
+    >>> roc_curve(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
+    ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0])
+    """
+    keep = labels >= 0  # false for NaN
+    highest = scores[keep].sort(descending=True)
+    positive = (labels[keep] > 0.5)[highest.indices].double()
+    last = torch.cat([highest.values.diff() != 0, torch.ones(1, dtype=torch.bool)])  # of equal scores
+    rates = [(each.cumsum(0) / each.sum())[last] for each in (1 - positive, positive)]
+    return [0.0, *rates[0].tolist()], [0.0, *rates[1].tolist()]
+
+
 def averaged_auc(scores: Tensor, labels: Tensor, average: str) -> float:
     """The AUC of ``[N, n]`` columns: their ``"macro"`` or ``"weighted"`` mean, or ``"micro"``, of all entries."""
     if average == "micro":

@@ -40,6 +40,9 @@ class ComputeAccuracy(AuxiliaryOperation):
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeAccuracy``.
     """
 
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
     def __init__(
         self,
         tag: str,

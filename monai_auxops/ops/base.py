@@ -16,6 +16,7 @@ from torch import Tensor
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext, plain, undisturbed
 from monai_auxops.hub import Entry, Hub, OutputTransform
+from monai_auxops.plots import Bounds, draw_bars
 from monai_auxops.running import RunningMean, Totals
 
 TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state.output
@@ -56,6 +57,8 @@ class AuxiliaryOperation(GraphComponent):
     skip_nan = True
     do_summary = do_print = True
     stage = "raw"
+    higher_is_better: bool | None = None  # None: neither
+    bounds: Bounds = (None, None)  # of a value; None: no bound on that side
     unsettled = False
     _running: RunningMean | None = None
     _attached = _open = _resumed = False
@@ -178,6 +181,17 @@ class AuxiliaryOperation(GraphComponent):
     def aggregate(self) -> dict[str, float]:
         """The epoch value of each accumulated tag, over the batches of this process; NaN where nothing was valid."""
         return self.epoch_values(Totals.of(self.states), ranks.local)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Bars of this process' values so far, or of the epoch that just ended; returns matplotlib axes.
+
+        Args:
+            ax: draw here; default axes in a figure of their own, which a notebook shows.
+        """
+        values = self.values_of(Totals.of(self.states))
+        if not values:
+            self.fail("an aux-op with an epoch value to plot, and a batch measured")
+        return draw_bars({tag: x for tag, x in values.items() if not tag.startswith("support/")}, self.bounds, ax)
 
     def reset(self) -> None:
         """Start a new epoch."""

@@ -33,6 +33,9 @@ class DiceOperation(AuxiliaryOperation):
         mask_key: a tensor ``[B, 1, *S]`` of the batch, or of an earlier aux-op: only voxels where it is positive count.
     """
 
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
     def __init__(
         self,
         data_format: str = "channels_first",

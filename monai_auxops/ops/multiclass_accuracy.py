@@ -41,6 +41,9 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeMulticlassAccuracy``.
     """
 
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
     def __init__(
         self,
         tag: str,

@@ -40,6 +40,7 @@ class NegLoss(AuxiliaryOperation):
     """
 
     skip_nan = False
+    higher_is_better = True
 
     def __init__(
         self,
