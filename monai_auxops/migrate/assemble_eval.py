@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from monai_auxops.migrate.assemble_train import evaluator, preprocessing, shared_handlers, validate_metrics
+from monai_auxops.migrate.assemble_train import RANK_LOCAL, evaluator, preprocessing, validate_metrics
 from monai_auxops.migrate.checks import key_metric, metrics_of
 from monai_auxops.migrate.config import Config
 from monai_auxops.migrate.convert import Entry
@@ -180,12 +180,11 @@ def multi_gpu_json(train: Block) -> Block:
             even_divisible=part == "train",
             shuffle=part == "train",
         )
-        kept = shared_handlers(train[part])
         found[f"{part}#sampler"] = sampler
         found[f"{part}#dataloader#sampler"] = Expr(f"@{part}#sampler")
         found[f"{part}#dataloader#shuffle"] = False
         found[f"{part}#{engines[part]}#{parts[part]}"] = Expr(
-            f"$@{part}#handlers[: {kept} if dist.get_rank() > 0 else None]"
+            f"$[h for h in @{part}#handlers if dist.get_rank() == 0 or not type(h).__name__.endswith({RANK_LOCAL})]"
         )
     found["initialize"] = [
         Expr("$dist.is_initialized() or dist.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')"),

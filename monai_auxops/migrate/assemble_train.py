@@ -27,7 +27,8 @@ from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS
 
 _ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()"), lr=Expr("@learning_rate"))
-_RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver")
+RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver")
+"""Ends of the names of handlers that write: in a run on several GPUs only rank 0 has them."""
 _HIDDEN: Final = {"do_summary": False, "do_print": False}
 
 
@@ -213,7 +214,6 @@ def evaluator(post: bool, key: bool, additional: bool) -> Block:
 
 
 def _train_handlers(config: Config, validates: bool) -> list[Block]:
-    """Handlers of all ranks first: the others are cut off on ranks above 0."""
     slots = [block for entry in config.entries if entry.active for block in objects([entry], "train_handlers")]
     pipeline = config.first("train", "image_pipeline")
     slots += objects([pipeline], "handlers") if pipeline is not None else []
@@ -263,9 +263,3 @@ def _val_handlers(config: Config, key: bool) -> list[Block]:
         component("monai_auxops.AuxTensorBoardStatsHandler", log_dir=Expr("@output_dir"), iteration_log=False),
         *([saver] if key else []),
     ]
-
-
-def shared_handlers(block: Block) -> int:
-    """Return how many handlers of a part every rank needs."""
-    local = [index for index, item in enumerate(block["handlers"]) if str(item["_target_"]).endswith(_RANK_LOCAL)]
-    return local[0] if local else len(block["handlers"])

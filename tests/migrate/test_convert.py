@@ -197,3 +197,39 @@ def test_several_files_and_no_choice_write_nothing(mmar, tmp_path):
     report, _ = run(Options(mmar.folder, output=tmp_path / "out"))
     assert "trn_a.json -o my_bundle" in report
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("eval", "@output_dir"),
+        ("/mnt/out", "/mnt/out"),
+        ("./more", "$@bundle_root + '/more'"),
+        ("a/../../b", "@output_dir"),
+    ],
+)
+def test_where_reports_go(mmar, path, expected):
+    mmar.files["environment.json"]["MMAR_EVAL_OUTPUT_PATH"] = "eval"
+    mmar.set("validate.metrics.0.args.report_path", path)
+    assert training(mmar.read())["validate"]["key_metric"]["mean_dice"]["report_path"] == expected
+
+
+def test_an_environment_of_its_own(mmar, tmp_path):
+    mmar.env = tmp_path / "other.json"
+    mmar.env.write_text('{"DATA_ROOT": "/other", "DATASET_JSON": "/other/list.json"}')
+    assert training(mmar.read())["dataset_dir"] == "/other"
+
+
+def test_a_deforming_crop_and_a_fixed_rotation(mmar):
+    crop = component("FastPosNegRatioCropROI", size=[32, 32, 32], rotation=True, scale=True, deform=True)
+    mmar.set("train.pre_transforms.2", crop)
+    mmar.set("train.pre_transforms.3", component("RandomRotate2D", fields="image", angle=90, is_random=False))
+    names = [block["_target_"] for block in training(mmar.read())["train"]["preprocessing"]["transforms"]]
+    assert names[2:] == ["SpatialPadd", "RandCropByPosNegLabeld", "RandAffined", "RandGridDistortiond", "Rotated"]
+
+
+def test_a_network_that_clara_regularised_with_groups(mmar):
+    mmar.set("train.model", component("Unet", num_classes=3, use_group_norm=True, nf_enc="16,24"))
+    assert training(mmar.read())["network_def"]["norm_name"] == ["GROUP", {"num_groups": 8}]
+    mmar.set("train.model.args.use_batch_norm", True)
+    assert training(mmar.read())["network_def"]["norm_name"] == "BATCH"

@@ -96,9 +96,9 @@ def test_nodes_of_other_kinds_have_no_members():
 
 def test_a_large_file_is_read_in_a_moment():
     text = json.dumps({"train": {"pre_transforms": [{"name": "A", "args": {"n": i}} for i in range(10_000)]}}, indent=2)
-    start = time.perf_counter()
+    start = time.process_time()
     read(text)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_a_hint_names_the_nearest_word():
