@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import torch
@@ -16,10 +16,12 @@ from ignite.engine import Engine, Events
 from monai_auxops import ranks
 from monai_auxops.handlers.stats import loss_of
 from monai_auxops.hub import Hub
+from monai_auxops.names import families
 from monai_auxops.running import RunningMean
 
 WIDTH = 7  # of a number such as -0.1234
 BEST = "  best"
+BAR = 50  # what tqdm writes beside the running values
 GROUPS = ("train", "val")
 
 
@@ -27,8 +29,9 @@ class AuxConsoleHandler:
     """One line per epoch with the loss, what the aux-ops of trainer and evaluator found, and a mark at the best epoch.
 
     On a terminal a progress bar (of ``tqdm``, if installed) shows the running means while the epoch runs. Elsewhere
-    there is no bar and no colour; ``NO_COLOR`` is respected. Columns that do not fit the terminal are left out, and
-    the header says how many. Prints on the first rank only, without a collective: the loss is that rank's.
+    there is no bar and no colour; ``NO_COLOR`` is respected. Columns that do not fit the terminal are left out, those
+    of single classes first, and the header says how many. Prints on the first rank only, without a collective: the
+    loss is that rank's.
 
     Args:
         evaluator: whose values belong to the line, too. Its ops show in epochs in which it ran.
@@ -87,7 +90,8 @@ class AuxConsoleHandler:
             if time.monotonic() - self._shown > 0.5:  # copying the running means waits for the device
                 self._shown, hub = time.monotonic(), Hub.of(engine)
                 means = self._loss.means() | ({} if hub is None else hub.running("do_print"))
-                self._bar.set_postfix_str("  ".join(f"{name} {value:.3f}" for name, value in list(means.items())[:4]))
+                names = fitting([*means], self._room() - BAR)
+                self._bar.set_postfix_str("  ".join(f"{name} {means[name]:.3f}" for name in names[:4]))
 
     def _epoch_completed(self, engine: Engine) -> None:
         if self._bar is not None:
@@ -96,11 +100,11 @@ class AuxConsoleHandler:
         values, judge = self._values(engine), self.evaluator or engine
         best = getattr(judge.state, "best_metric_epoch", None) == engine.state.epoch and self._validated(engine)
         if not self._columns:
-            self._columns = list(dict.fromkeys([*values, *self._later()]))
-            for line in header(self._columns, self._room()):
+            every = list(dict.fromkeys([*values, *self._later()]))
+            self._columns = fitting(every, self._room(), key=getattr(judge.state, "key_metric_name", None))
+            for line in header(self._columns, left_out=len(every) - len(self._columns)):
                 self._print(line)
-        epoch = f"{engine.state.epoch}/{engine.state.max_epochs}"
-        line = row(epoch, [values.get(name) for name in self._columns], self._columns, self._room())
+        line = row(f"{engine.state.epoch}/{engine.state.max_epochs}", self._columns, values)
         self._print(line + BEST if best else line, bold=best)
 
     def _values(self, engine: Engine) -> dict[str, float]:
@@ -139,30 +143,37 @@ def width(name: str) -> int:
     return 2 + max(len(short(name)), WIDTH - 1)
 
 
-def fitting(columns: Sequence[str], room: int) -> int:
-    """How many columns fit into ``room`` characters, beside the epoch and the mark of the best.
+def fitting(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
+    """The columns that fit into ``room`` characters, beside the epoch and the mark of the best.
 
-    >>> fitting(["loss", "train_dice"], 80), fitting(["loss", "train_dice"], 25)
-    (2, 1)
+    The loss and the ``key`` metric come first, then what is not of a single class.
+
+    >>> fitting(["loss", "train_dice", "train_dice/grey", "val_dice"], 40, key="val_dice")
+    ['loss', 'train_dice', 'val_dice']
     """
-    used, number = 5 + len(BEST), 0
-    for name in columns:
-        used += width(name)
-        number += used <= room
-    return number
+    whole = {member for split in GROUPS for member in wholes(columns, split)} | {n for n in columns if not group_of(n)}
+    ranked = sorted(columns, key=lambda name: (name != "loss", name != key, name not in whole))
+    used = list(itertools.accumulate(map(width, ranked), initial=5 + len(BEST)))[1:]
+    fits = {name for name, end in zip(ranked, used, strict=True) if end <= room}
+    return [name for name in columns if name in fits]
 
 
-def header(columns: Sequence[str], room: int) -> list[str]:
+def wholes(columns: Sequence[str], group: str) -> list[str]:
+    """The columns of a group that are of all classes."""
+    rests = {short(name): name for name in columns if group_of(name) == group}
+    return [rests[members[""]] for members in families(rests).values() if "" in members]
+
+
+def header(columns: Sequence[str], left_out: int = 0) -> list[str]:
     """Two lines over the numbers: the groups, where there are any, and the names.
 
-    >>> print(*header(["loss", "train_dice", "train_dice_grey", "val_dice"], 80), sep="\\n")
+    >>> print(*header(["loss", "train_dice", "train_dice_grey", "val_dice"], left_out=2), sep="\\n")
                    ──────train──────  ─val──
-    epoch    loss    dice  dice_grey    dice
+    epoch    loss    dice  dice_grey    dice  +2
     """
-    number = fitting(columns, room)
-    shown, more = columns[:number], f"  +{len(columns) - number}" if number < len(columns) else ""
-    names = "epoch" + "".join(f"{short(name):>{width(name)}}" for name in shown) + more
-    groups = [(group, sum(map(width, members))) for group, members in itertools.groupby(shown, group_of)]
+    more = f"  +{left_out}" if left_out else ""
+    names = "epoch" + "".join(f"{short(name):>{width(name)}}" for name in columns) + more
+    groups = [(group, sum(map(width, members))) for group, members in itertools.groupby(columns, group_of)]
     over = "".join(f"  {group:─^{size - 2}}" if group else " " * size for group, size in groups)
     return [f"     {over}", names] if over.strip() else [names]
 
@@ -172,7 +183,6 @@ def group_of(name: str) -> str:
     return name.partition("_")[0] if short(name) != name else ""
 
 
-def row(epoch: str, values: Sequence[float | None], columns: Sequence[str], room: int) -> str:
+def row(epoch: str, columns: Sequence[str], values: Mapping[str, float]) -> str:
     """The numbers of one epoch; blank where there is none."""
-    shown = zip(values, columns[: fitting(columns, room)], strict=False)
-    return f"{epoch:>5}" + "".join(f"{'' if v is None else f'{v:.4f}':>{width(name)}}" for v, name in shown)
+    return f"{epoch:>5}" + "".join(f"{f'{values[n]:.4f}' if n in values else '':>{width(n)}}" for n in columns)
