@@ -130,6 +130,12 @@ def test_a_closed_pipe_is_no_error():
     assert done.stderr == ""
 
 
+def test_a_check_says_what_it_found(capsys, monkeypatch):
+    monkeypatch.setattr("monai_auxops.migrate.check._run", lambda *_: {"ok": True, "message": "two iterations"})
+    assert main(["migrate", str(MMAR), "--check"]) == 0
+    assert "Check passed: two iterations." in capsys.readouterr().out
+
+
 def test_usage_errors():
     with pytest.raises(SystemExit) as error:
         main(["migrate"])

@@ -92,15 +92,16 @@ def _choose(project: Project) -> None:
 
 def _others(project: Project) -> None:
     """Say what the other files are."""
+    bundles = project.mmar.of(Kind.BUNDLE)
+    if bundles:
+        project.log.add("CT111", Where(project.source.name), f"{', '.join(bundles[:4])}: a MONAI bundle already")
     for name, (kind, _) in project.mmar.files.items():
-        if kind is Kind.BUNDLE:
-            project.log.add("CT111", Where(name), f"{kind.value}: there is nothing to migrate")
-        elif kind is Kind.CLARA4:
+        if kind is Kind.CLARA4:
             project.log.add("CT117", Where(name), kind.value)
         elif kind in (Kind.AUTOML, Kind.AIAA, Kind.FEDERATED):
             alone = not project.configs
             project.log.add("CT118" if alone else "CT110", Where(name), kind.value)
-        elif not project.configs and project.source.is_file():
+        elif not project.configs and project.source.is_file() and not bundles:
             project.log.add("CT118", Where(name), kind.value)
     if not project.mmar.files and not project.log.items:
         project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder")

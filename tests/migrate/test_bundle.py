@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import DATALIST, EVALUATE, component
 
 from monai_auxops.migrate import bundle, command, validate
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.metadata import PACKAGES, TESTED
+from tests.migrate.conftest import DATALIST, EVALUATE, component
 
 
 def written(mmar, output, **options):

@@ -6,12 +6,12 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from conftest import GOLDEN, component
 
 from monai_auxops.migrate import bundle, check, check_run
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.project import read
 from monai_auxops.migrate.rules import RuleBook
+from tests.migrate.conftest import GOLDEN, component
 
 TRAINED = ["brats", "chest_xray", "polyp", "view_classes", "tlt1"]
 

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from conftest import DATALIST, EVALUATE, TRAIN, component
 
 from monai_auxops.migrate.codes import CODES, Severity
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import Rule, Section
+from tests.migrate.conftest import DATALIST, EVALUATE, TRAIN, component
 
 BEFORE = '"learning_rate": 0.001'
 
@@ -198,7 +198,7 @@ def test_a_bundle_is_left_alone(tmp_path):
     path.write_text('{"bundle_root": ".", "network_def": {"_target_": "UNet"}}')
     report, code = run(Options(path, output=tmp_path / "out"))
     assert code == 0
-    assert "nothing to migrate" in report
+    assert "a MONAI bundle already" in report
     assert not (tmp_path / "out").exists()
 
 

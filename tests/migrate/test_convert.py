@@ -1,10 +1,10 @@
 """What single configurations become: variables, refs, activations, names, shapes."""
 
 import pytest
-from conftest import TRAIN, component, target_of
 
 from monai_auxops.migrate.bundle import files
 from monai_auxops.migrate.variables import parse_value
+from tests.migrate.conftest import TRAIN, component, target_of
 
 
 def training(project):

@@ -5,7 +5,6 @@ import math
 import sys
 
 import pytest
-from conftest import component
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser
@@ -16,6 +15,7 @@ from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key, encode,
 from monai_auxops.migrate.report.html import html
 from monai_auxops.migrate.report.model import model
 from monai_auxops.migrate.stubs import stubs
+from tests.migrate.conftest import component
 
 EVIL = "$__import__('pathlib').Path('pwned').touch()"
 TEXTS = [

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SHARED
 
 from monai_auxops.migrate.bundle import files
 from monai_auxops.migrate.command import Options, run
@@ -14,6 +13,7 @@ from monai_auxops.migrate.project import read
 from monai_auxops.migrate.report.model import totals
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.validate import problems
+from tests.migrate.conftest import SHARED
 
 FOLDER = SHARED / "clara" / "configs"
 NAMES = sorted(

@@ -28,6 +28,7 @@ def model(project: Project, strict: bool = False) -> Model:
         "weights": project.mmar.weights,
         "total": totals(project.entries),
         "diagnostics": [_diagnostic(item) for item in project.log.sorted()],
+        "checked": next((item.message for item in project.log.items if item.code == "CT706"), ""),
         "exit_code": exit_code(project, strict),
         "next": next_steps(project),
     }

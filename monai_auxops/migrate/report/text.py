@@ -122,7 +122,10 @@ class Text:
         yield from self.wrap(item["advice"], 6)
 
     def next(self, report: Model) -> Iterator[str]:
-        """Yield the command to type next."""
+        """Yield the result of a check, and the command to type next."""
+        if report["checked"]:
+            yield from self.wrap(f"Check passed: {report['checked']}.", 0)
+            yield ""
         if report.get("written"):
             yield self.paint("bold", f"Written: {report['written']}")
         elif report["next"]:

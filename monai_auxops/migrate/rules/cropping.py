@@ -7,7 +7,7 @@ from typing import Any, Final
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.base import A, Call, Caveat, F, Param, Rule, Section, T, Target
 from monai_auxops.migrate.rules.common import FIELDS, IMAGE_FIELD, KEYS, LABEL_FIELD, PAIR, keys_of, radians, size
-from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text
+from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text, words
 
 _SIZE = Param("size", kind=integers)
 _POS = Param("pos", 1, number)
@@ -126,6 +126,9 @@ CROPPING: Final = (
             _SIZE,
             IMAGE_FIELD,
             LABEL_FIELD,
+            Param(
+                "fields", [], words, also=("applied_keys",), note="TLT 1.x; image_field and label_field say the same"
+            ),
             _POS,
             _NEG,
             _BATCH,
