@@ -13,7 +13,7 @@ class MulticlassClassificationLoss(torch.nn.Module):
     """Clara's `MulticlassClassificationLoss`: one cross-entropy per label, averaged over the labels.
 
     Args:
-        label_format: one entry per label: `1` for a binary label with one logit, `k` for one of k classes with k logits.
+        label_format: one entry per label: `1` for a binary label with one logit, `k` for k classes with k logits.
             Empty: one label, whose classes are all of the logits.
         class_weights: a weight per class, for the labels with as many classes (`WeightedMulticlassClassificationLoss`).
 

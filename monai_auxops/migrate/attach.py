@@ -99,7 +99,8 @@ def _overrides(
     for _, engine_id, key_slot, prefix in engines:
         engine = _at(train, engine_id)
         if isinstance(engine, dict):
-            metrics = {f"{prefix}_{_tag(rule)}": _op(rule, classes, sigmoid, prefix) for rule in rows}
+            validates = prefix == "val" and "loss" in train
+            metrics = {f"{prefix}_{_tag(rule)}": _op(rule, classes, sigmoid, validates) for rule in rows}
             block |= _slots(engine, engine_id, key_slot, metrics)
     return block
 
@@ -136,7 +137,7 @@ def _tag(rule: Rule) -> str:
     return names.get(rule.name, rule.name.removeprefix("Compute").lower())
 
 
-def _op(rule: Rule, classes: list[str], sigmoid: bool, prefix: str) -> Block:
+def _op(rule: Rule, classes: list[str], sigmoid: bool, validates: bool) -> Block:
     known = {param.name for param in rule.params}
     args: Block = {"tags": _tags(rule, classes, sigmoid)} if "tags" in known else {"tag": _tag(rule)}
     if "is_independent_predictions" in known and sigmoid:
@@ -145,7 +146,7 @@ def _op(rule: Rule, classes: list[str], sigmoid: bool, prefix: str) -> Block:
         args["skip_background"] = True
     if "use_sigmoid" in known and sigmoid:
         args["use_sigmoid"] = True
-    extra = rule.in_validation if prefix == "val" else {}
+    extra = rule.in_validation if validates else {}
     return component(f"monai_auxops.{rule.name}", **args, **extra)
 
 
