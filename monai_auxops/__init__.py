@@ -1,7 +1,7 @@
 """Clara Train's auxiliary operations as in-training metrics for MONAI, and the way from an MMAR to a MONAI bundle.
 
-The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI; all of them at
-once, and at once where MONAI is loaded already: its bundle parser finds short names in loaded modules only.
+The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI. Once MONAI is
+there, so are they: its bundle parser finds short names (``"_target_": "ComputeDice"``) in loaded modules only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any
+
+from monai_auxops.after_import import after_import
 
 __version__ = "0.1.0"
 
@@ -81,5 +83,4 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-if "monai" in sys.modules:
-    _load()
+after_import("monai", _load)

@@ -40,8 +40,6 @@ def prepared(bundle: Path, epochs: int | None) -> Any:
     import ignite.engine  # noqa: F401  # before logging is turned down: it sets its own level
     from monai.bundle import ConfigParser
 
-    from monai_auxops import AuxConsoleHandler
-
     logging.disable(logging.INFO)
     shutil.rmtree(bundle / "eval", ignore_errors=True)
     parser = ConfigParser()
@@ -51,8 +49,7 @@ def prepared(bundle: Path, epochs: int | None) -> Any:
         parser["epochs"] = epochs
     for section in ("train", "validate"):
         parser[f"{section}#handlers"] = [h for h in parser[f"{section}#handlers"] if h["_target_"] != "AuxStatsHandler"]
-    console = f"{AuxConsoleHandler.__module__}.{AuxConsoleHandler.__name__}"
-    parser["train#handlers"].append({"_target_": console, "evaluator": "@validate#evaluator"})
+    parser["train#handlers"].append({"_target_": "AuxConsoleHandler", "evaluator": "@validate#evaluator"})
     return parser
 
 
