@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import repeat
@@ -27,13 +28,14 @@ class Op(Protocol):
     stage: str
     do_print: bool
     do_summary: bool
+    resumed: bool
 
     @property
     def epoch_tags(self) -> tuple[str, ...] | None: ...
     @property
     def states(self) -> list[RunningMean]: ...
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
-    def epoch_started(self) -> None: ...
+    def epoch_started(self, anew: bool) -> None: ...
     def values_of(self, totals: Totals) -> dict[str, float]: ...
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]: ...
     def epoch_completed(self) -> None: ...
@@ -62,7 +64,8 @@ class Hub:
     def __init__(self, engine: Engine) -> None:
         self.entries: list[Entry] = []
         self._measured = -1
-        self._agreed = False
+        self._agreed = self._running = False
+        self._epoch_length: int | None = getattr(engine.state, "epoch_length", None)  # before a checkpoint replaces it
         self._contexts: dict[tuple[str, OutputTransform | None], BuildContext] = {}
         self._values: dict[str, Any] = {}
         engine.add_event_handler(Events.STARTED, self._started)
@@ -117,14 +120,17 @@ class Hub:
         return {name for entry in self.entries if not getattr(entry.op, flag) for name in self.names(entry)}
 
     def _started(self, engine: Engine) -> None:
-        self._measured = -1
+        self._measured, self._running = -1, False
         if not self._agreed:
             ranks.agree([(entry.name, type(entry.op).__name__, entry.op.accumulated) for entry in self.entries])
             self._agreed = True
 
-    def _epoch_started(self, _engine: Engine) -> None:
+    def _epoch_started(self, engine: Engine) -> None:
+        carried = all(entry.op.resumed for entry in self.entries if entry.op.epoch_tags != ())
+        anew = self._running or begins_anew(engine, self._epoch_length, carried)
+        self._running = True
         for entry in self.entries:
-            entry.op.epoch_started()
+            entry.op.epoch_started(anew)
 
     def _forward_done(self, engine: Engine) -> None:
         if isinstance(engine.state.output, dict) and "pred" in engine.state.output:  # an ensemble has none yet
@@ -203,6 +209,37 @@ class Hub:
             state.aux_metrics[name] = value
             never_best = name == key and value != value  # a NaN would be "best" for ever: nothing compares above it
             state.metrics[name] = float("-inf") if never_best else value
+
+
+def begins_anew(engine: Engine, epoch_length: int | None, carried: bool) -> bool:
+    """Whether the first epoch of a run begins with its first sample; a resumed engine is set back so that it does.
+
+    Ignite goes on in mid-epoch with the loader's *first* items, and keeps the checkpoint's number of iterations even if
+    the loader's batches have another size: both would be an epoch of some samples twice and others never. It is safe to
+    go on only where all aux-ops were restored with the engine and the loader can continue: where it has
+    ``load_state_dict``.
+
+    Args:
+        engine: at the start of the first epoch of its run, checkpoints loaded.
+        epoch_length: the iterations of an epoch as this run was set up, where that is known.
+        carried: whether all aux-ops hold the epoch's samples so far.
+    """
+    state = engine.state
+    done, length = state.epoch - 1, state.epoch_length
+    if state.iteration == done == 0:
+        return False  # a new engine: an aux-op that was restored goes on with the rest of the data
+    if not length or done != state.iteration // length:
+        return True  # not resumed: the epoch before was given up by terminate(), or an evaluator runs again
+    problem, into = "", state.iteration % length
+    if epoch_length and epoch_length != length:
+        problem = f"the checkpoint's epochs have {length} iterations, this run's {epoch_length}"
+    elif into and not (carried and hasattr(state.dataloader, "load_state_dict")):
+        problem = f"the checkpoint was saved after {into} of {length} iterations, and the loader begins anew"
+    if problem:
+        state.epoch_length = epoch_length or length
+        state.iteration = done * state.epoch_length
+        warnings.warn(f"{problem}: epoch {state.epoch} is run from its beginning, for its values' sake", stacklevel=2)
+    return bool(problem) or not into
 
 
 def is_decollated(output: Any) -> bool:

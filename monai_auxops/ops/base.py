@@ -59,9 +59,9 @@ class AuxiliaryOperation(GraphComponent):
     stage = "raw"
     higher_is_better: bool | None = None  # None: neither
     bounds: Bounds = (None, None)  # of a value; None: no bound on that side
-    unsettled = False
+    unsettled = resumed = False
     _running: RunningMean | None = None
-    _attached = _open = _resumed = False
+    _attached = _open = False
 
     def __init__(self, do_summary: bool = True, do_print: bool = True, *, stage: str = "raw") -> None:
         if stage not in ("raw", "post"):
@@ -204,11 +204,11 @@ class AuxiliaryOperation(GraphComponent):
         """The tags that have an epoch value; None while they are unknown."""
         return self.accumulated
 
-    def epoch_started(self) -> None:
-        """Reset, unless the epoch goes on after :meth:`load_state_dict`."""
-        if not self._resumed:
+    def epoch_started(self, anew: bool = False) -> None:
+        """Reset, unless the epoch goes on after :meth:`load_state_dict`; ``anew``: its first samples come again."""
+        if anew or not self.resumed:
             self.reset()
-        self._resumed = False
+        self.resumed = False
 
     def values_of(self, totals: Totals) -> dict[str, float]:
         """The values by tag, from sums and counts: the means, unless the op knows better."""
@@ -255,7 +255,7 @@ class AuxiliaryOperation(GraphComponent):
         if state["states"]:  # none: saved before the first batch of an op that declares no tags
             for mine, saved in zip(self.states, state["states"], strict=True):
                 mine.load_state_dict(saved)
-        self._open = self._resumed = bool(state["open"])
+        self._open = self.resumed = bool(state["open"])
 
     def fail(self, problem: str) -> NoReturn:
         """Raise the ``ValueError`` for a wrong argument: names the aux-op and its tag."""
