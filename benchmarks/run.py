@@ -94,8 +94,12 @@ def plot(results: dict[str, dict[str, Any]], path: Path) -> None:
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(1, len(results), figsize=(4 * len(results), 3), squeeze=False, layout="constrained")
-    for panel, result in zip(panels[0], results.values(), strict=True):
+    columns = min(3, len(results))
+    rows = -(-len(results) // columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False, layout="constrained")
+    for panel in panels.flat[len(results) :]:
+        panel.axis("off")
+    for panel, result in zip(panels.flat, results.values(), strict=False):
         ratios = {n: v / result["ms"]["read once"] for n, v in reversed(result["ms"].items())}
         colors = ["tab:blue" if n in TARGETS else "silver" for n in ratios]
         panel.bar_label(panel.barh(list(ratios), list(ratios.values()), color=colors), fmt=" %.1f")

@@ -68,8 +68,15 @@ if TYPE_CHECKING:
 
 
 def _load() -> None:
-    for module in {*_HOME.values()}:
+    importlib.import_module("monai")  # first: it comes back here, when none of ours is half-way
+    for module in sorted({*_HOME.values()}):
         importlib.import_module(f"{__name__}.{module}")
+
+
+def _load_unless_loading() -> None:
+    ours = (module for name, module in sys.modules.items() if name.startswith(f"{__name__}."))
+    if not any(getattr(module.__spec__, "_initializing", False) for module in ours):
+        _load()
 
 
 def __getattr__(name: str) -> Any:
@@ -83,4 +90,4 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-after_import("monai", _load)
+after_import("monai", _load_unless_loading)

@@ -28,3 +28,18 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 def test_json_blocks_parse(page):
     for block in blocks(page, "json"):
         json.loads(block)
+
+
+def test_the_compatibility_table_is_what_the_rows_say():
+    from monai_auxops.migrate.explain import components
+    from monai_auxops.migrate.rules import RuleBook
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.partition("<!-- components -->")[2].partition("<!-- /components -->")[0]
+    assert shown.strip() == components(RuleBook(), "markdown").strip()
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"

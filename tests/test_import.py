@@ -9,6 +9,7 @@ import pytest
 
 PARSE = 'ConfigParser({"op": {"_target_": "DiceMaskedOutput", "tags": ["dice"]}, "imports": ["$import monai_auxops"]})'
 ORDERS = {
+    "a name of ours first": "from monai_auxops import AuxStatsHandler; from monai.bundle import ConfigParser",
     "monai first": "import monai; from monai.bundle import ConfigParser",
     "monai_auxops first": "import monai_auxops; from monai.bundle import ConfigParser",
     "a part of it first": "import monai_auxops.migrate; import monai; from monai.bundle import ConfigParser",
@@ -25,6 +26,14 @@ def run(code: str) -> str:
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
 def test_the_parser_finds_short_names(order):
     assert run(f"{order}; print({PARSE}.get_parsed_content('op'))") == "DiceMaskedOutput(tags=('dice',))"
+
+
+@pytest.mark.parametrize("module", ["context", "ops.dice", "handlers"])
+def test_every_module_can_be_the_first(module):
+    assert (
+        run(f"import monai_auxops.{module}, monai_auxops; print(monai_auxops.ComputeDice('d'))")
+        == "ComputeDice(tag='d')"
+    )
 
 
 def test_monai_looks_as_it_would_without_us():
