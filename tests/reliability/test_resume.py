@@ -8,34 +8,14 @@ import warnings
 import pytest
 import torch
 from ignite.engine import Engine, Events
-from monai.data import DataLoader, Dataset
 from monai.handlers import CheckpointLoader, CheckpointSaver
 
 import monai_auxops as ma
 from monai_auxops.hub import Hub
-from tests.engines.conftest import TAGS, Engines, cases, network
+from tests.engines.conftest import TAGS, Engines, network
+from tests.reliability.worker import Continuing
 
 EPOCHS, SIZE = 3, 3  # of seven cases: 3 iterations an epoch
-
-
-class Continuing(DataLoader):
-    """A loader that can continue, as torchdata's StatefulDataLoader: it saves how many batches it has given."""
-
-    def __init__(self, n: int = 7, size: int = SIZE) -> None:
-        super().__init__(Dataset(cases(n, 0)), batch_size=size)
-        self.given = self.skip = 0
-
-    def state_dict(self):
-        return {"given": self.given}
-
-    def load_state_dict(self, state):
-        self.skip = state["given"]
-
-    def __iter__(self):
-        skip, self.skip = self.skip, 0
-        for self.given, batch in enumerate(super().__iter__(), 1):
-            if self.given > skip:
-                yield batch
 
 
 def trained(**kwargs):
@@ -106,12 +86,12 @@ def test_any_moment(whole, at, ops):
 
 @pytest.mark.parametrize("at", [1, 4, 5, 6])
 def test_a_loader_that_can_continue_does(whole, at):
-    saved = stopped_at(at, train_data_loader=Continuing())
-    loader, seen = Continuing(), []
+    saved = stopped_at(at, train_data_loader=Continuing(7, SIZE))
+    loader, seen = Continuing(7, SIZE), []
     trainer, values = trained(train_data_loader=loader)
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.append(engine.state.iteration))
     restore(trainer, saved)
-    loader.load_state_dict({"given": saved["loader"]["given"] % 3})
+    loader.load_state_dict(saved["loader"])
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         trainer.run()
@@ -121,8 +101,8 @@ def test_a_loader_that_can_continue_does(whole, at):
 
 def test_a_loader_that_continues_without_the_ops_state_covers_a_whole_epoch(whole):
     """The aux-ops never saw the epoch's beginning: the epoch is run in full."""
-    saved = stopped_at(4, train_data_loader=Continuing())
-    trainer, values = trained(train_data_loader=Continuing())
+    saved = stopped_at(4, train_data_loader=Continuing(7, SIZE))
+    trainer, values = trained(train_data_loader=Continuing(7, SIZE))
     restore(trainer, saved, ops=False)
     with pytest.warns(UserWarning, match="is run from its beginning"):
         trainer.run()
