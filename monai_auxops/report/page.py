@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
@@ -45,10 +46,7 @@ class Page:
     def _scripts(self) -> str:
         if not self._charts:
             return ""
-        import vl_convert
-
-        library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
-        return f"<script>{library}</script>\n<script>const charts = {in_script(self._charts)};{START}</script>\n"
+        return f"<script>{library()}</script>\n<script>const charts = {in_script(self._charts)};{START}</script>\n"
 
     def _body(self) -> Iterator[str]:
         if len(self.runs) > 1:
@@ -125,6 +123,14 @@ class Page:
     def _seconds(self, run: Run) -> str:
         chart = charts.seconds_chart(run)
         return "" if chart is None else self._card("Time per epoch", chart)
+
+
+@functools.cache
+def library() -> str:
+    """The scripts that draw: Vega, Vega-Lite and Vega-Embed in one, from a package, not from the network."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")
 
 
 def in_script(value: Any) -> str:
