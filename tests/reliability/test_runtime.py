@@ -181,10 +181,10 @@ def test_all_logits_nan_is_no_hit_anywhere():
     mean = ma.ReduceMeanMasked("mean")
     mean(x, y)
     assert math.isnan(mean.aggregate()["mean"])
-    loss = ma.NegLoss("loss", loss_function=lambda x, y: x.mean())
+    loss = ma.NegLoss("negloss", loss_function=lambda x, y: x.mean())
     loss(x, y)
     with pytest.warns(UserWarning, match="NaN since iteration 1"):
-        value = loss.aggregate()["loss"]
+        value = loss.aggregate()["negloss"]
     assert math.isnan(value)
 
 

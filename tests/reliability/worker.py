@@ -108,7 +108,10 @@ def run(folder: Path) -> None:
 def cut(folder: Path, times: int, number: int, seed: int) -> dict[str, Any]:
     """Cut runs off at random moments until it was done ``times`` times; each run goes on until it reaches its end."""
     random.seed(seed)
-    fork = multiprocessing.get_context("fork")  # of a process that did nothing but import
+    os.environ["MONAI_AUXOPS_COUNTS"] = "vectorized"  # no seconds of compiling, in which nothing can go wrong
+    torch.set_num_threads(1)
+    training(folder / "unused")  # imports what is imported late; a process that has run nothing can be forked
+    fork = multiprocessing.get_context("fork")
 
     def lasting(part: Path, seconds: float | None) -> int | None:
         process = fork.Process(target=run, args=(part,))
