@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import repeat
@@ -15,6 +14,8 @@ from torch import Tensor
 
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext
+from monai_auxops.outputs import as_batch, filenames, is_decollated, of_one, pick
+from monai_auxops.resume import begins_anew
 from monai_auxops.running import RunningMean, Totals
 
 OutputTransform = Callable[[Any], Any]
@@ -173,7 +174,7 @@ class Hub:
 
     @staticmethod
     def _context(engine: Engine, entry: Entry, output: Any, batch: Any, values: dict[str, Any]) -> BuildContext:
-        parts = pick(output, entry)
+        parts = pick(output, entry.output_transform, entry.op)
         optimizer = getattr(engine, "optimizer", None)
         if entry.op.stage == "read" and isinstance(output, dict):
             values = {**values, **output}
@@ -211,84 +212,9 @@ class Hub:
             state.metrics[name] = float("-inf") if never_best else value
 
 
-def begins_anew(engine: Engine, epoch_length: int | None, carried: bool) -> bool:
-    """Whether the first epoch of a run begins with its first sample; a resumed engine is set back so that it does.
-
-    Ignite goes on in mid-epoch with the loader's *first* items, and keeps the checkpoint's number of iterations even if
-    the loader's batches have another size: both would be an epoch of some samples twice and others never. It is safe to
-    go on only where all aux-ops were restored with the engine and the loader can continue: where it has
-    ``load_state_dict``.
-
-    Args:
-        engine: at the start of the first epoch of its run, checkpoints loaded.
-        epoch_length: the iterations of an epoch as this run was set up, where that is known.
-        carried: whether all aux-ops hold the epoch's samples so far.
-    """
-    state = engine.state
-    done, length = state.epoch - 1, state.epoch_length
-    if state.iteration == done == 0:
-        return False  # a new engine: an aux-op that was restored goes on with the rest of the data
-    if not length or done != state.iteration // length:
-        return True  # not resumed: the epoch before was given up by terminate(), or an evaluator runs again
-    problem, into = "", state.iteration % length
-    if epoch_length and epoch_length != length:
-        problem = f"the checkpoint's epochs have {length} iterations, this run's {epoch_length}"
-    elif into and not (carried and hasattr(state.dataloader, "load_state_dict")):
-        problem = f"the checkpoint was saved after {into} of {length} iterations, and the loader begins anew"
-    if problem:
-        state.epoch_length = epoch_length or length
-        state.iteration = done * state.epoch_length
-        warnings.warn(f"{problem}: epoch {state.epoch} is run from its beginning, for its values' sake", stacklevel=2)
-    return bool(problem) or not into
-
-
-def is_decollated(output: Any) -> bool:
-    """Whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
-    return isinstance(output, list) and all(isinstance(item, dict) for item in output)
-
-
-def of_one(item: dict[str, Any]) -> dict[str, Any]:
-    """A sample as a batch of one."""
-    return {key: value[None] if isinstance(value, Tensor) else value for key, value in item.items()}
-
-
 def is_training(engine: Engine) -> bool | None:
     """Whether the engine trains; None where it cannot be told."""
     if isinstance(engine, Trainer | Evaluator):
         return isinstance(engine, Trainer)
     network = getattr(engine, "network", None)
     return None if network is None else bool(network.training)
-
-
-def filenames(image: Any) -> list[str] | None:
-    """The file each sample of a MetaTensor batch came from."""
-    names = getattr(image, "meta", {}).get("filename_or_obj")
-    if names is None:
-        return None
-    return [str(name) for name in ([names] if isinstance(names, str) else names)]
-
-
-def pick(output: Any, entry: Entry) -> dict[str, Any]:
-    """Predictions, label and loss of an engine's output: a dict, or ``(y_pred, y[, loss])``."""
-    if entry.output_transform is not None:
-        output = entry.output_transform(output)
-    if isinstance(output, tuple) and 2 <= len(output) <= 3:
-        output = dict(zip(("pred", "label", "loss"), output, strict=False))
-    if not isinstance(output, dict) or "pred" not in output:
-        came = sorted(output) if isinstance(output, dict) else type(output).__name__
-        raise ValueError(
-            f"{entry.op!r}: expected the engine's output to be a dict with 'pred' and 'label' (and 'loss') or a tuple "
-            f"(y_pred, y[, loss]), got {came}; attach with output_transform= to say where they are"
-        )
-    return output
-
-
-def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:
-    """Outputs with a batch axis: scalars and per-sample values as ``[B, 1]``, which decollates without a host sync."""
-    batch: dict[str, Tensor] = {}
-    for tag, value in outputs.items():
-        if value.dim() == 0 or value.shape == (1,):
-            batch[tag] = value.reshape(1, 1).expand(batch_size, 1)
-        elif value.shape[0] == batch_size:
-            batch[tag] = value[:, None] if value.dim() == 1 else value
-    return batch

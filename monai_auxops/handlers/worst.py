@@ -15,7 +15,8 @@ from torch import Tensor
 from monai_auxops.context import plain
 from monai_auxops.handlers.overlay import classes_of, fitted, panels
 from monai_auxops.handlers.recorder import Interval, IntervalRecorder, threshold_of
-from monai_auxops.hub import Hub, filenames
+from monai_auxops.hub import Hub
+from monai_auxops.outputs import filenames
 from monai_auxops.paint import paint
 
 COLUMNS = ("epoch", "place", "file", "value", "picture")

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext
-from monai_auxops.hub import Hub, filenames
+from monai_auxops.hub import Hub
 from monai_auxops.metrics.cases import Arriving, Case, CaseFile, once
+from monai_auxops.outputs import filenames
 
 HEADER = ("mean", "median", "max", "min", "90percent", "std")
 
