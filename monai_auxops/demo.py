@@ -31,6 +31,7 @@ def demo(bundle: Path, epochs: int | None = None) -> int:
     picture = draw(parser, evaluator, bundle / "eval/demo.png")
     print(f"Picture:     {picture}")
     print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {bundle / 'eval'}")
+    print(f"Report:      {Path(sys.executable).parent / 'monai-auxops'} report {bundle / 'eval'}")
     return 0
 
 
