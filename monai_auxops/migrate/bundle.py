@@ -128,4 +128,4 @@ def publish(staged: Path, folder: Path) -> None:
     old.rmdir()
     folder.rename(old)
     staged.rename(folder)
-    shutil.rmtree(old) if old.is_dir() else old.unlink()
+    old.unlink() if old.is_symlink() or old.is_file() else shutil.rmtree(old)

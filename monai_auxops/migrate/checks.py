@@ -83,7 +83,8 @@ def _argument(entry: Entry, name: str) -> Where:
 
 
 def _unread(config: Config, log: Log) -> None:
-    read = {entry.args.get(name) for entry in metrics_of(config) for name in ("field", "label_field")}
+    fields = [entry.args.get(name) for entry in metrics_of(config) for name in ("field", "label_field")]
+    read = {field for field in fields if isinstance(field, str)}
     for entry in config.at("train", "aux_ops", "metrics"):
         if entry.rule is not None and not entry.rule.accumulates and not read & set(entry.creates):
             log.add("CT520", entry.component.where, f"no metric reads what {entry.rule.name} computes")

@@ -109,6 +109,10 @@ class Reader:
         ref = _text(node, "ref")
         if ref:
             return self.follow(place, node, ref)
+        return self.named(place, node)
+
+    def named(self, place: Place, node: Node) -> Component:
+        """Return the occurrence of a component by its name or path."""
         names = [_text(node, "name").partition("#")[0], _text(node, "path")]
         if not any(names):
             self.log.add("CT302", node.where, "a component without name, path or ref")
@@ -129,7 +133,7 @@ class Reader:
             )
         if target.where[1:3] > where[1:3]:
             self.log.add("CT304", where, f'"{ref}" is defined further down, in line {target.where.line}')
-        found = self.component(place, target)
+        found = self.named(place, target)  # a ref of its own is not followed: refs may go round in circles
         if found.disabled:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {target.where.line}')
         return Component(place, found.name, target, where, found.path, found.disabled)

@@ -20,6 +20,7 @@ _SINGLE: Final = re.compile(r"'((?:[^'\\\n]|\\.)*)'")
 _LITERALS: Final = {"true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf")}
 _MISSPELT: Final = {"True": True, "False": False, "None": None, "yes": True, "no": False, "nil": None}
 _DEPTH: Final = 60
+_MISTAKES: Final = 1000
 _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(decoder)["scanstring"]
 
 
@@ -70,7 +71,7 @@ def parse(data: bytes, file: str, log: Log) -> Node | None:
 class _Reader:
     def __init__(self, text: str, file: str, log: Log) -> None:
         self.text, self.file, self.log = text, file, log
-        self.at = 0
+        self.at = self.mistakes = 0
         self.lines = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def read(self) -> Node | None:
@@ -96,6 +97,9 @@ class _Reader:
 
     def report(self, code: str, message: str, hint: str = "", at: int | None = None) -> None:
         self.log.add(code, self.where(at=at), message, hint)
+        self.mistakes += 1
+        if self.mistakes == _MISTAKES:
+            self.stop(f"{_MISTAKES} mistakes; the rest of the file was not read", at=at)
 
     def stop(self, message: str, code: str = "CT101", at: int | None = None) -> NoReturn:
         self.report(code, message, at=at)

@@ -102,7 +102,9 @@ def recorded(folder: Path) -> dict[int, list[dict[str, float]]]:
 
 def run(folder: Path) -> None:
     torch.set_num_threads(1)
-    training(folder).run()
+    trainer = training(folder)
+    if trainer.state.epoch < EPOCHS:  # Ignite would begin a finished run again, from epoch 1 with the trained network
+        trainer.run()
 
 
 def cut(folder: Path, times: int, number: int, seed: int) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _shown(value: Any) -> Any:
 def printable(value: Any) -> Any:
     """Return the report without control characters, which a stranger's file could send to a terminal."""
     if isinstance(value, dict):
-        return {key: printable(child) for key, child in value.items()}
+        return {printable(key): printable(child) for key, child in value.items()}
     if isinstance(value, list):
         return [printable(child) for child in value]
     if isinstance(value, str) and not value.isprintable():
