@@ -29,12 +29,12 @@ def attach(bundle: Path, ops: Iterable[str], force: bool = False) -> str:
     """Write `configs/aux_ops.json` and return what to do with it."""
     configs = bundle / "configs"
     train = _load(configs / "train.json")
+    rows = [_row(name) for name in _unique(ops)]
     target = configs / NAME
     if target.exists() and not force:
         raise AttachError(f"{target} exists; --force replaces it")
     classes = _classes(configs / "metadata.json")
     sigmoid = _sigmoid(train)
-    rows = [_row(name) for name in _unique(ops)]
     block = _overrides(train, _ENGINES, rows, classes, sigmoid)
     if not block:
         raise AttachError("the bundle's train.json has no train#trainer and no validate#evaluator")
@@ -64,11 +64,18 @@ def _row(name: str) -> Rule:
     book = RuleBook()
     rule = book.find(Section.AUX_OP, name)
     if rule is None:
-        hint = did_you_mean(name, book.names(Section.AUX_OP))
-        raise AttachError(f"there is no aux-op {name!r}; {hint or 'see monai-auxops components'}")
+        raise AttachError(_unknown(name, book))
     if not rule.accumulates:
         raise AttachError(f"{name} leaves arrays for a metric to read; add both by hand, as docs/migrate.md shows")
     return rule
+
+
+def _unknown(name: str, book: RuleBook) -> str:
+    """Say what a name is that is no aux-op."""
+    if book.find(Section.METRIC, name):
+        return f"{name} is a validation metric that reads an aux-op's tag; add it by hand, as docs/migrate.md shows"
+    hint = did_you_mean(name, book.names(Section.AUX_OP))
+    return f"there is no aux-op {name!r}; {hint or 'see monai-auxops components'}"
 
 
 def _classes(path: Path) -> list[str]:

@@ -93,10 +93,12 @@ def test_the_evaluation(folder):
         (["DiceMasked"], None, 'did you mean "DiceMaskedOutput"'),
         (["Zzz"], None, "see monai-auxops components"),
         (["ComputeBinaryPreds"], None, "leaves arrays"),
+        (["ComputeAUC"], None, "ComputeAUC is a validation metric that reads an aux-op's tag"),
         (["NegLoss"], ("train.json", "{"), "is not JSON"),
         (["NegLoss"], ("train.json", "[]"), "holds no configuration"),
         (["NegLoss"], ("train.json", "{}"), "has no train#trainer"),
         (["NegLoss"], ("aux_ops.json", "{}"), "--force"),
+        (["DiceMasked"], ("aux_ops.json", "{}"), 'did you mean "DiceMaskedOutput"'),
         (["NegLoss"], ("metadata.json", {"network_data_format": 3}), ""),
     ],
 )
