@@ -117,6 +117,9 @@ class AuxiliaryOperation(GraphComponent):
         if self.accumulated is None:
             self.accumulated = tuple(tag for tag, value in outputs.items() if is_per_sample(value, size))
             self.unsettled = True
+            if not self.accumulated and outputs:
+                shapes = {tag: list(value.shape) for tag, value in outputs.items()}
+                self.warn_once(f"no output has an epoch value: expected one of shape (), [1] or [{size}], got {shapes}")
         rows = [self._row(tag, outputs, size) for tag in self.accumulated]
         if self.running is not None and rows:
             self.running.update(torch.stack(rows))

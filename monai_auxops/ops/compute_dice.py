@@ -19,6 +19,8 @@ class ComputeDice(DiceOperation):
     label. P is the argmax over channels, or ``prediction > threshold`` with ``is_independent_predictions`` and always
     with one channel; T the label's index, or ``label > 0.5`` with ``is_onehot_targets``.
 
+    Voxels whose index is NaN, negative, fractional or too large are left out: 255 in a mask of 0 and 255 is no class.
+
     Args:
         tag: name of the value ``[B]``.
         mask_tag: name of the mask ``[B, C']``, 1.0 where class c of sample b was valid. Not written if None.

@@ -15,6 +15,8 @@ from monai_auxops.ops.dice import DiceOperation, overlap
 class DiceMaskedOutput(DiceOperation):
     """Dice under one name per class: a class that is absent from a label is not counted for that sample.
 
+    Voxels whose index is NaN, negative, fractional or too large are left out: 255 in a mask of 0 and 255 is no class.
+
     Args:
         tags: the first names the mean over the present classes ``[B]``, the others one class each ``[B]``, in order
             (after ``skip_background``). A string or a list of 1, or of 1 + the number of classes; with one class

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ def report(folders: Sequence[Path], output: Path | None = None, metric: str | No
     for run in runs:
         if not run.series and run.cases is None and "started" not in run.facts:
             return failed(f"nothing in {run.folder}: expected TensorBoard event files, *_cases.csv or run.json")
+        if metric is not None and metric not in run.series:
+            return failed(f"no curve of {run.folder} is named {metric!r}{meant(metric, run.by_epoch())}")
     path = output or (folders[0] if len(folders) == 1 else Path()) / "report.html"
     try:
         path.write_text(Page(told_apart(runs), worst).html(), encoding="utf-8")
@@ -60,6 +63,17 @@ def told_apart(runs: Sequence[Run]) -> Sequence[Run]:
         if names.count(run.name) > 1:
             run.name = "/".join(run.folder.resolve().parts[-2:])
     return runs
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What may have been meant, or what there is.
+
+    >>> meant("val_dice/gray", ["val_dice/grey", "val_loss"])
+    "; did you mean 'val_dice/grey'?"
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
 def failed(problem: str) -> int:

@@ -52,7 +52,8 @@ class Run:
     def epochs(self) -> int:
         """How many epochs ended; where no facts say, the shortest curve decides."""
         seconds = self.facts.get("seconds") or {}
-        lengths = [points[-1].step for name, points in self.series.items() if len(points) > 1]
+        curves = [points for name, points in self.series.items() if not name.startswith("running/")]
+        lengths = [points[-1].step for points in curves if len(points) > 1 or points[-1].step == 1]
         return max(map(int, seconds)) if seconds else min(lengths, default=1)
 
     def by_epoch(self) -> Series:
@@ -97,8 +98,6 @@ def read_run(folder: Path, metric: str | None = None) -> Run:
     run.worst = first_table(folder, "worst_cases.csv", problems)
     if not series:
         problems.append("No curves: there is no TensorBoard event file with scalars in the folder.")
-    if metric is not None and metric not in series:
-        problems.append(f"No curve is named {metric!r}; the best epoch is that of another one.")
     run.metric = metric if metric in series else key_metric(run)
     return run
 

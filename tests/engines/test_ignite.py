@@ -194,3 +194,15 @@ def test_nothing_valid_in_the_epoch_is_nan():
     engine.run([0, 1])
     assert math.isnan(engine.state.metrics["dice"])
     assert math.isnan(engine.state.aux_metrics["dice"])
+
+
+def test_a_key_metric_that_turns_out_to_have_no_epoch_value_is_refused():
+    class Maps(ma.AuxiliaryOperation):
+        def get_output_tensors(self, predictions, label, build_ctx):
+            return {"map": predictions.flatten(2).mean(2)}
+
+    engine = engine_of(lambda x, y: (x, y))
+    engine.state.key_metric_name = "train_map"
+    Maps().attach(engine, "train_map")
+    with pytest.warns(UserWarning, match="no output has"), pytest.raises(ValueError, match="cannot be the key metric"):
+        engine.run(batches())

@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 
 import pytest
 import torch
@@ -418,3 +419,19 @@ def test_outputs_of_a_users_op_are_plain_and_detached():
     (out,) = feed(op, 2)
     assert type(out["tag"]) is torch.Tensor
     assert not out["tag"].requires_grad
+
+
+class Maps(AuxiliaryOperation):
+    """Returns what has no epoch value, as one easily does at first."""
+
+    def get_output_tensors(self, predictions, label, build_ctx):
+        return {"map": predictions.flatten(2).mean(2)}
+
+
+def test_an_op_without_any_epoch_value_says_so_once():
+    op, batch = Maps(), (torch.zeros(2, 3, 4), torch.zeros(2, 1, 4))
+    with pytest.warns(UserWarning, match=r"Maps\(\): no output has an epoch value: .* got \{'map': \[2, 3\]\}"):
+        op(*batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        op(*batch)

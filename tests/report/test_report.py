@@ -195,10 +195,23 @@ def test_several_runs_are_compared(tmp_path, monkeypatch):
     assert both == {"a", "b"}
 
 
-def test_the_metric_that_decides_can_be_named(tmp_path):
+def test_the_metric_that_decides_can_be_named(tmp_path, capsys):
     folder = write_run(tmp_path / "unet")
     assert "best train_dice/grey" in Parsed(page_of(folder, "--metric", "train_dice/grey")).text
-    assert "No curve is named 'nonsense'" in Parsed(page_of(folder, "--metric", "nonsense")).text
+    page_of(folder, "--metric", "train_dice/gray", code=2)
+    assert "is named 'train_dice/gray'; did you mean 'train_dice/grey'?" in capsys.readouterr().err
+
+
+def test_one_epoch_is_one_epoch_without_facts(tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("val_dice", 0.5, 1)
+        for iteration in range(1, 26):
+            writer.add_scalar("Loss", 1 / iteration, iteration)
+    from monai_auxops.report.run import read_run
+
+    assert read_run(tmp_path).epochs == 1
 
 
 def test_worst_cases_with_the_pictures_of_the_run(tmp_path):
