@@ -142,7 +142,7 @@ def train_metrics(config: Config) -> tuple[Block, Block]:
 
 
 def _accumulates(entry: Entry) -> bool:
-    return entry.rule is not None and entry.rule.accumulates and bool(entry.built)
+    return entry.rule is not None and entry.rule.accumulates and bool(entry.built) and bool(entry.creates)
 
 
 def _split(named: Block) -> tuple[Block, Block]:
