@@ -14,6 +14,7 @@ from monai_auxops.migrate.layout import Block, component
 from monai_auxops.migrate.rules import Rule, RuleBook, Section
 
 NAME: Final = "aux_ops.json"
+ALONE: Final = "aux_ops_evaluate.json"
 _ENGINES: Final = (
     ("train", "train#trainer", "key_train_metric", "train"),
     ("train", "validate#evaluator", "key_val_metric", "val"),
@@ -38,10 +39,17 @@ def attach(bundle: Path, ops: Iterable[str], force: bool = False) -> str:
     block = _overrides(train, _ENGINES, rows, classes, sigmoid)
     if not block:
         raise AttachError("the bundle's train.json has no train#trainer and no validate#evaluator")
-    text = dumps({Expr(key): value for key, value in block.items()})
-    target.write_text(text, encoding="utf-8", newline="\n")
-    evaluate = _evaluate(configs, train, rows, classes, sigmoid)
+    evaluate, alone = _evaluate(configs, train, rows, classes, sigmoid)
+    text = _write(target, block)
+    if alone:
+        _write(configs / ALONE, alone)
     return _said(bundle, text, evaluate)
+
+
+def _write(path: Path, block: Block) -> str:
+    text = dumps({Expr(key): value for key, value in block.items()})
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return text
 
 
 def _unique(ops: Iterable[str]) -> list[str]:
@@ -107,7 +115,10 @@ def _overrides(
         engine = _at(train, engine_id)
         if isinstance(engine, dict):
             validates = prefix == "val" and "loss" in train
-            metrics = {f"{prefix}_{_tag(rule)}": _op(rule, classes, sigmoid, validates) for rule in rows}
+            taken = _taken(train, engine_id, key_slot)
+            names = [_free(f"{prefix}_{_tag(rule)}", taken, engine_id) for rule in rows]
+            ops = [_op(rule, classes, sigmoid, validates) for rule in rows]
+            metrics = dict(zip(names, ops, strict=True))
             block |= _slots(engine, engine_id, key_slot, metrics)
     return block
 
@@ -117,6 +128,35 @@ def _at(config: dict[str, Any], path: str) -> Any:
     for part in path.split("#"):
         found = found.get(part) if isinstance(found, dict) else None
     return found
+
+
+def _free(name: str, taken: Block, engine_id: str) -> str:
+    """Two values of one name would be one: beside another library's metric the aux-op gets a name of its own."""
+    if name not in taken:
+        return name
+    other = f"{name}_aux"
+    if other in taken or _is_op(taken[name]):
+        raise AttachError(f"{engine_id} has {name} already, an aux-op's value: leave this aux-op out of --ops")
+    return other
+
+
+def _is_op(entry: Any) -> bool:
+    target = str(entry.get("_target_", "")) if isinstance(entry, dict) else ""
+    return RuleBook().find(Section.AUX_OP, target) is not None
+
+
+def _taken(config: dict[str, Any], engine_id: str, key_slot: str) -> Block:
+    """Return the engine's metrics by name."""
+    found = (_resolved(config, f"{engine_id}#{slot}") for slot in (key_slot, "additional_metrics"))
+    return {name: entry for block in found for name, entry in block.items()}
+
+
+def _resolved(config: dict[str, Any], path: str) -> Block:
+    """Return what stands at a path, or where the reference there points."""
+    found = _at(config, path)
+    if isinstance(found, str) and found.startswith("@"):
+        found = _at(config, found[1:].replace("::", "#"))
+    return found if isinstance(found, dict) else {}
 
 
 def _slots(engine: dict[str, Any], engine_id: str, key_slot: str, metrics: Block) -> Block:
@@ -168,17 +208,18 @@ def _word(name: str) -> str:
     return "_".join("".join(char if char.isalnum() else " " for char in name.lower()).split())
 
 
-def _evaluate(configs: Path, train: dict[str, Any], rows: list[Rule], classes: list[str], sigmoid: bool) -> list[str]:
-    """Return the files that the evaluation is run with."""
+def _evaluate(
+    configs: Path, train: dict[str, Any], rows: list[Rule], classes: list[str], sigmoid: bool
+) -> tuple[list[str], Block]:
+    """Return the files that the evaluation is run with, and the overrides of one that stands alone."""
     path = configs / "evaluate.json"
     if not path.is_file():
-        return []
-    alone = _overrides(_load(path), _EVALUATORS, rows, classes, sigmoid)
-    if "validate" in train or not alone:
-        return ["configs/train.json", "configs/evaluate.json", f"configs/{NAME}"]
-    text = dumps({Expr(key): value for key, value in alone.items()})
-    (configs / "aux_ops_evaluate.json").write_text(text, encoding="utf-8", newline="\n")
-    return ["configs/evaluate.json", "configs/aux_ops_evaluate.json"]
+        return [], {}
+    evaluate = _load(path)
+    alone = {} if "validate" in train else _overrides(evaluate, _EVALUATORS, rows, classes, sigmoid)
+    if alone:
+        return ["configs/evaluate.json", f"configs/{ALONE}"], alone
+    return ["configs/train.json", "configs/evaluate.json", f"configs/{NAME}"], {}
 
 
 def _said(bundle: Path, text: str, evaluate: list[str]) -> str:

@@ -1,12 +1,14 @@
 """`attach`: overrides beside a bundle's own files, which train with them."""
 
 import json
+import shutil
 
 import pytest
 from monai.bundle import ConfigParser
 
 from monai_auxops.cli import main
 from monai_auxops.migrate.attach import AttachError, attach
+from tests.migrate.conftest import ROOT
 
 TRAIN = {
     "loss": {"_target_": "DiceLoss", "softmax": True},
@@ -55,10 +57,10 @@ def test_overrides_for_trainer_and_evaluator(folder):
 
 
 def test_monai_merges_them(folder):
-    attach(folder, ["ComputeDice", "ComputeAccuracy"])
+    attach(folder, ["ComputeDice", "NegLoss"])
     files = [str(folder / "configs" / name) for name in ("train.json", "aux_ops.json")]
     merged = ConfigParser.load_config_files(files)
-    assert set(merged["validate"]["additional_metrics"]) == {"val_accuracy", "val_dice"} | {"val_accuracy"}
+    assert set(merged["validate"]["additional_metrics"]) == {"val_accuracy", "val_dice", "val_neg_loss"}
     assert list(merged["train"]["trainer"]["key_train_metric"]) == ["train_dice"]
 
 
@@ -85,6 +87,30 @@ def test_the_evaluation(folder):
     write(folder, "train.json", {key: value for key, value in TRAIN.items() if key != "validate"})
     assert "configs/aux_ops_evaluate.json" in attach(folder, ["ComputeDice"], force=True)
     assert list(block(folder, "aux_ops_evaluate.json")) == ["evaluator#key_val_metric"]
+
+
+def test_beside_a_metric_of_the_same_name(folder):
+    attach(folder, ["DiceMaskedOutput", "ComputeAccuracy"])
+    found = block(folder)["+validate#additional_metrics"]
+    assert {name: op["_target_"] for name, op in found.items()} == {
+        "val_mean_dice_aux": "monai_auxops.DiceMaskedOutput",
+        "val_accuracy_aux": "monai_auxops.ComputeAccuracy",
+    }
+
+
+def test_an_op_that_the_evaluation_has(folder):
+    write(folder, "train.json", {"train": TRAIN["train"]})
+    op = {"_target_": "monai_auxops.ComputeDice", "tag": "dice"}
+    write(folder, "evaluate.json", {"evaluator": {"key_val_metric": {"val_dice": op}}})
+    with pytest.raises(AttachError, match="evaluator has val_dice already"):
+        attach(folder, ["ComputeDice"])
+    assert not (folder / "configs" / "aux_ops.json").exists()
+
+
+def test_a_bundle_of_this_repository(tmp_path):
+    shutil.copytree(ROOT / "bundles" / "brain_extraction" / "configs", tmp_path / "configs")
+    with pytest.raises(AttachError, match="train#trainer has train_dice already"):
+        attach(tmp_path, ["ComputeDice"])
 
 
 @pytest.mark.parametrize(
