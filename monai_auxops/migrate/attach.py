@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from monai_auxops.migrate.bundle import dumps
 from monai_auxops.migrate.diagnostics import did_you_mean
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.layout import Block, component
-from monai_auxops.migrate.rules import Rule, RuleBook, Section
+from monai_auxops.migrate.rules import Rule, RuleBook, Section, Target
 
 NAME: Final = "aux_ops.json"
 ALONE: Final = "aux_ops_evaluate.json"
@@ -117,7 +117,7 @@ def _overrides(
             validates = prefix == "val" and "loss" in train
             taken = _taken(train, engine_id, key_slot)
             names = [_free(f"{prefix}_{_tag(rule)}", taken, engine_id) for rule in rows]
-            ops = [_op(rule, classes, sigmoid, validates) for rule in rows]
+            ops = [_op(rule, classes, sigmoid, validates) | _label_format(rule, train) for rule in rows]
             metrics = dict(zip(names, ops, strict=True))
             block |= _slots(engine, engine_id, key_slot, metrics)
     return block
@@ -195,6 +195,29 @@ def _op(rule: Rule, classes: list[str], sigmoid: bool, validates: bool) -> Block
         args["use_sigmoid"] = True
     extra = rule.in_validation if validates else {}
     return component(f"monai_auxops.{rule.name}", **args, **extra)
+
+
+def _label_format(rule: Rule, config: dict[str, Any]) -> Block:
+    """Return the label_format of an op that needs one, as the configuration's own ops have it."""
+    if not any(isinstance(target, Target) and "label_format" in target.args for target in rule.targets):
+        return {}
+    found = "@label_format" if "label_format" in config else next(_formats(config), None)
+    if found is None:
+        raise AttachError(
+            f'{rule.name} needs label_format: add "label_format": [3, 1] (k for a label of k classes, 1 for a binary '
+            "one) at the top of the bundle's train.json, and of an evaluate.json that stands alone"
+        )
+    return {"label_format": Expr(found) if isinstance(found, str) else found}
+
+
+def _formats(value: Any) -> Iterator[Any]:
+    """Yield every label_format of a component; a relative reference means nothing elsewhere."""
+    if isinstance(value, dict):
+        found = value.get("label_format") if "_target_" in value else None
+        if found and not str(found).startswith("@#"):
+            yield found
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _formats(child)
 
 
 def _tags(rule: Rule, classes: list[str], sigmoid: bool) -> list[str]:

@@ -1,6 +1,7 @@
 """`attach`: overrides beside a bundle's own files, which train with them."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -107,6 +108,21 @@ def test_an_op_that_the_evaluation_has(folder):
     assert not (folder / "configs" / "aux_ops.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"label_format": [3, 1]}, "@label_format"),
+        ({"a": {"_target_": "x", "label_format": "@##b"}, "loss": {"_target_": "y", "label_format": [2]}}, [2]),
+        ({"ops": [{"_target_": "ComputeBinaryPreds", "label_format": "@classes"}]}, "@classes"),
+    ],
+)
+def test_label_format_is_the_bundles(folder, more, expected):
+    write(folder, "train.json", {**TRAIN, **more})
+    attach(folder, ["ComputeMulticlassAccuracy"])
+    op = block(folder)["train#trainer#key_train_metric"]["train_multiclassaccuracy"]
+    assert op["label_format"] == expected
+
+
 def test_a_bundle_of_this_repository(tmp_path):
     shutil.copytree(ROOT / "bundles" / "brain_extraction" / "configs", tmp_path / "configs")
     with pytest.raises(AttachError, match="train#trainer has train_dice already"):
@@ -120,6 +136,7 @@ def test_a_bundle_of_this_repository(tmp_path):
         (["Zzz"], None, "see monai-auxops components"),
         (["ComputeBinaryPreds"], None, "leaves arrays"),
         (["ComputeAUC"], None, "ComputeAUC is a validation metric that reads an aux-op's tag"),
+        (["ComputeMulticlassAccuracy"], None, 'needs label_format: add "label_format": [3, 1]'),
         (["NegLoss"], ("train.json", "{"), "is not JSON"),
         (["NegLoss"], ("train.json", "[]"), "holds no configuration"),
         (["NegLoss"], ("train.json", "{}"), "has no train#trainer"),
@@ -134,7 +151,7 @@ def test_what_cannot_be_attached(folder, ops, change, message):
     if not message:
         assert attach(folder, ops)
         return
-    with pytest.raises(AttachError, match=message.replace("(", r"\(")):
+    with pytest.raises(AttachError, match=re.escape(message)):
         attach(folder, ops)
 
 
