@@ -183,5 +183,6 @@ CODES: Final[dict[str, Code]] = {
     "CT703": Code("folder exists", _F, "Choose another folder, or pass --force."),
     "CT705": Code("check failed", _E, "Correct the configuration, or complete scripts/manual.py, and check again."),
     "CT706": Code("check passed", _I, "The bundle trained two iterations and validated once."),
+    "CT707": Code("no configuration chosen", _F, "Type one of the commands at the end, which name one each."),
     "CT704": Code("rules not usable", _F, "A rules file defines RULES, a list of monai_auxops.migrate.rules.Rule."),
 }

@@ -47,7 +47,7 @@ def run(options: Options) -> tuple[str, int]:
     project = _read(options)
     written = _write(project, options) if options.output is not None else None
     failed = options.check and _check(project, options)
-    report = model(project, options.strict)
+    report = model(project, options.strict, options.output)
     if written is not None:
         report["written"] = str(written)
         report["next"] = _train_command(written)
@@ -107,6 +107,10 @@ def _writable(project: Project, output: Path, force: bool) -> bool:
     """Tell whether there is something to write, and a place for it."""
     if project.train is None and project.configs and not any(config.trains for config in project.configs):
         project.log.add("CT519", Where(project.configs[0].file), "no training configuration defines the network")
+    trains = [config.file for config in project.configs if config.trains]
+    if project.train is None and trains:
+        message = f"{len(trains)} training configurations, none named config_train.json; nothing was written"
+        project.log.add("CT707", Where(project.source.name), message)
     try:
         bundle.check_free(output, force)
     except bundle.BundleExistsError:

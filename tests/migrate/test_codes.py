@@ -132,7 +132,7 @@ def test_each_code_is_brought_about(code, mmar):
     assert all(item.where.file and item.message for item in found)
 
 
-COMMAND = {"CT112", "CT118", "CT519", "CT702", "CT703", "CT704", "CT705", "CT706"}
+COMMAND = {"CT112", "CT118", "CT519", "CT702", "CT703", "CT704", "CT705", "CT706", "CT707"}
 
 
 def test_every_code_has_a_case():
@@ -207,6 +207,37 @@ def test_an_evaluation_alone_has_no_network(mmar, tmp_path):
     report, code = run(Options(mmar.folder, form="json", output=tmp_path / "out"))
     assert code == 2
     assert "CT519" in [item["code"] for item in json.loads(report)["diagnostics"]]
+
+
+def several(mmar):
+    mmar.write()
+    (mmar.folder / "config" / "config_train.json").rename(mmar.folder / "config" / "trn_a.json")
+    for name in ("config/trn_b.json", "configs/trn_c.json"):
+        mmar.text(name, json.dumps(TRAIN))
+    return mmar.folder
+
+
+def test_several_training_configurations_are_not_written(mmar, tmp_path):
+    folder, output = several(mmar), tmp_path / "out"
+    report, code = run(Options(folder, output=output))
+    assert code == 2
+    assert not output.exists()
+    files = (("config", "trn_a"), ("config", "trn_b"), ("configs", "trn_c"))
+    commands = [f"  monai-auxops migrate {folder / place / name}.json -o {output / name}" for place, name in files]
+    sentence = "Nothing was written: a bundle is made of one configuration. Type one of:"
+    assert report.splitlines()[-4:] == [sentence, *commands]
+    assert (run(Options(folder))[1], run(Options(folder / "config" / "trn_a.json", output=output / "trn_a"))[1]) == (
+        0,
+        0,
+    )
+
+
+def test_configurations_of_one_name_are_told_apart(mmar):
+    mmar.text("configs/trn_a.json", json.dumps(TRAIN))
+    report = json.loads(run(Options(several(mmar), form="json"))[0])
+    outputs = [command.rpartition(" ")[2] for command in report["next"]]
+    assert outputs[0] == "my_bundle/config/trn_a"
+    assert len(set(outputs)) == 4
 
 
 def test_a_rules_file_that_is_none(mmar, tmp_path):

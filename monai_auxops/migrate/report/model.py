@@ -19,7 +19,7 @@ from monai_auxops.migrate.rules.settings import SETTINGS
 Model = dict[str, Any]
 
 
-def model(project: Project, strict: bool = False) -> Model:
+def model(project: Project, strict: bool = False, output: Path | None = None) -> Model:
     """Return everything that the report says."""
     return {
         "source": project.source.name,
@@ -30,7 +30,7 @@ def model(project: Project, strict: bool = False) -> Model:
         "diagnostics": [_diagnostic(item) for item in project.log.sorted()],
         "checked": next((item.message for item in project.log.items if item.code == "CT706"), ""),
         "exit_code": exit_code(project, strict),
-        "next": next_steps(project),
+        "next": next_steps(project, output or Path("my_bundle")),
     }
 
 
@@ -135,15 +135,22 @@ def _diagnostic(item: Diagnostic) -> Model:
     }
 
 
-def next_steps(project: Project) -> list[str]:
+def next_steps(project: Project, output: Path) -> list[str]:
     """Return the commands to type next."""
-    if project.log.worst() is Severity.FATAL or not project.configs:
+    fatal = {item.code for item in project.log.items if item.severity is Severity.FATAL} - {"CT707"}
+    if fatal or not project.configs:
         return []
-    trains = [config for config in project.configs if config.trains]
-    if project.train is None:
-        return [_migrate(project.mmar.paths[config.file]) for config in trains]
-    return [_migrate(project.source)]
+    if project.train is not None:
+        return [_migrate(project.source, Path("my_bundle"))]
+    files = [config.file for config in project.configs if config.trains]
+    return [_migrate(project.mmar.paths[file], output / name) for file, name in zip(files, _names(files), strict=True)]
 
 
-def _migrate(path: Path) -> str:
-    return f"monai-auxops migrate {shlex.quote(str(path))} -o my_bundle"
+def _names(files: list[str]) -> list[str]:
+    """Return a folder's name for each file: its own, with its folder where that alone is not distinct."""
+    stems = [Path(file).stem for file in files]
+    return stems if len(set(stems)) == len(stems) else [Path(file).with_suffix("").as_posix() for file in files]
+
+
+def _migrate(path: Path, output: Path) -> str:
+    return f"monai-auxops migrate {shlex.quote(str(path))} -o {shlex.quote(str(output))}"

@@ -128,6 +128,8 @@ class Text:
             yield ""
         if report.get("written"):
             yield self.paint("bold", f"Written: {report['written']}")
+        elif len(report["next"]) > 1:
+            yield self.paint("bold", "Nothing was written: a bundle is made of one configuration. Type one of:")
         elif report["next"]:
             yield self.paint("bold", "Nothing was written. Type next:")
         elif report["exit_code"] == 2:
