@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monai_auxops.migrate import bundle
 from monai_auxops.migrate.codes import Severity
+from monai_auxops.migrate.data import GIVEN, missing
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
 from monai_auxops.migrate.mmar import Mmar
@@ -50,7 +51,7 @@ def run(options: Options) -> tuple[str, int]:
     report = model(project, options.strict, options.output)
     if written is not None:
         report["written"] = str(written)
-        report["next"] = _train_command(written)
+        report["next"] = _train_command(project, written)
     return _render(report, options), max(report["exit_code"], int(failed))
 
 
@@ -133,8 +134,9 @@ def _check(project: Project, options: Options) -> bool:
     return check_project(project, options.trust_code)
 
 
-def _train_command(folder: Path) -> list[str]:
-    return [f"cd {shlex.quote(str(folder))}", "python -m monai.bundle run --config_file configs/train.json"]
+def _train_command(project: Project, folder: Path) -> list[str]:
+    given = f" {GIVEN}" if missing(project) else ""
+    return [f"cd {shlex.quote(str(folder))}", f"python -m monai.bundle run --config_file configs/train.json{given}"]
 
 
 def _render(report: Model, options: Options) -> str:

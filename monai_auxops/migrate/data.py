@@ -11,6 +11,7 @@ from monai_auxops.migrate.layout import Block
 from monai_auxops.migrate.project import Project
 
 COPY: Final = "configs/datalist.json"
+GIVEN: Final = "--dataset_dir DATA --datalist DATA/dataset.json"
 _MAX_COPY: Final = 8 * 1024 * 1024
 
 
@@ -19,6 +20,12 @@ def data_block(project: Project, config: Config) -> Block:
     facts = config.facts["train" if config.trains else ""]
     root = facts.data_root or str(config.variables.values.get("DATA_ROOT", ""))
     return {"dataset_dir": _folder(root, project.mmar.root), "datalist": _datalist(project, facts.datalist)}
+
+
+def missing(project: Project) -> bool:
+    """Tell whether the bundle needs to be told where its data is."""
+    root = project.train.facts["train"].data_root if project.train is not None else ""
+    return project.data is None or "{" in root
 
 
 def _folder(path: str, root: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.commands import Run
 from monai_auxops.migrate.convert import Entry
+from monai_auxops.migrate.data import GIVEN
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.project import Project
 
@@ -48,7 +49,7 @@ def _commands(project: Project) -> str:
         "Run them in this folder, with `pip install monai-auxops[bundle,tensorboard]`.",
         "",
         "```bash",
-        f"{train} --dataset_dir DATA --datalist DATA/dataset.json",
+        f"{train} {GIVEN}",
         f"torchrun --nproc_per_node=2 -m monai.bundle run --config_file {both}",
         *([evaluate] if evaluates else []),
         f"{_RUN} --config_file configs/inference.json",

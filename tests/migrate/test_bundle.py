@@ -50,6 +50,18 @@ def test_what_a_bundle_holds(mmar, tmp_path):
     assert json.loads((tmp_path / "out/configs/datalist.json").read_text()) == DATALIST
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("dataset.json", None), ("environment.json", None), ("environment.json", {"DATASET_JSON": "config/dataset.json"})],
+)
+def test_the_next_command_says_where_data_that_was_missing_is(mmar, tmp_path, file, content):
+    mmar.files[file] = content
+    report, _ = written(mmar, tmp_path / "out", validate=False)
+    command = report["next"][1]
+    assert command.endswith("configs/train.json --dataset_dir DATA --datalist DATA/dataset.json")
+    assert command in (tmp_path / "out" / "docs" / "README.md").read_text().splitlines()
+
+
 def test_nothing_is_overwritten_without_force(mmar, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("mine")
