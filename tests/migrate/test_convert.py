@@ -194,8 +194,10 @@ def test_several_files_and_no_choice_write_nothing(mmar, tmp_path):
 
     mmar.files |= {"trn_a.json": mmar.train, "trn_b.json": mmar.train}
     (mmar.write() / "config" / "config_train.json").unlink()
-    report, _ = run(Options(mmar.folder, output=tmp_path / "out"))
-    assert "trn_a.json -o my_bundle" in report
+    report, code = run(Options(mmar.folder, output=tmp_path / "out"))
+    assert code == 2
+    for name in ("trn_a", "trn_b"):
+        assert f"{name}.json -o {tmp_path / 'out' / name}" in report.replace("\n", "")
     assert not (tmp_path / "out").exists()
 
 
