@@ -7,6 +7,7 @@ from torch import Tensor
 from monai_auxops.context import BuildContext
 from monai_auxops.counts import count
 from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.ops.statistics import ratio
 
 
 class ComputeAccuracy(AuxiliaryOperation):
@@ -89,7 +90,7 @@ class ComputeAccuracy(AuxiliaryOperation):
             )
         key = ("counts", "channels_first", onehot, None)
         tp, _, fn, _ = build_ctx.once(key, lambda: count(predictions, label, onehot=onehot))
-        return share(tp.sum(1), (tp + fn).sum(1))
+        return ratio(tp.sum(1), (tp + fn).sum(1))
 
     def _of_elements(self, predictions: Tensor, label: Tensor) -> Tensor:
         if self.final_activation == "softmax":
@@ -98,14 +99,9 @@ class ComputeAccuracy(AuxiliaryOperation):
         cut = 0.0 if self.use_sigmoid or self.final_activation == "sigmoid" else 0.5
         valid = (label >= 0) & (label <= 1)  # false for NaN
         right = ((predictions > cut) == (label > 0.5)) & ~predictions.isnan() & valid
-        return share(right.flatten(1).sum(1), valid.flatten(1).sum(1))
+        return ratio(right.flatten(1).sum(1), valid.flatten(1).sum(1))
 
     def _warn_if_onehot(self, label: Tensor) -> None:
         if not self._seen and label.shape[1] > 1 and label.numel() and bool((label.sum(1) == 1).all()):
             self.warn_once("the labels look one-hot, where this share is inflated; exclusive=True compares classes")
         self._seen = True
-
-
-def share(right: Tensor, valid: Tensor) -> Tensor:
-    """``right / valid``, NaN where nothing is valid."""
-    return (right / valid).masked_fill(valid == 0, float("nan"))
