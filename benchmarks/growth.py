@@ -1,19 +1,24 @@
-"""How time and memory grow with voxels and with classes, and the exponent that fits."""
+"""How time and memory grow with voxels, with classes, and with samples per epoch, and the exponent that fits."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
 from typing import Any
 
 import torch
+from ignite.engine import Engine
 from torch.profiler import ProfilerActivity, profile
 
+import monai_auxops as ma
+from monai_auxops import counts_blocked
 from monai_auxops.counts import backend, count
 
-VOXELS = {f"C4 {n}^3": (4, (n,) * 3) for n in (64, 96, 128, 192, 256)}
+VOXELS = {f"C4 {n}^3": (4, (n,) * 3) for n in (64, 96, 128, 192, 256, 384, 512)}
 CLASSES = {f"C{c} 64^3": (c, (64,) * 3) for c in (2, 8, 32, 128, 512)}
+SAMPLES = (1_000, 10_000, 100_000, 1_000_000)
 
 
 def growth() -> dict[str, Any]:
@@ -30,7 +35,32 @@ def growth() -> dict[str, Any]:
             print(f"{'':12}{'ms':>9}{'ns/logit':>10}{'memory/logits':>15}")
             for text, r in rows.items():
                 print(f"{text:12}{r['ms']:9.2f}{r['ms'] / r['logits'] * 1e6:10.2f}{r['memory']:15.3f}")
-    return result
+    return {**result, "samples": epochs()}
+
+
+def epochs() -> dict[str, Any]:
+    """One epoch of Dice and accuracy per number of samples, in batches of 100: time, and the state they keep."""
+    epoch(SAMPLES[0])  # warms up
+    rows = {f"{n:,}": epoch(n) for n in SAMPLES}
+    exponent = slope([(math.log(n), math.log(r["ms"])) for n, r in zip(SAMPLES, rows.values(), strict=True)])
+    print(f"\nsamples in an epoch: time ~ samples^{exponent:.2f}\n{'':12}{'ms':>9}{'µs/batch':>10}{'state, bytes':>15}")
+    for text, r in rows.items():
+        print(f"{text:12}{r['ms']:9.1f}{r['us']:10.1f}{r['bytes']:15}")
+    return {"rows": rows, "exponent": exponent}
+
+
+def epoch(samples: int) -> dict[str, float]:
+    """CPU time of one epoch in an engine that does nothing else."""
+    batch = {"pred": torch.randn(100, 3, 8), "label": torch.randint(0, 3, (100, 1, 8))}
+    engine, ops = Engine(lambda engine, batch: dict(batch)), [ma.ComputeDice("dice"), ma.ComputeAccuracy("accuracy")]
+    for op in ops:
+        op.attach(engine)
+    start = time.process_time()
+    engine.run(itertools.repeat(batch), epoch_length=samples // 100)
+    seconds = time.process_time() - start
+    state = [t for op in ops for mean in op.states for t in (mean.sums, mean.counts)]
+    held = sum(t.nbytes for t in state)
+    return {"ms": seconds * 1e3, "us": seconds / samples * 100 * 1e6, "bytes": held}
 
 
 def point(classes: int, spatial: tuple[int, ...]) -> dict[str, float]:
@@ -46,7 +76,8 @@ def point(classes: int, spatial: tuple[int, ...]) -> dict[str, float]:
 
 
 def peak(x: torch.Tensor, y: torch.Tensor) -> int:
-    """Bytes that torch holds at most while counting."""
+    """Bytes that torch holds at most while counting, the buffers it keeps included."""
+    counts_blocked._scratch.buffers.clear()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         count(x, y)
     events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -25,6 +26,7 @@ from monai_auxops.counts import Rule, Sums
 
 __all__ = ["flattened", "sums", "table"]
 
+CPU = torch.device("cpu")  # whatever torch.set_default_device says
 BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
 MASK_BLOCK = 3 * BLOCK  # logits where each gets two masks: here fewer launches win over fewer bytes
 SMALL = 4_096  # voxels in a sample below which the launches for one sample cost more than its voxels
@@ -62,24 +64,32 @@ def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Sums]:
         yield vectorized.sums(x[b : b + step], y[b : b + step], rule)
 
 
-class _Scratch(dict[str, Tensor]):
-    """Buffers that all blocks of a call share: the page faults of fresh ones cost as much as the arithmetic."""
+class _Scratch(threading.local):
+    """Buffers that a thread keeps, some MB: the page faults of fresh ones cost as much as the arithmetic."""
 
+    def __init__(self) -> None:
+        self.buffers: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    @torch.inference_mode(False)  # a tensor made in that mode could not be written outside it
     def get_empty(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return an empty tensor that keeps its memory, for ``out=`` or ``resize_``."""
-        return self.setdefault(name, torch.empty(0, dtype=dtype)).resize_(0)
+        if (name, dtype) not in self.buffers:
+            self.buffers[name, dtype] = torch.empty(0, dtype=dtype, device=CPU)
+        return self.buffers[name, dtype].resize_(0)
+
+
+_scratch = _Scratch()
 
 
 def _joint(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class plus 1 (0 and C + 1: none) and predicted class (C: none), ``[B, C + 2, C + 1]``."""
     batch, classes = x.shape[:2]
     size = (classes + 2) * (classes + 1)
-    joint = torch.zeros(batch, size, dtype=torch.int64)
-    scratch = _Scratch()
+    joint = torch.zeros(batch, size, dtype=torch.int64, device=CPU)
     for b, scores, label in _blocks(x, y, BLOCK, in_place=True):
-        code = _first_maximum(scores, scratch).add_(_label_code(label[0], classes, scratch), alpha=classes + 1)
+        code = _first_maximum(scores).add_(_label_code(label[0], classes), alpha=classes + 1)
         code.add_(classes + 1.5)  # label -1 becomes row 0, and the conversion to integers rounds
-        key = scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
+        key = _scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
         joint[b] += torch.bincount(key.copy_(code), minlength=size)
     return joint.view(batch, classes + 2, classes + 1)
 
@@ -87,18 +97,17 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
 def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     """Count where classes may overlap: each has its own masks, 1.0 in its voxels and 0.0 elsewhere."""
     batch, classes = x.shape[:2]
-    both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64)
-    scratch = _Scratch()
+    both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64, device=CPU)
     for b, scores, label in _blocks(x, y, MASK_BLOCK):
         if rule.exclusive:
-            p = _equals(_first_maximum(scores, scratch).round_(), classes, "p", scratch)
+            p = _equals(_first_maximum(scores).round_(), classes, "p")
         else:
-            p = _exceeds(scores, rule.threshold, "p", scratch)
+            p = _exceeds(scores, rule.threshold, "p")
         if rule.onehot:
-            t = _exceeds(label, 0.5, "t", scratch)
+            t = _exceeds(label, 0.5, "t")
             valid[b] += label.shape[1]
         else:
-            t, named = _label_masks(label[0], classes, scratch)
+            t, named = _label_masks(label[0], classes)
             p.mul_(named)
             valid[b] += named.sum()
         predicted[b] += p.sum(1)
@@ -145,50 +154,50 @@ def _tile(n: int) -> int:
     return next((k for k in range(TILE, 31, -1) if n % k == 0), 0)
 
 
-def _first_maximum(scores: Tensor, scratch: _Scratch) -> Tensor:
+def _first_maximum(scores: Tensor) -> Tensor:
     """Class of the first maximum of ``[C, n]``: float32 ``[n]`` that rounds to it, to ``C`` where a score is NaN."""
     classes, n = scores.shape
     step, tile = scores.stride(0), _tile(math.gcd(n, scores.stride(0)))
     if not tile or step < n or scores.stride(1) != 1:
-        scores = scratch.get_empty("scores", scores.dtype).resize_(scores.shape).copy_(scores)
+        scores = _scratch.get_empty("scores", scores.dtype).resize_(scores.shape).copy_(scores)
         step = tile = n
     apart, width = step // tile, n // tile
     length = (classes - 1) * apart + width
     memory = scores.as_strided((1, tile, 1, length), (length * tile, 1, length * tile, tile))
-    out = scratch.get_empty("best", scores.dtype), scratch.get_empty("index", torch.int64)
+    out = _scratch.get_empty("best", scores.dtype), _scratch.get_empty("index", torch.int64)
     best, index = _max_pool(memory, (1, classes), (1, 1), (0, 0), (1, apart), out=out[0], indices=out[1])
-    code = scratch.get_empty("code").resize_(width, tile).copy_(index[0, :, 0].T)
+    code = _scratch.get_empty("code").resize_(width, tile).copy_(index[0, :, 0].T)
     if apart > 1:
-        code.sub_(torch.arange(width).unsqueeze(1)).mul_(1 / apart)
+        code.sub_(torch.arange(width, device=CPU).unsqueeze(1)).mul_(1 / apart)
     if best.amax().isnan():
         code.masked_fill_(best[0, :, 0].T.isnan(), classes)
     return code.flatten()
 
 
-def _label_code(label: Tensor, classes: int, scratch: _Scratch) -> Tensor:
+def _label_code(label: Tensor, classes: int) -> Tensor:
     """Class as float32, -1 or ``classes`` where the label names none."""
     if label.dtype == torch.float64:
         label = label.masked_fill(label != label.trunc(), -1)  # float32 would round a fraction away
-    code = scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
-    if label.is_floating_point() and torch.frac(code, out=scratch.get_empty("frac")).abs_().amax() != 0:
+    code = _scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
+    if label.is_floating_point() and torch.frac(code, out=_scratch.get_empty("frac")).abs_().amax() != 0:
         code.masked_fill_(code != code.floor(), -1)  # a fraction or NaN
     return code
 
 
-def _label_masks(label: Tensor, classes: int, scratch: _Scratch) -> tuple[Tensor, Tensor]:
+def _label_masks(label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """One mask per class, and the mask of the voxels that count; with one channel, index 0 is a class as well."""
     named = max(classes, 2)
-    masks = _equals(_label_code(label, named, scratch), named, "t", scratch)
+    masks = _equals(_label_code(label, named), named, "t")
     return masks[-classes:], masks.sum(0)
 
 
-def _equals(code: Tensor, classes: int, name: str, scratch: _Scratch) -> Tensor:
+def _equals(code: Tensor, classes: int, name: str) -> Tensor:
     """Masks ``[C, n]`` of the voxels of each class."""
-    return torch.eq(code, torch.arange(classes).unsqueeze(1).float(), out=scratch.get_empty(name))
+    return torch.eq(code, torch.arange(classes, dtype=torch.float32, device=CPU).unsqueeze(1), out=_scratch.get_empty(name))
 
 
-def _exceeds(t: Tensor, threshold: float, name: str, scratch: _Scratch) -> Tensor:
+def _exceeds(t: Tensor, threshold: float, name: str) -> Tensor:
     """Mask ``t > threshold``, compared in float32: a half-precision comparison would round the threshold."""
     if t.dtype in (torch.float32, torch.float64):
-        return torch.gt(t, threshold, out=scratch.get_empty(name, t.dtype))
-    return scratch.get_empty(name).resize_(t.shape).copy_(t).gt_(threshold)
+        return torch.gt(t, threshold, out=_scratch.get_empty(name, t.dtype))
+    return _scratch.get_empty(name).resize_(t.shape).copy_(t).gt_(threshold)

@@ -1,9 +1,10 @@
 """Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
 
-The loop takes ``TILE`` voxels at a time, so that their running maxima and classes stay in the L1 cache, and up to
-eight channels per pass over them, so that most loads are scores. It runs without the GIL in ``torch.get_num_threads()``
-short-lived threads: no pool that a fork in a DataLoader could lose. numba compiles it at the first call for each
-pair of dtypes, and keeps it on disk for the next process.
+The loop takes some hundred voxels at a time, so that their running maxima and classes stay in the L1 cache, and up to
+eight channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them
+64): the processor then handles as many of them at once as float32 scores. The loop runs without the GIL in
+``torch.get_num_threads()`` short-lived threads: no pool that a fork in a DataLoader could lose. numba compiles it at
+the first call for each pair of dtypes, and keeps it on disk for the next process.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from monai_auxops.counts import Rule, Sums
 
 __all__ = ["sums", "table"]
 
-TILE = 512
+TILE = 512  # voxels at a time, four times as many where more than 16 rows are read in turn
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 1_000_000  # logits that pay for starting a thread
 
@@ -65,7 +66,8 @@ def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
 def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float) -> Tensor:
     """Count in threads that share the voxels of all samples evenly, int64 ``[B, *shape]``."""
     (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
-    shared = (*_memory(x), *_memory(y), *x.shape[1:])
+    tile = TILE if x.shape[1] <= 16 else 4 * TILE
+    shared = (*_memory(x), *_memory(y), *x.shape[1:], tile)
 
     def count_part(start: int, end: int) -> tuple[slice, Any]:
         first, last = start // n, (end - 1) // n  # the samples of which this thread has counts of its own
@@ -74,7 +76,7 @@ def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int
         return slice(first, last + 1), part
 
     ends = [batch * n * k // threads for k in range(threads + 1)]
-    total = torch.zeros(batch, *shape, dtype=torch.int64)
+    total = torch.zeros(batch, *shape, dtype=torch.int64, device=x.device)
     with ThreadPoolExecutor(threads) as pool:  # starts no thread before it gets work
         for samples, part in (map if threads == 1 else pool.map)(count_part, ends, ends[1:]):
             total[samples] += torch.from_numpy(part)
@@ -89,14 +91,14 @@ def _memory(t: Tensor) -> tuple[Any, int, int]:
 
 
 @compiled
-def _count_joint(x, x_sample, x_class, y, y_sample, _, classes, voxels, start, stop, out):  # type: ignore[no-untyped-def]
+def _count_joint(x, x_sample, x_class, y, y_sample, _, classes, voxels, tile, start, stop, out):  # type: ignore[no-untyped-def]
     """Count by label class and predicted class, C where there is none; 4 tables, for equal neighbours would wait."""
-    best, predicted, labelled = np.empty(TILE, x.dtype), np.empty(TILE, np.int32), np.empty(TILE, np.int32)
+    best, predicted, labelled = np.empty(tile, x.dtype), np.empty(tile, np.int32), np.empty(tile, np.int32)
     first, size = start // voxels, classes + 1
     tables = np.zeros((4, size * size), np.int64)
     while start < stop:
         sample, voxel = start // voxels, start % voxels
-        n = min(TILE, voxels - voxel, stop - start)
+        n = min(tile, voxels - voxel, stop - start)
         _first_maximum(x, sample * x_sample + voxel, x_class, classes, n, best, predicted)
         _label_class(y, sample * y_sample + voxel, classes, n, labelled)
         for i in range(n):
@@ -117,15 +119,15 @@ def _count_joint(x, x_sample, x_class, y, y_sample, _, classes, voxels, start, s
 
 @compiled
 def _count_masks(  # type: ignore[no-untyped-def]
-    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, start, stop, out, exclusive, onehot, threshold
+    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, tile, start, stop, out, exclusive, onehot, threshold
 ):
     """Count per class the voxels in both, in the prediction, in the label, and in all."""
-    best, predicted, labelled = np.empty(TILE, x.dtype), np.empty(TILE, np.int32), np.zeros(TILE, np.int32)
-    p, t = np.empty(TILE, np.int32), np.empty(TILE, np.int32)
+    best, predicted, labelled = np.empty(tile, x.dtype), np.empty(tile, np.int32), np.zeros(tile, np.int32)
+    p, t = np.empty(tile, np.int32), np.empty(tile, np.int32)
     first, named = start // voxels, max(classes, 2)
     while start < stop:
         sample, voxel = start // voxels, start % voxels
-        n = min(TILE, voxels - voxel, stop - start)
+        n = min(tile, voxels - voxel, stop - start)
         x_row, y_row = sample * x_sample + voxel, sample * y_sample + voxel
         if exclusive:
             _first_maximum(x, x_row, x_class, classes, n, best, predicted)
@@ -143,10 +145,10 @@ def _count_masks(  # type: ignore[no-untyped-def]
             both = in_p = in_t = valid = np.int32(0)
             for i in range(n):
                 counts = np.int32(labelled[i] >= 0)
-                both += p[i] & t[i]
-                in_p += p[i] & counts
-                in_t += t[i]
-                valid += counts
+                both = np.int32(both + (p[i] & t[i]))
+                in_p = np.int32(in_p + (p[i] & counts))
+                in_t = np.int32(in_t + t[i])
+                valid = np.int32(valid + counts)
             out[sample - first, 0, c] += both
             out[sample - first, 1, c] += in_p
             out[sample - first, 2, c] += in_t
@@ -162,13 +164,13 @@ def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-un
         best[i] = x[row + i]
         found[i] = 0
     odd = np.int32(0)
-    c = 0
-    while c + 8 <= classes:
-        odd |= _raise_by_8(x, row + c * step, step, np.int32(c), n, best, found)
-        c += 8
-    while c < classes:
-        odd |= _raise_by_4(x, row + c * step, step, last, np.int32(c), n, best, found)
-        c += 4
+    if classes >= 8:
+        for start in range(0, classes, 8):
+            c = min(start, classes - 8)  # the last eight: what they share with those before does not exceed itself
+            odd |= _raise_by_8(x, row + c * step, step, np.int32(c), n, best, found)
+    else:
+        for c in range(0, classes, 4):
+            odd |= _raise_by_4(x, row + c * step, step, last, np.int32(c), n, best, found)
     if odd != 0:  # a NaN, or infinities of both signs
         for c in range(classes):
             for i in range(n):
@@ -194,7 +196,7 @@ def _raise_by_8(x, row, step, c, n, best, found):  # type: ignore[no-untyped-def
         f, b = (c + np.int32(7), x7[i]) if x7[i] > b else (f, b)
         best[i], found[i] = b, f
         total = ((x0[i] + x1[i]) + (x2[i] + x3[i])) + ((x4[i] + x5[i]) + (x6[i] + x7[i]))
-        odd |= np.int32(total != total)
+        odd = np.int32(odd | np.int32(total != total))
     return odd
 
 
@@ -212,7 +214,7 @@ def _raise_by_4(x, row, step, last, c, n, best, found):  # type: ignore[no-untyp
         f, b = (c + np.int32(3), x3[i]) if x3[i] > b else (f, b)
         best[i], found[i] = b, f
         total = (x0[i] + x1[i]) + (x2[i] + x3[i])
-        odd |= np.int32(total != total)
+        odd = np.int32(odd | np.int32(total != total))
     return odd
 
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -477,6 +478,31 @@ def test_a_forked_worker_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     worker.start()
     worker.join(60)
     assert worker.exitcode == 0
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_buffers_outlive_inference_mode(independent: bool, device: str) -> None:
+    x, index, onehot = batch(3, (80, 80), device)
+
+    def in_a_new_thread() -> None:
+        with torch.inference_mode():
+            check(x, index, independent=independent)
+        for shorter in (x, x[..., :60, :64].double()):
+            check(shorter, onehot[..., : shorter.shape[2], : shorter.shape[3]], onehot=True, independent=independent)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(in_a_new_thread).result(60)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_default_device_changes_nothing(classes: int, device: str) -> None:
+    x, index, onehot = batch(classes, (80, 80), device)
+    with torch.device("meta"):
+        found = [count(x, index), count(x, index, independent=True), count(x, onehot, onehot=True)]
+        if classes > 1:
+            assert confusion(x, index).device == x.device
+    expected = [count(x, index), count(x, index, independent=True), count(x, onehot, onehot=True)]
+    torch.testing.assert_close(found, expected)
 
 
 def test_autocast_changes_nothing(device: str) -> None:
