@@ -52,7 +52,7 @@ def epochs() -> dict[str, Any]:
 def epoch(samples: int) -> dict[str, float]:
     """CPU time of one epoch in an engine that does nothing else."""
     batch = {"pred": torch.randn(100, 3, 8), "label": torch.randint(0, 3, (100, 1, 8))}
-    engine, ops = Engine(lambda engine, batch: dict(batch)), [ma.ComputeDice("dice"), ma.ComputeAccuracy("accuracy")]
+    engine, ops = Engine(lambda _, batch: dict(batch)), [ma.ComputeDice("dice"), ma.ComputeAccuracy("accuracy")]
     for op in ops:
         op.attach(engine)
     start = time.process_time()

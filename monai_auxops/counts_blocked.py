@@ -193,7 +193,8 @@ def _label_masks(label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
 
 def _equals(code: Tensor, classes: int, name: str) -> Tensor:
     """Masks ``[C, n]`` of the voxels of each class."""
-    return torch.eq(code, torch.arange(classes, dtype=torch.float32, device=CPU).unsqueeze(1), out=_scratch.get_empty(name))
+    every = torch.arange(classes, dtype=torch.float32, device=CPU).unsqueeze(1)
+    return torch.eq(code, every, out=_scratch.get_empty(name))
 
 
 def _exceeds(t: Tensor, threshold: float, name: str) -> Tensor:
