@@ -1,10 +1,11 @@
 """Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
 
-The loop takes some hundred voxels at a time, so that their running maxima and classes stay in the L1 cache, and up to
-eight channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them
-64): the processor then handles as many of them at once as float32 scores. The loop runs without the GIL in
-``torch.get_num_threads()`` short-lived threads: no pool that a fork in a DataLoader could lose. numba compiles it at
-the first call for each pair of dtypes, and keeps it on disk for the next process.
+The loop takes some hundred voxels at a time, so that their running maxima and classes stay in the L1 cache, and four
+channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them 64):
+the processor then handles as many of them at once as float32 scores. ``None`` for an option compiles the loop without
+its branch. The loop runs without the GIL in ``torch.get_num_threads()`` short-lived threads: no pool that a fork in a
+DataLoader could lose. numba compiles it at the first call for each pair of dtypes, and keeps it on disk for the next
+process.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from monai_auxops.counts import Rule, Sums
 
 __all__ = ["sums", "table"]
 
-TILE = 512  # voxels at a time, four times as many where more than 16 rows are read in turn
+TILE = 512  # voxels at a time, four times as many where 8 rows or more are read in turn
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 1_000_000  # logits that pay for starting a thread
 
@@ -43,7 +44,8 @@ def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
         joint = _run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1]
         both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
         return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
-    both, p, t, valid = _run(_count_masks, *rows, (4, classes), *rule).unbind(1)
+    options = None if rule.exclusive else rule.threshold, rule.onehot or None
+    both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
     return Sums(both, p, t, valid[:, :1])
 
 
@@ -63,10 +65,10 @@ def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
     return flat if all(t.ndim == 3 and 1 in (t.stride(2), t.shape[2]) for t in flat) else None
 
 
-def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float) -> Tensor:
+def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float | None) -> Tensor:
     """Count in threads that share the voxels of all samples evenly, int64 ``[B, *shape]``."""
     (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
-    tile = TILE if x.shape[1] <= 16 else 4 * TILE
+    tile = TILE if x.shape[1] < 8 else 4 * TILE
     shared = (*_memory(x), *_memory(y), *x.shape[1:], tile)
 
     def count_part(start: int, end: int) -> tuple[slice, Any]:
@@ -119,35 +121,29 @@ def _count_joint(x, x_sample, x_class, y, y_sample, _, classes, voxels, tile, st
 
 @compiled
 def _count_masks(  # type: ignore[no-untyped-def]
-    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, tile, start, stop, out, exclusive, onehot, threshold
+    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, tile, start, stop, out, threshold, onehot
 ):
     """Count per class the voxels in both, in the prediction, in the label, and in all."""
     best, predicted, labelled = np.empty(tile, x.dtype), np.empty(tile, np.int32), np.zeros(tile, np.int32)
-    p, t = np.empty(tile, np.int32), np.empty(tile, np.int32)
     first, named = start // voxels, max(classes, 2)
     while start < stop:
         sample, voxel = start // voxels, start % voxels
         n = min(tile, voxels - voxel, stop - start)
         x_row, y_row = sample * x_sample + voxel, sample * y_sample + voxel
-        if exclusive:
+        if threshold is None:
             _first_maximum(x, x_row, x_class, classes, n, best, predicted)
-        if not onehot:
+        if onehot is None:
             _label_class(y, y_row, named, n, labelled)
         for c in range(classes):
-            if exclusive:
-                _equal(predicted, c, n, p)
-            else:
-                _exceed(x[x_row + c * x_class : x_row + c * x_class + n], x.dtype.type(threshold), n, p)
-            if onehot:
-                _exceed(y[y_row + c * y_class : y_row + c * y_class + n], 0.5, n, t)
-            else:
-                _equal(labelled, c + named - classes, n, t)
+            scores, marks = x[x_row + c * x_class :], y[y_row + c * y_class :]
             both = in_p = in_t = valid = np.int32(0)
             for i in range(n):
-                counts = np.int32(labelled[i] >= 0)
-                both = np.int32(both + (p[i] & t[i]))
-                in_p = np.int32(in_p + (p[i] & counts))
-                in_t = np.int32(in_t + t[i])
+                p = predicted[i] == c if threshold is None else scores[i] > x.dtype.type(threshold)
+                t = labelled[i] == c + named - classes if onehot is None else marks[i] > 0.5
+                counts = labelled[i] >= 0
+                both = np.int32(both + (p & t))
+                in_p = np.int32(in_p + (p & counts))
+                in_t = np.int32(in_t + t)
                 valid = np.int32(valid + counts)
             out[sample - first, 0, c] += both
             out[sample - first, 1, c] += in_p
@@ -160,17 +156,9 @@ def _count_masks(  # type: ignore[no-untyped-def]
 def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-untyped-def]
     """Class of the first maximum of ``n`` voxels, ``classes`` where a score is NaN."""
     last = row + (classes - 1) * step
-    for i in range(n):
-        best[i] = x[row + i]
-        found[i] = 0
     odd = np.int32(0)
-    if classes >= 8:
-        for start in range(0, classes, 8):
-            c = min(start, classes - 8)  # the last eight: what they share with those before does not exceed itself
-            odd |= _raise_by_8(x, row + c * step, step, np.int32(c), n, best, found)
-    else:
-        for c in range(0, classes, 4):
-            odd |= _raise_by_4(x, row + c * step, step, last, np.int32(c), n, best, found)
+    for c in range(0, classes, 4):
+        odd |= _raise_maximum(x, row + c * step, step, last, np.int32(c), n, best, found)
     if odd != 0:  # a NaN, or infinities of both signs
         for c in range(classes):
             for i in range(n):
@@ -179,35 +167,13 @@ def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-un
 
 
 @compiled
-def _raise_by_8(x, row, step, c, n, best, found):  # type: ignore[no-untyped-def]
-    """Raise the maxima by classes c to c + 7; not 0 where their sum is NaN."""
-    x0, x1, x2, x3 = x[row : row + n], x[row + step :], x[row + 2 * step :], x[row + 3 * step :]
-    x4, x5, x6, x7 = x[row + 4 * step :], x[row + 5 * step :], x[row + 6 * step :], x[row + 7 * step :]
-    odd = np.int32(0)
-    for i in range(n):
-        b, f = best[i], found[i]
-        f, b = (c, x0[i]) if x0[i] > b else (f, b)
-        f, b = (c + np.int32(1), x1[i]) if x1[i] > b else (f, b)
-        f, b = (c + np.int32(2), x2[i]) if x2[i] > b else (f, b)
-        f, b = (c + np.int32(3), x3[i]) if x3[i] > b else (f, b)
-        f, b = (c + np.int32(4), x4[i]) if x4[i] > b else (f, b)
-        f, b = (c + np.int32(5), x5[i]) if x5[i] > b else (f, b)
-        f, b = (c + np.int32(6), x6[i]) if x6[i] > b else (f, b)
-        f, b = (c + np.int32(7), x7[i]) if x7[i] > b else (f, b)
-        best[i], found[i] = b, f
-        total = ((x0[i] + x1[i]) + (x2[i] + x3[i])) + ((x4[i] + x5[i]) + (x6[i] + x7[i]))
-        odd = np.int32(odd | np.int32(total != total))
-    return odd
-
-
-@compiled
-def _raise_by_4(x, row, step, last, c, n, best, found):  # type: ignore[no-untyped-def]
-    """The same for classes c to c + 3; past the last it reads the last again, which does not exceed itself."""
+def _raise_maximum(x, row, step, last, c, n, best, found):  # type: ignore[no-untyped-def]
+    """Raise the maxima by classes c to c + 3, the last again past the last; not 0 where a sum of scores is NaN."""
     row1, row2, row3 = min(row + step, last), min(row + 2 * step, last), min(row + 3 * step, last)
     x0, x1, x2, x3 = x[row : row + n], x[row1 : row1 + n], x[row2 : row2 + n], x[row3 : row3 + n]
     odd = np.int32(0)
     for i in range(n):
-        b, f = best[i], found[i]
+        b, f = (x0[i], c) if c == 0 else (best[i], found[i])
         f, b = (c, x0[i]) if x0[i] > b else (f, b)
         f, b = (c + np.int32(1), x1[i]) if x1[i] > b else (f, b)
         f, b = (c + np.int32(2), x2[i]) if x2[i] > b else (f, b)
@@ -225,15 +191,3 @@ def _label_class(y, row, classes, n, found):  # type: ignore[no-untyped-def]
     for i in range(n):
         inside = np.int32(part[i]) if part[i] >= 0 and part[i] < classes else np.int32(-1)
         found[i] = inside if inside == part[i] else np.int32(-1)
-
-
-@compiled
-def _equal(found, c, n, mask):  # type: ignore[no-untyped-def]
-    for i in range(n):
-        mask[i] = found[i] == c
-
-
-@compiled
-def _exceed(part, threshold, n, mask):  # type: ignore[no-untyped-def]
-    for i in range(n):
-        mask[i] = part[i] > threshold

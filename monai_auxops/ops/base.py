@@ -59,6 +59,7 @@ class AuxiliaryOperation(GraphComponent):
     stage = "raw"
     higher_is_better: bool | None = None  # None: neither
     bounds: Bounds = (None, None)  # of a value; None: no bound on that side
+    cause_of_nothing = ""  # what else a user may have done, where an epoch has no value
     unsettled = resumed = False
     _running: RunningMean | None = None
     _attached = _open = False
@@ -161,6 +162,8 @@ class AuxiliaryOperation(GraphComponent):
             loss: the batch's loss, for :class:`~monai_auxops.NegLoss`.
             build_ctx: made from the same tensors, to share counts and intermediate values with other aux-ops.
         """
+        if isinstance(y, list | tuple):
+            self.fail(f"one label tensor [B, ...], got a {type(y).__name__}; torch.stack() decollated samples")
         if build_ctx is None:
             build_ctx = BuildContext(y_pred, y, loss=loss)
         elif loss is not None:
@@ -219,6 +222,8 @@ class AuxiliaryOperation(GraphComponent):
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
         """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than sums."""
+        if self._open and totals.counts and not any(totals.counts.values()):
+            self.warn_once(f"nothing to measure in a whole epoch, so its values are NaN{self.cause_of_nothing}")
         return self.values_of(totals)
 
     def epoch_completed(self) -> None:

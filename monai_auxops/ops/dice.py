@@ -35,6 +35,7 @@ class DiceOperation(AuxiliaryOperation):
 
     higher_is_better = True
     bounds = (0.0, 1.0)
+    cause_of_nothing = "; is each class absent, or are the labels no class indices (masks of 0 and 255)?"
 
     def __init__(
         self,

@@ -109,6 +109,7 @@ def test_evaluators_in_ddp_trainers_whose_handlers_are_cut(two):
         ("an empty loader", "the data loader of rank 1 is empty"),
         ("an op on one rank only", "the ranks have different aux-ops"),
         ("ops on one rank only", "waited 5 s for ranks that never came"),
+        ("an op that raises on one rank only", "Raising() failed: ZeroDivisionError: a user's mistake"),
     ],
 )
 def test_no_rank_waits_for_ever(tmp_path, scenario, message):

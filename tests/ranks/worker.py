@@ -26,6 +26,17 @@ class Share(ma.AuxiliaryOperation):
         return {"share": (label > 0).flatten(1).float().mean(1), "zero": torch.zeros(len(label))}
 
 
+class Raising(ma.AuxiliaryOperation):
+    """A user's op with a mistake that shows on rank 1 alone."""
+
+    accumulated = ("mine",)
+
+    def get_output_tensors(self, predictions, label, build_ctx):
+        if dist.get_rank() == 1:
+            raise ZeroDivisionError("a user's mistake")
+        return {"mine": torch.zeros(len(label))}
+
+
 def dice() -> ma.DiceMaskedOutput:
     pooled = {"class_names": ["a", "b"], "statistics": ["global", "support", "recall"]}
     return ma.DiceMaskedOutput(TAGS, skip_background=True, **pooled)
@@ -74,6 +85,8 @@ def measured(scenario: str, out: str) -> dict[str, object]:
         slots["first"] = First()
     if scenario == "an op on one rank only" and rank == 0:
         slots["val_extra"] = ma.ReduceMeanMasked("extra")
+    if scenario == "an op that raises on one rank only":
+        slots["val_mine"] = Raising()
     only_here = scenario == "ops on one rank only" and rank > 0
     evaluator = engines.evaluator(
         net,
