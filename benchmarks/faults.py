@@ -33,9 +33,11 @@ if __name__ == "__main__":
 import torch
 
 from benchmarks.fault_rows.common import LIBRARIES, OURS, PACKAGES, Fault, Outcome
+from benchmarks.fault_rows.counters import counter_faults
 from benchmarks.fault_rows.engines import engine_faults
 from benchmarks.fault_rows.processes import Answers, run_cell
 from benchmarks.fault_rows.ranks import rank_faults
+from benchmarks.fault_rows.resumes import resume_faults
 from benchmarks.fault_rows.values import value_faults
 
 
@@ -105,7 +107,8 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    faults = [f for f in (*value_faults(), *engine_faults(), *rank_faults()) if (options.row or "") in f.name]
+    every = (*value_faults(), *counter_faults(), *engine_faults(), *resume_faults(), *rank_faults())
+    faults = [fault for fault in every if (options.row or "") in fault.name]
     found = table(faults, options.limit, options.verbose)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     print(f"{datetime.date.today()} · Python {platform.python_version()} · {versions}\n")

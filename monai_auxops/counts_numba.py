@@ -26,7 +26,7 @@ __all__ = ["sums", "table"]
 
 TILE = 512  # voxels at a time, four times as many where 8 rows or more are read in turn
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
-PER_THREAD = 1_000_000  # logits that pay for starting a thread
+PER_THREAD = 4_000_000  # logits that pay for starting a thread
 
 SCORES = (torch.float32, torch.float64)  # each pair of dtypes takes seconds to compile, once
 LABELS = (torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torcheval.metrics as te
 import torchmetrics as tm
-from ignite.metrics import Accuracy, Average
 from monai.metrics import DiceMetric
-from torch import Tensor
 from torchmetrics.segmentation import DiceScore
 
 import monai_auxops as ma
@@ -87,7 +84,7 @@ def value_faults() -> list[Fault]:
             "nothing to find in the epoch", [batch(zero, zero)], (zero, zero), first=1, wrong="a number of nothing"
         ),
     ]
-    return [*rows, half(), *counters(), two_thresholds(), output_lists()]
+    return [*rows, half(), two_thresholds(), output_lists()]
 
 
 def half() -> Fault:
@@ -113,85 +110,6 @@ def half() -> Fault:
 
     by = {OURS: ours, "MONAI": monai, "torchmetrics": torchmetrics}
     return Fault("float16 beyond 65,504 voxels", by, lambda _, value: near(value, truth), "float16 overflows")
-
-
-def counters() -> list[Fault]:
-    """One batch of 2**24 samples, then a thousand of one."""
-    many, few = 2**24, 1000
-    right, bad = torch.ones(many, 1), torch.zeros(1, 1)
-    batches = [(right, right.bool()), *[(bad, ~bad.bool())] * few]
-    truth, mean = many / (many + few), 1000 * few / (many + few)
-
-    def ours() -> float:
-        op = ma.ComputeAccuracy("accuracy")
-        for x, y in batches:
-            op(x, y)
-        return op.aggregate()["accuracy"]
-
-    def updated(metric: Any, squeeze: bool = True) -> float:
-        for x, y in batches:
-            metric.update(x[:, 0], y[:, 0].long()) if squeeze else metric.update((x, y.long()))
-        return float(metric.compute())
-
-    class Value(ma.AuxiliaryOperation):
-        def get_output_tensors(self, predictions: Tensor, label: Tensor | None, build_ctx: Any) -> dict[str, Tensor]:
-            return {"value": predictions[:, 0]}
-
-    def ours_mean() -> float:
-        op = Value()
-        op(torch.zeros(many, 1))
-        for _ in range(few):
-            op(torch.full((1, 1), 1000.0))
-        return op.aggregate()["value"]
-
-    def monai_mean() -> float:
-        from monai.metrics import CumulativeAverage
-
-        metric = CumulativeAverage()
-        metric.append(0.0, count=many)
-        for _ in range(few):
-            metric.append(1000.0)
-        return float(metric.aggregate())
-
-    def torchmetrics_mean() -> float:
-        metric = tm.MeanMetric()
-        metric.update(0.0, weight=many)
-        for _ in range(few):
-            metric.update(1000.0)
-        return float(metric.compute())
-
-    def torcheval_mean() -> float:
-        metric = te.Mean()
-        metric.update(torch.zeros(1), weight=float(many))
-        for _ in range(few):
-            metric.update(torch.full((1,), 1000.0))
-        return float(metric.compute())
-
-    def ignite_mean() -> float:
-        metric = Average()
-        metric.update(torch.zeros(many, 1))
-        for _ in range(few):
-            metric.update(1000.0)
-        return float(metric.compute())
-
-    accuracy = {
-        OURS: ours,
-        "torchmetrics": lambda: updated(tm.classification.BinaryAccuracy()),
-        "torcheval": lambda: updated(te.BinaryAccuracy()),
-        "Ignite": lambda: updated(Accuracy(), squeeze=False),
-    }
-    means = {
-        OURS: ours_mean,
-        "MONAI": monai_mean,
-        "torchmetrics": torchmetrics_mean,
-        "torcheval": torcheval_mean,
-        "Ignite": ignite_mean,
-    }
-    stuck = "float32 counter stops"
-    return [
-        Fault("accuracy beyond 2^24 samples", accuracy, lambda _, v: near(v, truth, 1e-7), stuck),
-        Fault("mean of a value beyond 2^24", means, lambda _, v: near(v, mean, 1e-7), stuck),
-    ]
 
 
 def two_thresholds() -> Fault:

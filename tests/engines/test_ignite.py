@@ -191,9 +191,17 @@ def test_undeclared_tags_of_a_users_op_are_decided_at_the_first_batch():
 def test_nothing_valid_in_the_epoch_is_nan():
     engine = Engine(lambda engine, batch: (torch.rand(2, 2, 4), torch.zeros(2, 1, 4)))
     ma.DiceMaskedOutput(["dice"], skip_background=True).attach(engine)
-    engine.run([0, 1])
+    with pytest.warns(UserWarning, match="nothing to measure in a whole epoch.*masks of 0 and 255"):
+        engine.run([0, 1])
     assert math.isnan(engine.state.metrics["dice"])
     assert math.isnan(engine.state.aux_metrics["dice"])
+
+
+def test_one_epoch_with_something_to_measure_says_nothing(recwarn):
+    engine = Engine(lambda engine, batch: (torch.rand(2, 2, 4), torch.full((2, 1, 4), batch)))
+    ma.DiceMaskedOutput(["dice"], skip_background=True).attach(engine)
+    engine.run([0, 1])
+    assert not [w for w in recwarn if "nothing to measure" in str(w.message)]
 
 
 def test_a_key_metric_that_turns_out_to_have_no_epoch_value_is_refused():

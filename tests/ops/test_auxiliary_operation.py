@@ -222,6 +222,12 @@ def test_a_context_of_other_tensors_is_refused_by_name():
             ComputeDice("dice")(predictions, label, build_ctx=ctx)
 
 
+def test_decollated_samples_are_refused_with_a_hint():
+    x, y = torch.rand(2, 3, 4), torch.zeros(2, 1, 4)
+    with pytest.raises(ValueError, match=r"expected one label tensor \[B, ...\], got a list; torch.stack"):
+        ComputeDice("dice")([*x], [*y])
+
+
 # --- sharing one context ----------------------------------------------------------------------------------------------
 
 
