@@ -161,7 +161,7 @@ class Hub:
             self._contexts[key] = self._context(engine, entry, output, batch, self._values)
         ctx = self._contexts[key]
         outputs = entry.op.measure(ctx)
-        if entry.op.epoch_tags == () and entry.name == getattr(engine.state, "key_metric_name", ""):
+        if entry.op.epoch_tags == () and is_key(engine, entry.name):
             raise ValueError(f"{entry.op!r} has no epoch value and cannot be the key metric {entry.name!r}")
         if isinstance(output, dict) and entry.op.stage != "read":
             output.update(as_batch(outputs, ctx.batch_size))
@@ -207,11 +207,17 @@ class Hub:
         state = engine.state
         if not hasattr(state, "aux_metrics"):
             state.aux_metrics = {}
-        key = getattr(state, "key_metric_name", None)
         for name, value in values.items():
             state.aux_metrics[name] = value
-            never_best = name == key and value != value  # a NaN would be "best" for ever: nothing compares above it
+            never_best = (
+                is_key(engine, name) and value != value
+            )  # a NaN would be "best" for ever: nothing compares above it
             state.metrics[name] = float("-inf") if never_best else value
+
+
+def is_key(engine: Engine, name: str | None) -> bool:
+    """Whether ``name`` is the engine's key metric; an engine may have none, and an op no name."""
+    return name is not None and name == getattr(engine.state, "key_metric_name", None)
 
 
 def is_training(engine: Engine) -> bool | None:

@@ -13,7 +13,8 @@ from monai_auxops import ranks
 from monai_auxops.context import BuildContext
 from monai_auxops.hub import OutputTransform
 from monai_auxops.metrics.report import CaseReport
-from monai_auxops.ops.base import AuxiliaryOperation, check_tag, is_per_sample
+from monai_auxops.ops.base import AuxiliaryOperation
+from monai_auxops.ops.naming import check_tag, is_per_sample
 from monai_auxops.running import Totals
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from monai_auxops.migrate.assemble_train import RANK_LOCAL, evaluator, preprocessing, validate_metrics
+from monai_auxops.migrate.assemble_handlers import RANK_LOCAL
+from monai_auxops.migrate.assemble_metrics import validate_metrics
+from monai_auxops.migrate.assemble_train import evaluator, preprocessing
 from monai_auxops.migrate.checks import key_metric, metrics_of
 from monai_auxops.migrate.config import Config
 from monai_auxops.migrate.convert import Entry

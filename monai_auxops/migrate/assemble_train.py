@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monai_auxops.migrate.checks import key_metric, metrics_of
+from monai_auxops.migrate.assemble_handlers import train_handlers, val_handlers
+from monai_auxops.migrate.assemble_metrics import train_metrics, validate_metrics
 from monai_auxops.migrate.config import Config
 from monai_auxops.migrate.convert import Entry
 from monai_auxops.migrate.encode import Expr
@@ -16,20 +17,14 @@ from monai_auxops.migrate.layout import (
     component,
     compose,
     datalist,
-    dumped,
     label_vector,
-    objects,
     rebase,
     single,
-    stub,
 )
 from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS
 
 _ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()"), lr=Expr("@learning_rate"))
-RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver")
-"""Ends of the names of handlers that write: in a run on several GPUs only rank 0 has them."""
-_HIDDEN: Final = {"do_summary": False, "do_print": False}
 
 
 def train_json(config: Config, data: Block) -> Block:
@@ -93,7 +88,7 @@ def _train(config: Config, validates: bool) -> Block:
         "data": datalist(facts.data_key, facts),
         **_loading("train", pipeline),
         "inferer": component("SimpleInferer"),
-        "handlers": _train_handlers(config, validates),
+        "handlers": train_handlers(config, validates),
         **({"key_metric": key} if key else {}),
         **({"additional_metrics": additional} if additional else {}),
         "trainer": component(
@@ -134,50 +129,6 @@ def _rest(block: Block) -> Block:
     return {key: value for key, value in block.items() if key != "_target_"}
 
 
-def train_metrics(config: Config) -> tuple[Block, Block]:
-    """Return the trainer's metrics: every aux-op with a value per epoch, under Clara's name of it."""
-    entries = [entry for entry in config.at("train", "aux_ops", "metrics") if _accumulates(entry)]
-    named = {f"train_{entry.creates[0]}": dumped(entry.built[0]) for entry in entries}
-    return _split(named)
-
-
-def _accumulates(entry: Entry) -> bool:
-    return entry.rule is not None and entry.rule.accumulates and bool(entry.built) and bool(entry.creates)
-
-
-def _split(named: Block) -> tuple[Block, Block]:
-    items = list(named.items())
-    return dict(items[:1]), dict(items[1:])
-
-
-def validate_metrics(config: Config) -> tuple[Block, Block]:
-    """Return the evaluator's metrics: Clara's under their names, and the aux-ops that they read, not shown."""
-    metrics = [entry for entry in metrics_of(config) if entry.built]
-    key = key_metric(metrics)
-    ordered = sorted(metrics, key=lambda entry: entry is not key)
-    named: Block = {entry.args["name"]: _unmarked(entry, entry is key) for entry in ordered}
-    for entry in config.at("train", "aux_ops", "metrics"):
-        if entry.built and (metrics or _accumulates(entry)):
-            named[_free(f"val_{entry.creates[0]}", named)] = _in_validation(entry, hidden=bool(metrics))
-    return _split(named)
-
-
-def _unmarked(entry: Entry, is_key: bool) -> Block:
-    block = dumped(entry.built[0])
-    return block if is_key else {key: value for key, value in block.items() if key != "is_key_metric"}
-
-
-def _in_validation(entry: Entry, hidden: bool) -> Block:
-    """Clara printed an aux-op in training, and in validation the metrics that read it."""
-    extra = entry.rule.in_validation if entry.rule is not None else {}
-    shown = _HIDDEN if hidden and entry.rule is not None and entry.rule.accumulates else {}
-    return {**dumped(entry.built[0]), **shown, **extra}
-
-
-def _free(name: str, taken: Block) -> str:
-    return name if name not in taken else f"aux_{name}"
-
-
 def validate_block(config: Config) -> Block:
     """Return the validation that runs during training."""
     facts = config.facts["validate"]
@@ -189,7 +140,7 @@ def validate_block(config: Config) -> Block:
         **_loading("validate", config.first("validate", "image_pipeline")),
         "inferer": single(config.first("validate", "inferer"), component("SimpleInferer")),
         **({"postprocessing": compose(post)} if post else {}),
-        "handlers": _val_handlers(config, bool(key)),
+        "handlers": val_handlers(config, bool(key)),
         **({"key_metric": key} if key else {}),
         **({"additional_metrics": additional} if additional else {}),
         "evaluator": evaluator(bool(post), bool(key), bool(additional)),
@@ -211,55 +162,3 @@ def evaluator(post: bool, key: bool, additional: bool) -> Block:
         val_handlers=Expr("@validate#handlers"),
         amp=Expr("@amp"),
     )
-
-
-def _train_handlers(config: Config, validates: bool) -> list[Block]:
-    slots = [block for entry in config.entries if entry.active for block in objects([entry], "train_handlers")]
-    pipeline = config.first("train", "image_pipeline")
-    slots += objects([pipeline], "handlers") if pipeline is not None else []
-    validation = component(
-        "ValidationHandler", validator=Expr("@validate#evaluator"), epoch_level=True, interval=Expr("@val_interval")
-    )
-    finetune = {
-        **component("CheckpointLoader", load_path=Expr("@finetune"), load_dict={"model": Expr("@network")}),
-        Expr("_disabled_"): Expr("$not @finetune"),
-    }
-    interval = Expr("$@summary_interval if @summary_interval > 0 else False")
-    own = [entry for entry in config.at("train", "handlers") if entry.manual]
-    return [
-        finetune,
-        *([validation] if validates else []),
-        *slots,
-        *(stub(entry) for entry in own),
-        component("monai_auxops.AuxStatsHandler", tag_name="train_loss"),
-        component(
-            "monai_auxops.AuxTensorBoardStatsHandler",
-            log_dir=Expr("@output_dir"),
-            tag_name="train_loss",
-            iteration_log=interval,
-        ),
-        component(
-            "CheckpointSaver",
-            save_dir=Expr("@ckpt_dir"),
-            save_dict={"model": Expr("@network")},
-            save_final=True,
-            final_filename="model_final.pt",
-        ),
-    ]
-
-
-def _val_handlers(config: Config, key: bool) -> list[Block]:
-    slots = [block for entry in config.entries if entry.active for block in objects([entry], "val_handlers")]
-    saver = component(
-        "CheckpointSaver",
-        save_dir=Expr("@ckpt_dir"),
-        save_dict={"model": Expr("@network")},
-        save_key_metric=True,
-        key_metric_filename="model.pt",
-    )
-    return [
-        *slots,
-        component("monai_auxops.AuxStatsHandler", iteration_log=False),
-        component("monai_auxops.AuxTensorBoardStatsHandler", log_dir=Expr("@output_dir"), iteration_log=False),
-        *([saver] if key else []),
-    ]

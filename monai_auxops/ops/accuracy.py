@@ -6,7 +6,8 @@ from torch import Tensor
 
 from monai_auxops.context import BuildContext
 from monai_auxops.counts import count
-from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.ops.base import AuxiliaryOperation
+from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.statistics import ratio
 
 

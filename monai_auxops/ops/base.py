@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NoReturn, final
+from typing import Any, final
 
 import torch
 from ignite.engine import Engine
@@ -15,14 +13,13 @@ from torch import Tensor
 
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext, plain, undisturbed
-from monai_auxops.hub import Entry, Hub, OutputTransform
+from monai_auxops.hub import Entry, Hub, OutputTransform, is_key
+from monai_auxops.ops.naming import Named, check_tag, is_per_sample
 from monai_auxops.plots import Bounds, draw_bars
 from monai_auxops.running import RunningMean, Totals
 
-TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state.output
 
-
-class GraphComponent(Metric):  # type: ignore[misc]  # MONAI is not typed
+class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed
     """Clara's name for what is built from a :class:`~monai_auxops.BuildContext`."""
 
     @abstractmethod
@@ -246,7 +243,7 @@ class AuxiliaryOperation(GraphComponent):
         """
         if self._attached:
             raise ValueError(f"{self!r} is attached already; an engine needs an aux-op object of its own")
-        if self.epoch_tags == () and name is not None and name == getattr(engine.state, "key_metric_name", None):
+        if self.epoch_tags == () and is_key(engine, name):
             raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
         Hub.attach(engine, Entry(self, name, output_transform))
         self._attached = True
@@ -264,41 +261,3 @@ class AuxiliaryOperation(GraphComponent):
             for mine, saved in zip(self.states, state["states"], strict=True):
                 mine.load_state_dict(saved)
         self._open = self.resumed = bool(state["open"])
-
-    def fail(self, problem: str) -> NoReturn:
-        """Raise the ``ValueError`` for a wrong argument: names the aux-op and its tag."""
-        raise ValueError(f"{self!r}: expected {problem}")
-
-    def warn_once(self, message: str) -> None:
-        """Say ``message`` once in the life of this object."""
-        if not getattr(self, "_warned", False):
-            self._warned = True
-            warnings.warn(f"{self!r}: {message}", stacklevel=2)
-
-    def __repr__(self) -> str:
-        """The class, the names it writes, and what differs from its defaults."""
-        shown = []
-        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
-            value = getattr(self, name, parameter.default)
-            differs = value is not parameter.default and value != parameter.default
-            if name != "self" and (differs or name.endswith("_name")):
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    __str__ = __repr__
-
-
-def is_per_sample(value: Tensor, batch_size: int) -> bool:
-    """Whether ``value`` accumulates: shape ``()``, ``[1]`` or ``[B]``."""
-    return value.dim() == 0 or value.shape in ((1,), (batch_size,))
-
-
-def check_tag(tag: Any, op: AuxiliaryOperation | None = None) -> str:
-    """``tag``, if it can be the name of an output; else a ``ValueError`` that says why, and of which ``op``."""
-    who = "" if op is None else f"{op!r}: "
-    if not isinstance(tag, str) or not tag:
-        raise ValueError(f"{who}expected a tag to be a non-empty string, got {tag!r}")
-    if tag in TAKEN or BuildContext.is_reserved(tag):
-        taken = ", ".join(TAKEN)
-        raise ValueError(f"{who}expected a tag other than {taken} and without leading underscore, got {tag!r}")
-    return tag

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
-from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.label_format import check, label_format_of, split
+from monai_auxops.ops.naming import check_tag
 
 
 class ComputeBinaryPreds(AuxiliaryOperation):

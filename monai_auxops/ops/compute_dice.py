@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
-from monai_auxops.ops.base import check_tag
 from monai_auxops.ops.dice import DiceOperation, overlap
+from monai_auxops.ops.naming import check_tag
 
 
 class ComputeDice(DiceOperation):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from monai_auxops import ranks
 from monai_auxops.context import BuildContext
-from monai_auxops.ops.base import AuxiliaryOperation, check_tag
+from monai_auxops.ops.base import AuxiliaryOperation
+from monai_auxops.ops.naming import check_tag
 from monai_auxops.running import Totals
 
 

@@ -48,6 +48,15 @@ def test_an_evaluator_finds_what_a_plain_loop_finds(engines, decollate, batch_si
     assert evaluator.state.best_metric == evaluator.state.metrics["val_dice"]
 
 
+def test_an_engine_without_a_key_metric_takes_ops_without_epoch_value_or_name(engines):
+    evaluator = engines.evaluator(network())
+    assert evaluator.state.key_metric_name is None
+    ma.ReduceMeanMasked("map", axis=1).attach(evaluator)
+    ma.ComputeAccuracy("acc").attach(evaluator)
+    evaluator.run()
+    assert list(evaluator.state.metrics) == ["acc"]
+
+
 @pytest.mark.parametrize("decollate", [True, False])
 def test_a_trainer_measures_each_batch_before_its_step(engines, decollate):
     seen = []
