@@ -44,7 +44,7 @@ def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
         joint = _run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1]
         both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
         return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
-    options = None if rule.exclusive else rule.threshold, rule.onehot or None
+    options = None if rule.exclusive else float(rule.threshold), rule.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
     return Sums(both, p, t, valid[:, :1])
 
