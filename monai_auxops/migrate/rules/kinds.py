@@ -7,6 +7,9 @@ from typing import Any
 
 Kind = Callable[[Any], Any]
 
+MOST_CHANNELS = 10_000
+"""The bundle's metadata names every channel; no network of Clara's had a thousand."""
+
 
 def anything(value: Any) -> Any:
     """Accept every value."""
@@ -84,6 +87,29 @@ def integers(value: Any) -> list[int]:
     [32, 64, 64]
     """
     return [integer(item) for item in _listed(value)]
+
+
+def channels(value: Any) -> int:
+    """Accept a number of channels.
+
+    >>> channels("105")
+    105
+    """
+    found = integer(value)
+    if not 1 <= found <= MOST_CHANNELS:
+        raise ValueError(f"expected 1 to {MOST_CHANNELS:,} channels, found {_shown(value)}")
+    return found
+
+
+def label_format(value: Any) -> list[int]:
+    """Accept the numbers of channels of one label each.
+
+    >>> label_format([1, 3])
+    [1, 3]
+    """
+    found = [channels(item) for item in _listed(value)]
+    channels(sum(found) or 1)
+    return found
 
 
 def one_of(*choices: str) -> Kind:

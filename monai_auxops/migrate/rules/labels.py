@@ -8,7 +8,7 @@ from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, Each, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, FIELDS, IMAGE_FIELD, KEY, KEYS, LABEL_FIELD, key_of
-from monai_auxops.migrate.rules.kinds import anything, flag, integers, number, optional, text, words
+from monai_auxops.migrate.rules.kinds import anything, flag, label_format, number, optional, text, words
 
 _BRATS = ["TC", "WT", "ET"]
 
@@ -196,7 +196,7 @@ LABELS: Final = (
     Rule(
         "ProcessMulticlassPreds",
         Section.TRANSFORM,
-        (FIELD, Param("label_format", OMIT, integers)),
+        (FIELD, Param("label_format", OMIT, label_format)),
         (
             T("Activationsd", when=_all_binary, keys=KEY, sigmoid=True),
             T(

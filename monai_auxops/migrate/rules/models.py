@@ -8,9 +8,9 @@ from typing import Any, Final
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import DATA_FORMAT
-from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, one_of, optional, text
+from monai_auxops.migrate.rules.kinds import channels, flag, integer, integers, number, one_of, optional, text
 
-_CLASSES = Param("num_classes", kind=integer)
+_CLASSES = Param("num_classes", kind=channels)
 _ACTIVATION = Param(
     "final_activation",
     "softmax",
@@ -179,7 +179,7 @@ MODELS: Final = (
         "DenseNet121",
         Section.MODEL,
         (
-            Param("num_classes", None, optional(integer)),
+            Param("num_classes", None, optional(channels)),
             Param("weight_decay", 0.0, number, note="becomes the optimizer's weight_decay"),
             *_PRETRAINED,
             Param("final_activation", "linear", one_of("softmax", "sigmoid", "linear"), note=_ACTIVATION.note),
@@ -196,7 +196,7 @@ MODELS: Final = (
             name,
             Section.MODEL,
             (
-                Param("num_classes", None, optional(integer)),
+                Param("num_classes", None, optional(channels)),
                 Param("final_activation", "softmax", one_of("softmax", "sigmoid", "linear"), note=_ACTIVATION.note),
                 DATA_FORMAT,
             ),

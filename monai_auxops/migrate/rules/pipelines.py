@@ -7,7 +7,18 @@ from typing import Any, Final
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, F, Param, Rule, Section, T
-from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, number, one_of, optional, text
+from monai_auxops.migrate.rules.kinds import (
+    anything,
+    channels,
+    flag,
+    integer,
+    integers,
+    label_format,
+    number,
+    one_of,
+    optional,
+    text,
+)
 
 _KERAS = "TensorFlow's loader; PyTorch's uses processes"
 _SIZE_UNKNOWN = "the prefetch of PyTorch is set per worker"
@@ -18,11 +29,11 @@ _PARAMS: Final = (
     Param("output_crop_size", [], integers, also=("crop_size",), note="the crop transform sets the size"),
     Param("output_data_format", "channels_first", text, also=("data_format",), note="MONAI is channels first"),
     Param("output_data_dims", 3, integer, also=("num_data_dims",), note="becomes the network's spatial_dims"),
-    Param("output_image_channels", 1, integer, also=("num_channels",), note="becomes the network's in_channels"),
-    Param("output_label_channels", 1, integer, also=("num_label_channels",), note="used to check the label"),
+    Param("output_image_channels", 1, channels, also=("num_channels",), note="becomes the network's in_channels"),
+    Param("output_label_channels", 1, channels, also=("num_label_channels",), note="used to check the label"),
     Param("output_image_dtype", "float32", text, note="MONAI loads float32"),
     Param("output_label_dtype", "float32", text, note="MONAI loads float32"),
-    Param("output_label_format", None, optional(integers), also=("label_format",), note="becomes label_format"),
+    Param("output_label_format", None, optional(label_format), also=("label_format",), note="becomes label_format"),
     Param("output_batch_size", 10, integer, also=("batch_size",)),
     Param("batched_by_transforms", False, flag),
     Param("num_workers", 4, integer),
