@@ -14,6 +14,7 @@ from ignite.engine import Engine
 from torch import Tensor
 
 Gather = Callable[[Any], list[Any]]
+_latest: Any = None  # the work of the last all-reduce
 
 
 class HasTags(Protocol):
@@ -53,9 +54,8 @@ def agree(layout: Sequence[Any]) -> None:
         return
     mark = zlib.crc32(repr(layout).encode())
     both = torch.tensor([mark, -mark], dtype=torch.int64, device=device())
-    work = dist.all_reduce(both, op=dist.ReduceOp.MAX, async_op=True)
     try:
-        work.wait(patience())
+        reduce(both, dist.ReduceOp.MAX, patience())
     except RuntimeError as error:
         raise RuntimeError(
             f"rank {dist.get_rank()} has the aux-ops {list(layout)} and waited {patience().seconds} s for ranks that "
@@ -68,6 +68,17 @@ def agree(layout: Sequence[Any]) -> None:
         raise ValueError(
             "the ranks have different aux-ops: " + "; ".join(f"rank {i}: {x}" for i, x in enumerate(every))
         )
+
+
+def reduce(vector: Tensor, operation: Any, *timeout: datetime.timedelta) -> None:
+    """All-reduce ``vector`` in place, and keep the finished work until the next one.
+
+    Else gloo's thread may be the last to let go of the tensor, for which it needs the interpreter; in a process that
+    ends just then it aborts ("terminate called without an active exception").
+    """
+    global _latest
+    _latest = dist.all_reduce(vector, op=operation, async_op=True)
+    _latest.wait(*timeout)
 
 
 def settle(ops: Sequence[HasTags]) -> None:
@@ -90,7 +101,7 @@ def total(states: Sequence[Tensor]) -> list[float]:
     where = states[0].device if world_size() == 1 else device()
     vector = torch.cat([state.to(where) for state in states])
     if world_size() > 1:
-        dist.all_reduce(vector)
+        reduce(vector, dist.ReduceOp.SUM)
     values: list[float] = vector.tolist()
     return values
 

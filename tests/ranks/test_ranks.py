@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import torch
 from monai.data import DataLoader, Dataset
 from sklearn.metrics import roc_auc_score
 
 import monai_auxops as ma
+from monai_auxops import ranks as collectives
 from tests.engines.conftest import Engines, cases, cross_entropy, network
 from tests.ranks.worker import Share, dice, shard
 
@@ -116,3 +119,12 @@ def test_no_rank_waits_for_ever(tmp_path, scenario, message):
     done = launch(tmp_path / "out", scenario)
     assert done.returncode != 0
     assert message in done.stderr
+
+
+def test_a_finished_reduce_is_not_let_go(monkeypatch):
+    """In a process that ends, gloo's thread must not be the last to hold the tensor: it would abort the process."""
+    work = mock.Mock()
+    monkeypatch.setattr(torch.distributed, "all_reduce", mock.Mock(return_value=work))
+    collectives.reduce(torch.ones(2), torch.distributed.ReduceOp.SUM)
+    work.wait.assert_called_once_with()
+    assert collectives._latest is work
