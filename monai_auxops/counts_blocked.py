@@ -28,7 +28,6 @@ __all__ = ["flattened", "sums", "table"]
 
 CPU = torch.device("cpu")  # whatever torch.set_default_device says
 BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
-MASK_BLOCK = 3 * BLOCK  # logits where each gets two masks: here fewer launches win over fewer bytes
 SMALL = 4_096  # voxels in a sample below which the launches for one sample cost more than its voxels
 TILE = 128  # voxels the pool handles at a time, at most: their running maxima and indices stay in the L1 cache
 
@@ -70,11 +69,11 @@ class _Scratch(threading.local):
     def __init__(self) -> None:
         self.buffers: dict[tuple[str, torch.dtype], Tensor] = {}
 
-    @torch.inference_mode(False)  # a tensor made in that mode could not be written outside it
     def get_empty(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return an empty tensor that keeps its memory, for ``out=`` or ``resize_``."""
         if (name, dtype) not in self.buffers:
-            self.buffers[name, dtype] = torch.empty(0, dtype=dtype, device=CPU)
+            with torch.inference_mode(False):  # a tensor made in that mode could not be written outside it
+                self.buffers[name, dtype] = torch.empty(0, dtype=dtype, device=CPU)
         return self.buffers[name, dtype].resize_(0)
 
 
@@ -86,7 +85,7 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
     batch, classes = x.shape[:2]
     size = (classes + 2) * (classes + 1)
     joint = torch.zeros(batch, size, dtype=torch.int64, device=CPU)
-    for b, scores, label in _blocks(x, y, BLOCK, in_place=True):
+    for b, scores, label in _blocks(x, y, exclusive=True):
         code = _first_maximum(scores).add_(_label_code(label[0], classes), alpha=classes + 1)
         code.add_(classes + 1.5)  # label -1 becomes row 0, and the conversion to integers rounds
         key = _scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
@@ -95,35 +94,43 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
-    """Count where classes may overlap: each has its own masks, 1.0 in its voxels and 0.0 elsewhere."""
+    """Count where classes may overlap: class after class, so that the masks of one stay in the cache."""
     batch, classes = x.shape[:2]
-    both, predicted, labelled, valid = torch.zeros(4, batch, classes, dtype=torch.float64, device=CPU)
-    for b, scores, label in _blocks(x, y, MASK_BLOCK):
-        if rule.exclusive:
-            p = _equals(_first_maximum(scores).round_(), classes, "p")
-        else:
-            p = _exceeds(scores, rule.threshold, "p")
-        if rule.onehot:
-            t = _exceeds(label, 0.5, "t")
-            valid[b] += label.shape[1]
-        else:
-            t, named = _label_masks(label[0], classes)
-            p.mul_(named)
-            valid[b] += named.sum()
-        predicted[b] += p.sum(1)
-        labelled[b] += t.sum(1)
-        both[b] += p.mul_(t).sum(1)
-    return Sums(both.long(), predicted.long(), labelled.long(), valid[:, :1].long())
+    totals = torch.zeros(batch, 3 * classes + (not rule.onehot), dtype=torch.float64, device=CPU)
+    for b, scores, label in _blocks(x, y, rule.exclusive):
+        totals[b] += torch.stack([*_class_sums(scores, label, rule)])
+    both, predicted, labelled = totals[:, : 3 * classes].long().view(batch, classes, 3).unbind(2)
+    valid = torch.full((batch, 1), math.prod(x.shape[2:]), device=CPU) if rule.onehot else totals[:, -1:].long()
+    return Sums(both, predicted, labelled, valid)
 
 
-def _blocks(x: Tensor, y: Tensor, size: int, in_place: bool = False) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Cut each sample into ``[C, n]`` and ``[1 or C, n]``: views where its memory allows, else copies of a block.
+def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:
+    """Three scalars per class, from masks of 1.0 in its voxels and 0.0 elsewhere; last the voxels with a label."""
+    classes = scores.shape[0]
+    code = _first_maximum(scores).round_() if rule.exclusive else None
+    mark, inside = None, None
+    first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: its absence
+    if not rule.onehot:
+        mark = _label_code(label[0], classes + first)
+        inside = torch.ge(mark, 0, out=_scratch.get_empty("inside"))
+        inside.mul_(torch.lt(mark, classes + first, out=_scratch.get_empty("t")))
+    for c in range(classes):
+        p = _exceeds(scores[c], rule.threshold, "p") if code is None else _equals(code, c, "p")
+        t = _exceeds(label[c], 0.5, "t") if mark is None else _equals(mark, c + first, "t")
+        if inside is not None:
+            p.mul_(inside)
+        yield from (torch.dot(p, t), p.sum(), t.sum())
+    if inside is not None:
+        yield inside.sum()
 
-    A block has ``size`` logits, or with ``in_place`` that many voxels where ``_first_maximum`` needs no copy.
-    """
+
+def _blocks(x: Tensor, y: Tensor, exclusive: bool) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Cut samples into ``[C, n]`` and ``[1 or C, n]``: so many voxels of a view, or so many logits of a copy."""
     x, y = flattened(x, y)
     tile = _tile(x.shape[2]) if x.ndim == 3 and x.stride(2) == 1 else 0
-    voxels = size if in_place and tile else max(1, size // x.shape[1])
+    in_place = tile > 0 if exclusive else x.ndim == 3
+    size = BLOCK if exclusive else 4 * BLOCK  # masks are few buffers
+    voxels = size if in_place else max(1, size // x.shape[1])
     if tile:
         voxels = max(1, voxels // tile) * tile
     for b, area in itertools.product(range(x.shape[0]), itertools.product(*_slices(x.shape[2:], voxels))):
@@ -184,21 +191,14 @@ def _label_code(label: Tensor, classes: int) -> Tensor:
     return code
 
 
-def _label_masks(label: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """One mask per class, and the mask of the voxels that count; with one channel, index 0 is a class as well."""
-    named = max(classes, 2)
-    masks = _equals(_label_code(label, named), named, "t")
-    return masks[-classes:], masks.sum(0)
-
-
-def _equals(code: Tensor, classes: int, name: str) -> Tensor:
-    """Masks ``[C, n]`` of the voxels of each class."""
-    every = torch.arange(classes, dtype=torch.float32, device=CPU).unsqueeze(1)
-    return torch.eq(code, every, out=_scratch.get_empty(name))
+def _equals(code: Tensor, c: int, name: str) -> Tensor:
+    """Mask of the voxels of class ``c``."""
+    return torch.eq(code, c, out=_scratch.get_empty(name))
 
 
 def _exceeds(t: Tensor, threshold: float, name: str) -> Tensor:
-    """Mask ``t > threshold``, compared in float32: a half-precision comparison would round the threshold."""
+    """Mask ``t > threshold``, compared in float32 or float64: a half-precision comparison would round the threshold."""
+    mask = _scratch.get_empty(name)
     if t.dtype in (torch.float32, torch.float64):
-        return torch.gt(t, threshold, out=_scratch.get_empty(name, t.dtype))
-    return _scratch.get_empty(name).resize_(t.shape).copy_(t).gt_(threshold)
+        return torch.gt(t, threshold, out=mask)
+    return mask.resize_(t.shape).copy_(t).gt_(threshold)

@@ -1,7 +1,7 @@
 """Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
 
-The loop takes some hundred voxels at a time, so that their running maxima and classes stay in the L1 cache, and four
-channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them 64):
+The loop takes some hundred or thousand voxels at a time, so that their running maxima and classes stay in a cache, and
+four channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them 64):
 the processor then handles as many of them at once as float32 scores. ``None`` for an option compiles the loop without
 its branch. The loop runs without the GIL in ``torch.get_num_threads()`` short-lived threads: no pool that a fork in a
 DataLoader could lose. numba compiles it at the first call for each pair of dtypes, and keeps it on disk for the next
@@ -24,7 +24,8 @@ from monai_auxops.counts import Rule, Sums
 
 __all__ = ["sums", "table"]
 
-TILE = 512  # voxels at a time, four times as many where 8 rows or more are read in turn
+TILE = 512  # voxels at a time; 16 times as many with many rows: each is then read long enough to stream
+MANY = 6  # rows, from which reading them costs more than the tile's maxima that leave the L1 cache
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 4_000_000  # logits that pay for starting a thread
 
@@ -68,7 +69,7 @@ def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
 def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float | None) -> Tensor:
     """Count in threads that share the voxels of all samples evenly, int64 ``[B, *shape]``."""
     (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
-    tile = TILE if x.shape[1] < 8 else 4 * TILE
+    tile = TILE if x.shape[1] < MANY else 16 * TILE
     shared = (*_memory(x), *_memory(y), *x.shape[1:], tile)
 
     def count_part(start: int, end: int) -> tuple[slice, Any]:

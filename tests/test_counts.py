@@ -129,8 +129,7 @@ def test_every_option_and_shape(device: str, classes: int, spatial: tuple[int, .
 def test_samples_that_are_cut_into_blocks(
     volume_device: str, classes: int, spatial: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monai_auxops.counts_blocked.BLOCK", 3000)
-    monkeypatch.setattr("monai_auxops.counts_blocked.MASK_BLOCK", 3000)
+    monkeypatch.setattr("monai_auxops.counts_blocked.BLOCK", 1000)
     x, index, onehot = batch(classes, spatial, volume_device, samples=3)
     for independent in (False, True):
         check(x, index, independent=independent)
