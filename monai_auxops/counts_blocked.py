@@ -5,8 +5,8 @@ What makes it fast, each found by measurement (``benchmarks/``):
 - The first maximum over channels is a max pool with one tap per channel. Laid over the memory of a whole sample, the
   taps are a channel stride apart, so nothing is copied and the class comes out with the maximum: half the time of
   ``amax``, compare, ``amax``, and a tenth of ``max(dim=1)``.
-- A comparison that writes the dtype it reads is three times faster than one that writes bool, so masks are floats;
-  a block has fewer than 2^24 elements, so float32 sums of them are exact.
+- A comparison that writes float32 is three times faster than one that writes bool, so masks are floats, of one class
+  at a time; a block has fewer than 2^24 voxels, so float32 sums of them are exact.
 - Label class and predicted class make one key, and one small ``bincount`` of keys gives everything.
 """
 

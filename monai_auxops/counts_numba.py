@@ -1,11 +1,11 @@
 """Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
 
 The loop takes some hundred or thousand voxels at a time, so that their running maxima and classes stay in a cache, and
-four channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them 64):
-the processor then handles as many of them at once as float32 scores. ``None`` for an option compiles the loop without
-its branch. The loop runs without the GIL in ``torch.get_num_threads()`` short-lived threads: no pool that a fork in a
-DataLoader could lose. numba compiles it at the first call for each pair of dtypes, and keeps it on disk for the next
-process.
+four channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them
+64): the processor then handles as many of them at once as float32 scores. ``None`` for an option compiles the loop
+without its branch. The loop runs without the GIL in ``torch.get_num_threads()`` short-lived threads: no pool that a
+fork in a DataLoader could lose. numba compiles it at the first call for each pair of dtypes, and keeps it on disk for
+the next process.
 """
 
 from __future__ import annotations
