@@ -12,37 +12,24 @@ import datetime
 import json
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.variants import variants
 from benchmarks.workloads import WORKLOADS, Workload
-from monai_auxops import counts_blocked
-from monai_auxops.counts import Rule
 
+OURS = ("plain torch", "numba")
 Times = dict[str, dict[int, list[float]]]
-
-
-def variants(workload: Workload) -> dict[str, Callable[[], object]]:
-    """What is timed on one batch."""
-    x, y = workload.make()
-    rule = Rule(exclusive=not workload.independent, onehot=workload.independent, threshold=0.0)
-    runs: dict[str, Callable[[], object]] = {
-        "read once": lambda: x.sum() + y.sum(),
-        "plain torch": lambda: counts_blocked.sums(x, y, rule),
-    }
-    try:
-        from monai_auxops import counts_numba
-    except ImportError:
-        return runs
-    return {**runs, "numba": lambda: counts_numba.sums(x, y, rule)}
 
 
 def measure(workload: Workload, threads: list[int], rounds: int) -> Times:
     """Milliseconds of each round, by variant and number of threads."""
-    runs, cold = variants(workload), np.zeros(64_000_000, np.float32)  # written by one thread, torch's stay asleep
+    x, y = workload.make()
+    counting, _ = variants(workload, peers=False)
+    runs = {"read once": lambda x, y: x.sum() + y.sum()} | {n: counting[n] for n in OURS if n in counting}
+    cold = np.zeros(64_000_000, np.float32)  # written by one thread, torch's stay asleep
     times: Times = {name: {n: [] for n in threads} for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
@@ -50,7 +37,7 @@ def measure(workload: Workload, threads: list[int], rounds: int) -> Times:
                 torch.set_num_threads(n)
                 cold += 1
                 start = time.perf_counter()
-                run()
+                run(x, y)
                 if number:  # the first round warms up
                     times[name][n].append((time.perf_counter() - start) * 1e3)
     return times

@@ -42,9 +42,7 @@ def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
         return blocked.sums(x, y, rule)
     classes, voxels = rows[0].shape[1:]
     if rule.exclusive and not rule.onehot and classes > FEW and 4 * (classes + 1) ** 2 <= voxels:
-        joint = _run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1]
-        both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
-        return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+        return blocked.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
     options = None if rule.exclusive else float(rule.threshold), rule.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
     return Sums(both, p, t, valid[:, :1])

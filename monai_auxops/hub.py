@@ -209,9 +209,7 @@ class Hub:
             state.aux_metrics = {}
         for name, value in values.items():
             state.aux_metrics[name] = value
-            never_best = (
-                is_key(engine, name) and value != value
-            )  # a NaN would be "best" for ever: nothing compares above it
+            never_best = is_key(engine, name) and value != value  # nothing compares above NaN: it would stay the best
             state.metrics[name] = float("-inf") if never_best else value
 
 

@@ -154,8 +154,8 @@ def _taken(config: dict[str, Any], engine_id: str, key_slot: str) -> Block:
 def _resolved(config: dict[str, Any], path: str) -> Block:
     """Return what stands at a path, or where the reference there points."""
     found = _at(config, path)
-    if isinstance(found, str) and found.startswith("@"):
-        found = _at(config, found[1:].replace("::", "#"))
+    elsewhere = _referred(found)
+    found = _at(config, elsewhere) if elsewhere else found
     return found if isinstance(found, dict) else {}
 
 
@@ -173,10 +173,12 @@ def _slots(engine: dict[str, Any], engine_id: str, key_slot: str, metrics: Block
 
 def _home(engine: dict[str, Any], engine_id: str) -> str:
     """Return where the engine's additional metrics stand: in place, or where a reference points."""
-    given = engine.get("additional_metrics")
-    if isinstance(given, str) and given.startswith("@"):
-        return given[1:].replace("::", "#")
-    return f"{engine_id}#additional_metrics"
+    return _referred(engine.get("additional_metrics")) or f"{engine_id}#additional_metrics"
+
+
+def _referred(value: Any) -> str:
+    """Return the path that a reference names, nothing for another value."""
+    return value[1:].replace("::", "#") if isinstance(value, str) and value.startswith("@") else ""
 
 
 def _tag(rule: Rule) -> str:
