@@ -38,7 +38,7 @@ def agree(runs: dict[str, Variant], x: torch.Tensor, y: torch.Tensor) -> None:
     """Compare Dice per class, the mean over samples, with the first variant's."""
     expected, first = None, next(iter(runs))
     for name, run in runs.items():
-        dice = run(x, y).double()
+        dice = run(x, y).double().cpu()
         dice = dice.mean(0) if dice.ndim == 2 else dice
         expected = dice if expected is None else expected
         if not torch.allclose(dice, expected, rtol=0, atol=1e-5):

@@ -10,15 +10,26 @@ import torch
 from torch import Tensor
 
 from benchmarks.workloads import Workload
-from monai_auxops.counts import count
+from monai_auxops.counts import Counts, count
 
 Variant = Callable[[Tensor, Tensor], Tensor]
 
 
-def ours(backend: str, workload: Workload) -> Variant:
-    def run(x: Tensor, y: Tensor) -> Tensor:
+def count_alone(backend: str, workload: Workload) -> Callable[[Tensor, Tensor], Counts]:
+    """What every backend does, without the arithmetic of a Dice."""
+
+    def run(x: Tensor, y: Tensor) -> Counts:
         os.environ["MONAI_AUXOPS_COUNTS"] = backend
-        tp, fp, fn, _ = count(x, y, independent=workload.independent, onehot=workload.independent, threshold=0.0)
+        return count(x, y, independent=workload.independent, onehot=workload.independent, threshold=0.0)
+
+    return run
+
+
+def ours(backend: str, workload: Workload) -> Variant:
+    counted = count_alone(backend, workload)
+
+    def run(x: Tensor, y: Tensor) -> Tensor:
+        tp, fp, fn, _ = counted(x, y)
         return 2 * tp / (2 * tp + fp + fn)
 
     return run
@@ -65,6 +76,7 @@ def torchmetrics_dice(workload: Workload) -> Variant:
     )  # fmt: skip
 
     def run(x: Tensor, y: Tensor) -> Tensor:
+        metric.to(x.device)
         metric.update((x > 0).long(), y.long()) if workload.independent else metric.update(x.argmax(1), y[:, 0])
         result = metric.compute()
         metric.reset()
@@ -88,9 +100,8 @@ def torcheval_confusion(workload: Workload) -> Variant:
 def ignite_confusion(workload: Workload) -> Variant:
     from ignite.metrics import ConfusionMatrix
 
-    metric = ConfusionMatrix(workload.classes)
-
     def run(x: Tensor, y: Tensor) -> Tensor:
+        metric = ConfusionMatrix(workload.classes, device=x.device)
         tables = []
         for p, t in zip(x.split(1), y[:, 0].split(1), strict=True):
             metric.reset()
@@ -124,6 +135,13 @@ PEERS: dict[str, tuple[str, Callable[[Workload], Variant]]] = {
 }
 
 
+def found_peers(workload: Workload) -> tuple[dict[str, Variant], list[str]]:
+    """The peers that are installed and know the workload's kind, and the names of those that are not installed."""
+    missing = [name for name, (package, _) in PEERS.items() if importlib.util.find_spec(package) is None]
+    fit = [n for n in PEERS if n not in missing and not (workload.independent and "confusion" in n)]  # exclusive only
+    return {name: PEERS[name][1](workload) for name in fit}, missing
+
+
 def variants(workload: Workload, peers: bool) -> tuple[dict[str, Variant], list[str]]:
     """Everything to measure, and the names of what is not installed."""
     found: dict[str, Variant] = {"plain torch": ours("blocked", workload)}
@@ -134,9 +152,5 @@ def variants(workload: Workload, peers: bool) -> tuple[dict[str, Variant], list[
         missing.append("numba")
     if not workload.independent:
         found["control"] = control
-    for name, (package, make) in PEERS.items() if peers else ():
-        if importlib.util.find_spec(package) is None:
-            missing.append(name)
-        elif not (workload.independent and "confusion" in name):  # exclusive classes only
-            found[name] = make(workload)
-    return found, missing
+    others, absent = found_peers(workload) if peers else ({}, [])
+    return found | others, missing + absent

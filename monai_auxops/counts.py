@@ -34,15 +34,6 @@ class Counts(NamedTuple):
     tn: Tensor
 
 
-class Sums(NamedTuple):
-    """What a backend counts, int64: voxels in both, in the prediction, in the label ``[B, C]``; in all ``[B, 1]``."""
-
-    both: Tensor
-    predicted: Tensor
-    labelled: Tensor
-    valid: Tensor
-
-
 class Rule(NamedTuple):
     """How a voxel gets its classes."""
 
@@ -54,7 +45,7 @@ class Rule(NamedTuple):
 class Backend(Protocol):
     """Every backend is a module with these two functions; tensors are plain, checked and detached."""
 
-    def sums(self, x: Tensor, y: Tensor, rule: Rule) -> Sums:
+    def count(self, x: Tensor, y: Tensor, rule: Rule) -> Counts:
         """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
 
     def table(self, x: Tensor, y: Tensor) -> Tensor:
@@ -86,8 +77,7 @@ def count(
     """
     rule = Rule(exclusive=not independent and predictions.shape[1:2] != (1,), onehot=onehot, threshold=threshold)
     x, y = _checked(predictions, label, rule)
-    both, p, t, valid = _module(backend(x.device)).sums(x, y, rule)
-    return Counts(both, p - both, t - both, valid - p - t + both)
+    return _module(backend(x.device)).count(x, y, rule)
 
 
 def confusion(predictions: Tensor, label: Tensor) -> Tensor:
@@ -133,7 +123,7 @@ def _works(name: str, device: str) -> bool:
         return False
     try:
         x, y = torch.zeros(1, 2, 2, device=device), torch.zeros(1, 1, 2, device=device)
-        _module(name).sums(x, y, Rule(exclusive=True, onehot=False))
+        _module(name).count(x, y, Rule(exclusive=True, onehot=False))
     except Exception as error:  # a compiler's failures have no common type
         warnings.warn(f"monai_auxops counts without {name}, which does not work here: {error!r}", stacklevel=4)
         return False
@@ -142,6 +132,11 @@ def _works(name: str, device: str) -> bool:
 
 def _module(name: str) -> Backend:
     return cast(Backend, importlib.import_module(f"monai_auxops.counts_{name}"))
+
+
+def of_sums(both: Tensor, predicted: Tensor, labelled: Tensor, valid: Tensor) -> Counts:
+    """From the voxels in both, in the prediction, in the label, and in all."""
+    return Counts(both, predicted - both, labelled - both, valid - predicted - labelled + both)
 
 
 def _checked(predictions: Tensor, label: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:

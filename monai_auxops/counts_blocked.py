@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from monai_auxops import counts_vectorized as vectorized
-from monai_auxops.counts import Rule, Sums
+from monai_auxops.counts import Counts, Rule, of_sums
 
-__all__ = ["flattened", "of_joint", "sums", "table"]
+__all__ = ["count", "flattened", "of_joint", "table"]
 
 CPU = torch.device("cpu")  # whatever torch.set_default_device says
 BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
@@ -34,10 +34,10 @@ TILE = 128  # voxels the pool handles at a time, at most: their running maxima a
 _max_pool = torch.ops.aten.max_pool2d_with_indices.out
 
 
-def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     if _is_small(x):
-        return Sums._make(map(torch.cat, zip(*_by_samples(x, y, rule), strict=True)))
+        return Counts._make(map(torch.cat, zip(*_by_samples(x, y, rule), strict=True)))
     if rule.exclusive and not rule.onehot:
         return of_joint(_joint(x, y)[:, 1:-1])
     return _mask_sums(x, y, rule)
@@ -48,10 +48,10 @@ def table(x: Tensor, y: Tensor) -> Tensor:
     return vectorized.table(x, y) if _is_small(x) else _joint(x, y)[:, 1:-1, :-1]
 
 
-def of_joint(joint: Tensor) -> Sums:
+def of_joint(joint: Tensor) -> Counts:
     """From counts by label class and predicted class ``[B, C, C + 1]``, whose last column is predicted in none."""
     both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
-    return Sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+    return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
 
 
 def _is_small(x: Tensor) -> bool:
@@ -60,11 +60,11 @@ def _is_small(x: Tensor) -> bool:
     return math.prod(x.shape[2:]) <= max(SMALL, 16 * classes) or classes > 2048
 
 
-def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Sums]:
+def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Counts]:
     """Count as many samples at a time as a block holds."""
     step = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
     for b in range(0, max(1, x.shape[0]), step):
-        yield vectorized.sums(x[b : b + step], y[b : b + step], rule)
+        yield vectorized.count(x[b : b + step], y[b : b + step], rule)
 
 
 class _Scratch(threading.local):
@@ -97,7 +97,7 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
     return joint.view(batch, classes + 2, classes + 1)
 
 
-def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count where classes may overlap: class after class, so that the masks of one stay in the cache."""
     batch, classes = x.shape[:2]
     totals = torch.zeros(batch, 3 * classes + (not rule.onehot), dtype=torch.float64, device=CPU)
@@ -105,7 +105,7 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
         totals[b] += torch.stack([*_class_sums(scores, label, rule)])
     both, predicted, labelled = totals[:, : 3 * classes].long().view(batch, classes, 3).unbind(2)
     valid = torch.full((batch, 1), math.prod(x.shape[2:]), device=CPU) if rule.onehot else totals[:, -1:].long()
-    return Sums(both, predicted, labelled, valid)
+    return of_sums(both, predicted, labelled, valid)
 
 
 def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:

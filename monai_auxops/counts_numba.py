@@ -20,9 +20,9 @@ from numba import njit
 from torch import Tensor
 
 from monai_auxops import counts_blocked as blocked
-from monai_auxops.counts import Rule, Sums
+from monai_auxops.counts import Counts, Rule, of_sums
 
-__all__ = ["sums", "table"]
+__all__ = ["count", "table"]
 
 TILE = 512  # voxels at a time; 16 times as many with many rows: each is then read long enough to stream
 MANY = 6  # rows, from which reading them costs more than the tile's maxima that leave the L1 cache
@@ -35,17 +35,17 @@ LABELS = (torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool)
 compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True, error_model="numpy")
 
 
-def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     rows = _rows(x, y)
     if rows is None:
-        return blocked.sums(x, y, rule)
+        return blocked.count(x, y, rule)
     classes, voxels = rows[0].shape[1:]
     if rule.exclusive and not rule.onehot and classes > FEW and 4 * (classes + 1) ** 2 <= voxels:
         return blocked.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
     options = None if rule.exclusive else float(rule.threshold), rule.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
-    return Sums(both, p, t, valid[:, :1])
+    return of_sums(both, p, t, valid[:, :1])
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:

@@ -18,13 +18,15 @@ import triton.language as tl
 from torch import Tensor
 
 from monai_auxops import counts_vectorized as vectorized
-from monai_auxops.counts import Rule, Sums
+from monai_auxops.counts import Counts, Rule
 from monai_auxops.counts_blocked import flattened
 
-__all__ = ["sums", "table"]
+__all__ = ["count", "table"]
 
 TILE = 1024  # voxels a program handles at a time
 PROGRAMS = 4096  # several for each of a GPU's multiprocessors, few enough that their atomic additions cost nothing
+WARPS = 8  # of 32 threads in a program
+UNROLLED: tl.constexpr = tl.constexpr(16)  # classes whose scores are on their way at once
 MOST_CLASSES = 1023  # of a histogram in shared memory
 MOST_TABLE_CLASSES = 31  # the same for classes by classes
 
@@ -35,15 +37,14 @@ LABELS = NARROW | {torch.float64, torch.bool, torch.uint8, torch.int8, torch.int
 compiled: Callable[[Callable[..., Any]], Any] = triton.jit
 
 
-def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if not _has_kernel(x, y, MOST_CLASSES):
-        return vectorized.sums(x, y, rule)
-    result = torch.zeros(x.shape[0], 4, classes + 1, dtype=torch.int64, device=x.device)
+        return vectorized.count(x, y, rule)
+    result = torch.zeros(4, x.shape[0], classes, dtype=torch.int64, device=x.device)
     _launch(_count_kernel, x, y, result, capacity=triton.next_power_of_2(classes + 1), **rule._asdict())
-    both, p, t, valid = result.unbind(1)
-    return Sums(both[:, :-1], p[:, :-1], t[:, :-1], valid[:, :1])
+    return Counts._make(result.unbind())
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ def table(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _has_kernel(x: Tensor, y: Tensor, most: int) -> bool:
-    return x.dtype in NARROW and y.dtype in LABELS and x.shape[1] <= most and 0 < math.prod(x.shape[2:]) < 2**31
+    return x.dtype in NARROW and y.dtype in LABELS and x.shape[1] <= most and 0 < math.prod(x.shape[2:]) < 2**31 - TILE
 
 
 def _launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -> None:
@@ -73,7 +74,7 @@ def _launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -
     strides = (*x.stride(), *y.stride())
     options |= {"classes": classes, "span": TILE, "flat": x.shape[2] == x.shape[3] == 1}
     with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():
-        kernel[grid](x, y, result, voxels, x.shape[3], x.shape[4], *strides, **options)
+        kernel[grid](x, y, result, voxels, x.shape[3], x.shape[4], *strides, num_warps=WARPS, **options)
 
 
 @compiled
@@ -82,10 +83,11 @@ def _count_kernel(  # type: ignore[no-untyped-def]
     threshold, exclusive: tl.constexpr, onehot: tl.constexpr,
     classes: tl.constexpr, capacity: tl.constexpr, span: tl.constexpr, flat: tl.constexpr,
 ):  # fmt: skip
-    """Add to result ``[B, 4, C + 1]`` the voxels in both, in the prediction, in the label; in all (slot 0)."""
+    """Add to result ``[4, B, C]`` the true and false positives, the false and true negatives."""
     sample = tl.program_id(0).to(tl.int64)
     slots = tl.arange(0, capacity)
-    both, p, t, valid = slots * 0, slots * 0, slots * 0, slots * 0
+    both, p, t = slots * 0, slots * 0, slots * 0
+    valid = tl.sum(slots * 0)
     named: tl.constexpr = 2 if classes == 1 else classes
     for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
         voxel = tile * span + tl.arange(0, span)
@@ -98,27 +100,30 @@ def _count_kernel(  # type: ignore[no-untyped-def]
         if not onehot:
             labelled = _label_class(y_at, inside, named)
             counts = labelled < named
-        valid += tl.sum(counts.to(tl.int32)) * (slots == 0)
+        valid += tl.sum(counts.to(tl.int32))
         if exclusive and not onehot:
             both += tl.histogram(tl.where(predicted == labelled, labelled, classes), capacity)
             p += tl.histogram(tl.where(counts, predicted, classes), capacity)
             t += tl.histogram(labelled, capacity)
         else:
+            x_skip, y_skip = tl.zeros((), tl.int64), tl.zeros((), tl.int64)
             for c in range(classes):
                 if exclusive:
                     in_p = (predicted == c) & inside
                 else:
-                    in_p = (tl.load(x_at + c * xc, inside, 0).to(tl.float32) > threshold) & counts
-                in_t = (tl.load(y_at + c * yc, inside, 0) > 0.5) & inside if onehot else labelled == c + named - classes
+                    in_p = (tl.load(x_at + x_skip, inside, 0).to(tl.float32) > threshold) & counts
+                in_t = (tl.load(y_at + y_skip, inside, 0) > 0.5) & inside if onehot else labelled == c + named - classes
+                x_skip += xc
+                y_skip += yc
                 packed = tl.sum(in_p + in_t.to(tl.int64) * 2**20 + (in_p & in_t).to(tl.int64) * 2**40)
                 p += (packed % 2**20).to(tl.int32) * (slots == c)
                 t += (packed // 2**20 % 2**20).to(tl.int32) * (slots == c)
                 both += (packed // 2**40).to(tl.int32) * (slots == c)
-    out = result + sample * 4 * (classes + 1) + slots
-    tl.atomic_add(out, both.to(tl.int64), slots <= classes, sem="relaxed")
-    tl.atomic_add(out + (classes + 1), p.to(tl.int64), slots <= classes, sem="relaxed")
-    tl.atomic_add(out + 2 * (classes + 1), t.to(tl.int64), slots <= classes, sem="relaxed")
-    tl.atomic_add(out + 3 * (classes + 1), valid.to(tl.int64), slots == 0, sem="relaxed")
+    out, size = result + sample * classes + slots, tl.num_programs(0) * classes
+    tl.atomic_add(out, both.to(tl.int64), slots < classes, sem="relaxed")
+    tl.atomic_add(out + size, (p - both).to(tl.int64), slots < classes, sem="relaxed")
+    tl.atomic_add(out + 2 * size, (t - both).to(tl.int64), slots < classes, sem="relaxed")
+    tl.atomic_add(out + 3 * size, (valid - p - t + both).to(tl.int64), slots < classes, sem="relaxed")
 
 
 @compiled
@@ -154,14 +159,18 @@ def _offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # t
 @compiled
 def _first_maximum(at, step, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
     """Class of the first maximum, classes where a score is NaN or the voxel is not ``inside``."""
-    best = tl.load(at, inside, float("nan")).to(tl.float32)
-    odd = best != best
+    unrolled: tl.constexpr = classes if classes < UNROLLED else UNROLLED
+    odd = ~inside
     found = tl.where(odd, 0, 0)
-    for c in range(1, classes):
-        score = tl.load(at + c * step, inside, 0).to(tl.float32)
-        found = tl.where(score > best, c, found)
-        best = tl.where(score > best, score, best)
-        odd |= score != score
+    best = found - float("inf")
+    skip = tl.zeros((), tl.int64)  # a class times the step may be too much for 32 bits
+    for start in range(0, classes, unrolled):
+        for k in tl.static_range(unrolled):
+            score = tl.load(at + skip, inside & (start + k < classes), -float("inf")).to(tl.float32)
+            skip += step
+            found = tl.where(score > best, start + k, found)
+            best = tl.where(score > best, score, best)
+            odd |= score != score
     return tl.where(odd, classes, found)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from monai_auxops.counts import Rule, Sums
+from monai_auxops.counts import Counts, Rule, of_sums
 
-__all__ = ["label_class", "sums", "table"]
+__all__ = ["count", "label_class", "table"]
 
 
-def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
+def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if rule.exclusive and not rule.onehot:
@@ -24,7 +24,7 @@ def sums(x: Tensor, y: Tensor, rule: Rule) -> Sums:
     else:
         named = label_class(y, classes)
         labelled, valid = named == numbers, named < classes
-    return Sums(_voxels(predicted & labelled), _voxels(predicted & valid), _voxels(labelled), _voxels(valid))
+    return of_sums(_voxels(predicted & labelled), _voxels(predicted & valid), _voxels(labelled), _voxels(valid))
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
@@ -51,9 +51,9 @@ def _score_class(x: Tensor) -> Tensor:
     return best.indices.masked_fill(best.values.isnan(), x.shape[1])
 
 
-def _exclusive_sums(predicted: Tensor, labelled: Tensor, classes: int) -> Sums:
+def _exclusive_sums(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
     valid = labelled < classes
-    return Sums(
+    return of_sums(
         both=_histogram(labelled.masked_fill(labelled != predicted, classes), classes),
         predicted=_histogram(predicted.masked_fill(~valid, classes), classes),
         labelled=_histogram(labelled, classes),

@@ -360,6 +360,22 @@ def test_no_synchronization_on_a_gpu(device: str) -> None:
         torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.skipif(not GPU, reason="needs a GPU")
+def test_more_logits_than_32_bits_can_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONAI_AUXOPS_COUNTS", "triton")
+    if torch.cuda.mem_get_info()[0] < 10**10:
+        pytest.skip("needs 10 GB of free memory")
+    classes, shape = 17, (512, 512, 512)
+    x = torch.zeros(1, classes, *shape, dtype=torch.float16, device="cuda")
+    onehot = torch.zeros(1, classes, *shape, dtype=torch.bool, device="cuda")
+    x[:, -1, 100:], onehot[:, -1, 200:] = 1, True
+    index, plane = onehot[:, -1:].to(torch.uint8) * (classes - 1), 512**2
+    last = [312 * plane, 100 * plane, 0, 100 * plane]  # true and false positives, false and true negatives
+    for counted in (count(x, index), count(x, index, independent=True), count(x, onehot, onehot=True)):
+        assert [part[0, -1].item() for part in counted] == last
+        assert counted.tp[0, 1:-1].tolist() == [0] * (classes - 2)
+
+
 MEMORY = """
 import sys, resource, torch
 from monai_auxops.counts import count

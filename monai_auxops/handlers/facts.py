@@ -106,7 +106,7 @@ def versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return found | {"torch": torch.__version__}  # as built: "+cpu", "+cu130"
 
 
 def device_name(device: Any) -> str:

@@ -120,7 +120,7 @@ class AuxiliaryOperation(GraphComponent):
                 self.warn_once(f"no output has an epoch value: expected one of shape (), [1] or [{size}], got {shapes}")
         rows = [self._row(tag, outputs, size) for tag in self.accumulated]
         if self.running is not None and rows:
-            self.running.update(torch.stack(rows))
+            self.running.update(stacked(rows))
 
     def _row(self, tag: str, outputs: dict[str, Tensor], size: int) -> Tensor:
         came = list(outputs[tag].shape) if tag in outputs else "nothing"
@@ -128,8 +128,7 @@ class AuxiliaryOperation(GraphComponent):
             raise ValueError(
                 f"{self!r}: expected {tag!r} to be of shape (), [1] or [{size}] in every batch, got {came}"
             )
-        value = outputs[tag].reshape(-1).expand(size)
-        return value if value.dtype == torch.float64 or value.device.type == "mps" else value.double()
+        return outputs[tag].reshape(-1).expand(size)
 
     @property
     def running(self) -> RunningMean | None:
@@ -261,3 +260,10 @@ class AuxiliaryOperation(GraphComponent):
             for mine, saved in zip(self.states, state["states"], strict=True):
                 mine.load_state_dict(saved)
         self._open = self.resumed = bool(state["open"])
+
+
+def stacked(rows: list[Tensor]) -> Tensor:
+    """All rows as one tensor; as float64 unless their types agree, for integers beside float32 would be rounded."""
+    if len({row.dtype for row in rows}) > 1 and rows[0].device.type != "mps":  # Apple's GPUs have no float64
+        rows = [row.double() for row in rows]
+    return torch.stack(rows)

@@ -24,6 +24,7 @@ import monai_auxops as ma
 from monai_auxops.metrics.cases import Case, CaseFile, once
 
 ROOT = Path(__file__).parents[2]
+PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -166,7 +167,7 @@ run.run()
 
 
 def test_a_killed_run_keeps_the_cases_it_had(tmp_path):
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT) as run:
         assert run.stdout is not None
@@ -194,7 +195,7 @@ dist.destroy_process_group()
 def test_two_ranks_write_every_case_once(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(RANKS)
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", str(script)]
     done = subprocess.run(
         [*command, str(tmp_path / "out")], env=environment, capture_output=True, text=True, timeout=120, check=False
