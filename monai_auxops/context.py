@@ -27,7 +27,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     """Without gradients, and without autocast, which would change values."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.no_grad())
-        if torch.amp.is_autocast_available(device.type):
+        if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
             stack.enter_context(torch.autocast(device.type, enabled=False))
         yield
 

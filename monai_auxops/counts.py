@@ -142,18 +142,21 @@ def of_sums(both: Tensor, predicted: Tensor, labelled: Tensor, valid: Tensor) ->
 def _checked(predictions: Tensor, label: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
     """Return plain tensors, the label with a channel dimension, or raise a ValueError that shows both."""
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
-    got = f"got predictions {_described(x)} and label {_described(y)}"
+
+    def wrong(expected: str) -> ValueError:
+        return ValueError(f"count: expected {expected}, got predictions {_described(x)} and label {_described(y)}")
+
     if not 2 <= x.ndim <= 5 or x.shape[1] == 0:
-        raise ValueError(f"count: expected predictions [B, C, *S] with 0 to 3 spatial dimensions, {got}")
+        raise wrong("predictions [B, C, *S] with 0 to 3 spatial dimensions")
     if x.is_complex() or y.is_complex() or (rule.exclusive and not x.is_floating_point()):
-        raise ValueError(f"count: expected floating-point predictions and a real label, {got}")
+        raise wrong("floating-point predictions and a real label")
     if x.device != y.device:
-        raise ValueError(f"count: expected predictions and label on one device, {got}")
+        raise wrong("predictions and label on one device")
     if not rule.onehot and y.ndim == x.ndim - 1:
         y = y.unsqueeze(1)
     expected = (x.shape[0], x.shape[1] if rule.onehot else 1, *x.shape[2:])
     if y.shape != expected:
-        raise ValueError(f"count: expected a label of shape {list(expected)} (onehot={rule.onehot}), {got}")
+        raise wrong(f"a label of shape {list(expected)} (onehot={rule.onehot})")
     return x.detach(), y.detach()
 
 

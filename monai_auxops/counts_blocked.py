@@ -24,7 +24,7 @@ from torch import Tensor
 from monai_auxops import counts_vectorized as vectorized
 from monai_auxops.counts import Counts, Rule, of_sums
 
-__all__ = ["count", "flattened", "of_joint", "table"]
+__all__ = ["count", "flattened", "table"]
 
 CPU = torch.device("cpu")  # whatever torch.set_default_device says
 BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
@@ -39,19 +39,13 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     if _is_small(x):
         return Counts._make(map(torch.cat, zip(*_by_samples(x, y, rule), strict=True)))
     if rule.exclusive and not rule.onehot:
-        return of_joint(_joint(x, y)[:, 1:-1])
+        return vectorized.of_joint(_joint(x, y)[:, 1:-1])
     return _mask_sums(x, y, rule)
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class and predicted class, ``[B, C, C]``."""
     return vectorized.table(x, y) if _is_small(x) else _joint(x, y)[:, 1:-1, :-1]
-
-
-def of_joint(joint: Tensor) -> Counts:
-    """From counts by label class and predicted class ``[B, C, C + 1]``, whose last column is predicted in none."""
-    both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
-    return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
 
 
 def _is_small(x: Tensor) -> bool:

@@ -20,6 +20,7 @@ from numba import njit
 from torch import Tensor
 
 from monai_auxops import counts_blocked as blocked
+from monai_auxops import counts_vectorized as vectorized
 from monai_auxops.counts import Counts, Rule, of_sums
 
 __all__ = ["count", "table"]
@@ -42,7 +43,7 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
         return blocked.count(x, y, rule)
     classes, voxels = rows[0].shape[1:]
     if rule.exclusive and not rule.onehot and classes > FEW and 4 * (classes + 1) ** 2 <= voxels:
-        return blocked.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
+        return vectorized.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
     options = None if rule.exclusive else float(rule.threshold), rule.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
     return of_sums(both, p, t, valid[:, :1])

@@ -26,7 +26,7 @@ __all__ = ["count", "table"]
 TILE = 1024  # voxels a program handles at a time
 PROGRAMS = 4096  # several for each of a GPU's multiprocessors, few enough that their atomic additions cost nothing
 WARPS = 8  # of 32 threads in a program
-UNROLLED: tl.constexpr = tl.constexpr(16)  # classes whose scores are on their way at once
+UNROLLED: tl.constexpr = tl.constexpr(32)  # classes up to which all scores of a voxel are asked for at once
 MOST_CLASSES = 1023  # of a histogram in shared memory
 MOST_TABLE_CLASSES = 31  # the same for classes by classes
 
@@ -67,14 +67,13 @@ def _launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -
         return
     (x, y), classes = flattened(x, y), x.shape[1]
     y = y.view(torch.uint8) if y.dtype == torch.bool else y
-    for _ in range(5 - x.ndim):
-        x, y = x.unsqueeze(2), y.unsqueeze(2)
-    voxels = math.prod(x.shape[2:])
+    voxels, missing = math.prod(x.shape[2:]), 5 - x.ndim
+    height, width = (1, 1, 1, *x.shape[2:])[-2:]
+    steps = (step for t in (x, y) for step in (*t.stride()[:2], *[0] * missing, *t.stride()[2:]))
     grid = (x.shape[0], min(triton.cdiv(voxels, TILE), max(1, PROGRAMS // x.shape[0])))
-    strides = (*x.stride(), *y.stride())
-    options |= {"classes": classes, "span": TILE, "flat": x.shape[2] == x.shape[3] == 1}
+    options |= {"classes": classes, "span": TILE, "flat": voxels == width}
     with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():
-        kernel[grid](x, y, result, voxels, x.shape[3], x.shape[4], *strides, num_warps=WARPS, **options)
+        kernel[grid](x, y, result, voxels, height, width, *steps, num_warps=WARPS, **options)
 
 
 @compiled
@@ -159,19 +158,26 @@ def _offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # t
 @compiled
 def _first_maximum(at, step, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
     """Class of the first maximum, classes where a score is NaN or the voxel is not ``inside``."""
-    unrolled: tl.constexpr = classes if classes < UNROLLED else UNROLLED
-    odd = ~inside
+    best = tl.load(at, inside, float("nan")).to(tl.float32)
+    odd = best != best
     found = tl.where(odd, 0, 0)
-    best = found - float("inf")
     skip = tl.zeros((), tl.int64)  # a class times the step may be too much for 32 bits
-    for start in range(0, classes, unrolled):
-        for k in tl.static_range(unrolled):
-            score = tl.load(at + skip, inside & (start + k < classes), -float("inf")).to(tl.float32)
+    if classes <= UNROLLED:
+        for c in tl.static_range(1, classes):
             skip += step
-            found = tl.where(score > best, start + k, found)
-            best = tl.where(score > best, score, best)
-            odd |= score != score
+            best, found, odd = _raised(at + skip, inside, c, best, found, odd)
+    else:
+        for c in range(1, classes):
+            skip += step
+            best, found, odd = _raised(at + skip, inside, c, best, found, odd)
     return tl.where(odd, classes, found)
+
+
+@compiled
+def _raised(at, inside, c, best, found, odd):  # type: ignore[no-untyped-def]
+    """The maximum and its class with one class more, and whether a score was NaN."""
+    score = tl.load(at, inside, 0).to(tl.float32)
+    return tl.where(score > best, score, best), tl.where(score > best, c, found), odd | (score != score)
 
 
 @compiled

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from monai_auxops.counts import Counts, Rule, of_sums
 
-__all__ = ["count", "label_class", "table"]
+__all__ = ["count", "label_class", "of_joint", "table"]
+
+SMALL = 1024  # entries of a table that cost nothing, however few the voxels
+LANES = {"cpu": 1}  # tables that share the additions, by device; on a GPU many, for they wait for each other in one
+MOST_LANES, ENTRIES = 256, 65_536
 
 
 def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if rule.exclusive and not rule.onehot:
-        return _exclusive_sums(_score_class(x), label_class(y[:, 0], classes), classes)
+        if (classes + 1) ** 2 <= max(SMALL, math.prod(x.shape[2:])):
+            return of_joint(_joint(x, y)[:, :-1])
+        return _by_class(_score_class(x), label_class(y[:, 0], classes), classes)
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
     predicted = _score_class(x).unsqueeze(1) == numbers if rule.exclusive else _exceeds(x, rule.threshold)
     if rule.onehot:
@@ -29,11 +37,20 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
 
 def table(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class and predicted class, ``[B, C, C]``."""
-    classes = x.shape[1]
-    predicted, labelled = _score_class(x), label_class(y[:, 0], classes)
-    outside = (predicted == classes) | (labelled == classes)
-    joint = (labelled * classes + predicted).masked_fill(outside, classes**2)
-    return _histogram(joint, classes**2).view(-1, classes, classes)
+    return _joint(x, y)[:, :-1, :-1]
+
+
+def of_joint(joint: Tensor) -> Counts:
+    """From counts by label class and predicted class ``[B, C, C + 1]``, whose last column is predicted in none."""
+    both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
+    return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+
+
+def _joint(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class and predicted class, C where there is none, ``[B, C + 1, C + 1]``."""
+    size = x.shape[1] + 1
+    key = label_class(y[:, 0], x.shape[1]).mul_(size).add_(_score_class(x))
+    return _histogram(key, size**2).view(-1, size, size)
 
 
 def label_class(y: Tensor, classes: int) -> Tensor:
@@ -51,12 +68,13 @@ def _score_class(x: Tensor) -> Tensor:
     return best.indices.masked_fill(best.values.isnan(), x.shape[1])
 
 
-def _exclusive_sums(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
+def _by_class(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
+    """Where a table would have more entries than there are voxels."""
     valid = labelled < classes
     return of_sums(
-        both=_histogram(labelled.masked_fill(labelled != predicted, classes), classes),
-        predicted=_histogram(predicted.masked_fill(~valid, classes), classes),
-        labelled=_histogram(labelled, classes),
+        both=_histogram(labelled.masked_fill(labelled != predicted, classes), classes + 1)[:, :-1],
+        predicted=_histogram(predicted.masked_fill(~valid, classes), classes + 1)[:, :-1],
+        labelled=_histogram(labelled, classes + 1)[:, :-1],
         valid=_voxels(valid.unsqueeze(1)),
     )
 
@@ -67,16 +85,19 @@ def _exceeds(t: Tensor, threshold: float) -> Tensor:
 
 
 def _histogram(index: Tensor, size: int) -> Tensor:
-    """Count each sample's indices below ``size``.
+    """Count each sample's indices 0 to ``size - 1``, ``[B, size]``.
 
     ``bincount`` would synchronize with the host; one dimension, because only there torch has a deterministic
     ``scatter_add_`` on CUDA, which ``torch.use_deterministic_algorithms`` demands.
     """
-    batch = index.shape[0]
-    start = torch.arange(batch, device=index.device).view(-1, *[1] * (index.ndim - 1)) * (size + 1)
-    index = (index + start).flatten()
-    counts = torch.zeros(batch * (size + 1), dtype=torch.int64, device=index.device)
-    return counts.scatter_add_(0, index, counts.new_ones(()).expand(index.shape)).view(batch, size + 1)[:, :size]
+    batch, voxels, device = index.shape[0], math.prod(index.shape[1:]), index.device
+    lanes = LANES.get(device.type, max(1, min(MOST_LANES, ENTRIES // size)))
+    start = torch.arange(batch, device=device).mul_(lanes * size).unsqueeze(1)
+    if lanes > 1:
+        start = start + torch.arange(voxels, device=device).remainder_(lanes).mul_(size)
+    index = (index.reshape(batch, voxels) + start).flatten()
+    counts = torch.zeros(batch * lanes * size, dtype=torch.int64, device=device)
+    return counts.scatter_add_(0, index, counts.new_ones(()).expand(index.shape)).view(batch, lanes, size).sum(1)
 
 
 def _voxels(mask: Tensor) -> Tensor:

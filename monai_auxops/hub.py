@@ -161,7 +161,7 @@ class Hub:
             self._contexts[key] = self._context(engine, entry, output, batch, self._values)
         ctx = self._contexts[key]
         outputs = entry.op.measure(ctx)
-        if entry.op.epoch_tags == () and is_key(engine, entry.name):
+        if is_key(engine, entry.name) and entry.op.epoch_tags == ():
             raise ValueError(f"{entry.op!r} has no epoch value and cannot be the key metric {entry.name!r}")
         if isinstance(output, dict) and entry.op.stage != "read":
             output.update(as_batch(outputs, ctx.batch_size))

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+TOGETHER = {"cpu": 1}  # batches that are added at once, by device; elsewhere MOST, for each addition is a few launches
+MOST = 32
 _NEVER = torch.iinfo(torch.int64).max
 
 
@@ -45,6 +47,7 @@ class RunningMean:
     there is none. With ``skip_nan=False`` a NaN stays, and :attr:`first_nan` says in which update it came.
 
     Nothing leaves the device before :meth:`means` or :meth:`packed` is asked for: no host synchronisation per update.
+    On a GPU up to 32 batches wait there to be added at once; who looks sees them, too.
 
     >>> mean = RunningMean(["dice"])
     >>> mean.update(torch.tensor([[0.5, float("nan")]]))
@@ -56,38 +59,69 @@ class RunningMean:
     def __init__(self, tags: Sequence[str], skip_nan: bool = True) -> None:
         self.tags = tuple(tags)
         self.skip_nan = skip_nan
+        self._home = torch.device("cpu")
         self.reset()
 
     def reset(self) -> None:
         """Forget all samples."""
-        self.updates = 0
-        self.sums = torch.zeros(len(self.tags), dtype=torch.float64)
-        self.counts = torch.zeros(len(self.tags), dtype=torch.int64)
-        self._first_nan = torch.full((len(self.tags),), _NEVER, dtype=torch.int64)
+        self.updates, n = 0, len(self.tags)
+        self._waiting: list[Tensor] = []
+        self._sums = torch.zeros(n, dtype=torch.float64, device=self._home)
+        self._counts = torch.zeros(n, dtype=torch.int64, device=self._home)
+        self._first_nan = torch.full((n,), _NEVER, dtype=torch.int64, device=self._home)
 
     def update(self, values: Tensor) -> None:
         """Add the samples of one batch: ``values`` is ``[n, B]``."""
+        if self._waiting and not _are_alike(values, self._waiting[0]):
+            self._settle()
         self.updates += 1
+        self._waiting.append(values)
+        if len(self._waiting) >= TOGETHER.get(values.device.type, MOST):
+            self._settle()
+
+    def _settle(self) -> None:
+        """Add the batches that wait. Not in place: a sum may come from ``torch.inference_mode``."""
+        if not self._waiting:
+            return
+        values = torch.stack(self._waiting, 1)  # [n, batches, B]
+        numbers = range(self.updates - len(self._waiting) + 1, self.updates + 1)
+        self._waiting = []
         self._move(values.device)
-        values = values.to(self.sums.device).to(torch.float64)
+        values = values.to(self._home).to(torch.float64)
         missing = values.isnan()
         if self.skip_nan:
-            self.sums = self.sums + values.nansum(1)  # not in place: it may come from torch.inference_mode
-            self.counts = self.counts + (~missing).sum(1)
+            self._sums = self._sums + values.nansum((1, 2))
+            self._counts = self._counts + (~missing).sum((1, 2))
         else:
-            self.sums = self.sums + values.sum(1)
-            self.counts = self.counts + values.shape[1]
-            here = torch.where(missing.any(1), self.updates, _NEVER)
-            self._first_nan = torch.minimum(self._first_nan, here)
+            self._sums = self._sums + values.sum((1, 2))
+            self._counts = self._counts + values[0].numel()
+            number = torch.arange(numbers.start, numbers.stop, device=self._home)
+            self._first_nan = torch.minimum(self._first_nan, torch.where(missing.any(2), number, _NEVER).amin(1))
 
     def _move(self, device: torch.device) -> None:
         home = torch.device("cpu") if device.type == "mps" else device  # Apple's GPUs have no float64
-        if self.sums.device != home:
-            self.sums, self.counts, self._first_nan = (x.to(home) for x in (self.sums, self.counts, self._first_nan))
+        if self._home != home:
+            self._home = home
+            self._sums, self._counts, self._first_nan = (
+                state.to(home) for state in (self._sums, self._counts, self._first_nan)
+            )
+
+    @property
+    def sums(self) -> Tensor:
+        """The sum of each value, float64 ``[n]``."""
+        self._settle()
+        return self._sums
+
+    @property
+    def counts(self) -> Tensor:
+        """The samples in each sum, int64 ``[n]``."""
+        self._settle()
+        return self._counts
 
     @property
     def first_nan(self) -> dict[str, int]:
         """The update (from 1) in which each tag first was NaN; only with ``skip_nan=False``."""
+        self._settle()
         return {tag: at for tag, at in zip(self.tags, self._first_nan.tolist(), strict=True) if at != _NEVER}
 
     def packed(self) -> Tensor:
@@ -112,6 +146,12 @@ class RunningMean:
         """Continue from :meth:`state_dict`; another set of tags is a ``ValueError``."""
         if tuple(state["tags"]) != self.tags:
             raise ValueError(f"the saved state holds the tags {list(state['tags'])}, expected {list(self.tags)}")
+        self.reset()
         self.updates = int(state["updates"])
-        self.sums, self.counts = state["sums"].clone(), state["counts"].clone()
-        self._first_nan = state["first_nan"].clone()
+        self._sums, self._counts, self._first_nan = (
+            state[key].to(self._home, copy=True) for key in ("sums", "counts", "first_nan")
+        )
+
+
+def _are_alike(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.device == b.device

@@ -345,6 +345,15 @@ def test_gpu_backends_never_wait_for_the_device(name: str, monkeypatch: pytest.M
         assert len(recorder.names) < 60
 
 
+@pytest.mark.parametrize("classes", [2, 14, 40, 300])
+def test_tables_that_share_the_additions_count_the_same(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU does without triton."""
+    monkeypatch.setenv("MONAI_AUXOPS_COUNTS", "vectorized")
+    monkeypatch.setattr("monai_auxops.counts_vectorized.LANES", {})
+    x, index, _ = batch(classes, (40, 51), "cpu")
+    check(x, index)
+
+
 @pytest.mark.skipif(not GPU, reason="needs a GPU")
 def test_no_synchronization_on_a_gpu(device: str) -> None:
     if device != "cuda":

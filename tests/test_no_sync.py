@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ignite.engine import Events
+from monai.data import DataLoader, Dataset
 
 import monai_auxops as ma
 from monai_auxops.context import BuildContext
+from tests.engines.conftest import TAGS, Engines, cases, network
 
 SEGMENTATION = {
     "ComputeDice": lambda: ma.ComputeDice("dice", mask_tag="mask"),
@@ -73,3 +76,30 @@ def test_cuda_waits_for_nothing_in_an_epoch(dtype):
         epoch(ops[1], classification, "cuda")
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_trainer_waits_for_no_aux_op_within_an_epoch():
+    """From the second epoch: in the first one kernels are compiled and sums move to the device."""
+    items = [{key: value.cuda() for key, value in case.items()} for case in cases(6, 0)]
+    ops = {"train_acc": ma.ComputeAccuracy("acc"), "train_negloss": ma.NegLoss("negloss")}
+    trainer = Engines().trainer(
+        network().cuda(),
+        device=torch.device("cuda"),
+        max_epochs=3,
+        decollate=False,
+        train_data_loader=DataLoader(Dataset(items), batch_size=2),
+        key_train_metric={"train_dice": ma.DiceMaskedOutput(TAGS, skip_background=True)},
+        additional_metrics=ops,
+    )
+
+    def listen(engine):
+        torch.cuda.set_sync_debug_mode("error" if engine.state.epoch > 1 else "default")
+
+    trainer.add_event_handler(Events.ITERATION_STARTED, listen)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: torch.cuda.set_sync_debug_mode("default"))
+    try:
+        trainer.run()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert trainer.state.epoch == 3

@@ -9,6 +9,12 @@ from monai_auxops.running import RunningMean, Totals
 NAN = math.nan
 
 
+@pytest.fixture(autouse=True, params=[1, 2, 32], ids="together_{}".format)
+def _together(request, monkeypatch):
+    """How many batches wait for each other: on a CPU none, on a GPU up to 32."""
+    monkeypatch.setattr("monai_auxops.running.TOGETHER", {"cpu": request.param})
+
+
 def running(*batches, **options):
     mean = RunningMean(["a", "b"], **options)
     for values in batches:
@@ -50,7 +56,7 @@ def test_sums_are_float64_and_counts_int64():
     for _ in range(1000):
         mean.update(torch.full((1, 1000), 0.001))
     assert mean.means()["a"] == pytest.approx(float(torch.tensor(0.001)), rel=1e-12)
-    mean.counts += 2**24
+    mean.counts.add_(2**24)
     before = mean.counts.item()
     mean.update(torch.ones(1, 1))
     assert mean.counts.item() == before + 1
@@ -110,6 +116,29 @@ def test_a_saved_state_is_a_copy():
         one.update(torch.tensor([[100.0], [100.0]]))
     assert state["sums"].tolist() == [1.0, 2.0]
     assert state["counts"].tolist() == [1, 1]
+
+
+def test_batches_of_other_shapes_and_types_wait_apart():
+    mean = running([[1.0, 2.0], [NAN, 4.0]], [[3.0], [1.0]], skip_nan=False)
+    mean.update(torch.tensor([[2**53 - 1, 1], [0, 1]]))
+    assert mean.counts.tolist() == [5, 5]
+    assert mean.sums.tolist()[0] == 2**53 + 6
+    assert mean.first_nan == {"b": 1}
+
+
+def test_nothing_waits_longer_than_it_may():
+    mean = RunningMean(["a"])
+    for number in range(100):
+        mean.update(torch.full((1, 2), float(number)))
+        assert len(mean._waiting) < 32
+    assert mean.means() == {"a": 49.5}
+
+
+def test_a_reset_forgets_who_waits():
+    mean = running([[1.0], [2.0]])
+    mean.reset()
+    mean.update(torch.tensor([[3.0], [4.0]]))
+    assert mean.means() == {"a": 3.0, "b": 4.0}
 
 
 def test_a_state_of_other_tags_is_refused():

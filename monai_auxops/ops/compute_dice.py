@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
-from monai_auxops.ops.dice import DiceOperation, overlap
+from monai_auxops.ops.dice import DiceOperation
 from monai_auxops.ops.naming import check_tag
 
 
@@ -101,9 +101,9 @@ class ComputeDice(DiceOperation):
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
+        dice, mean = self.overlaps(predictions, label, build_ctx)
         counts = self.counts(predictions, label, build_ctx)
-        dice = overlap(counts, self.jaccard, self.empty_value)
-        outputs = {self.tag: dice.nanmean(1)} | self.named(self.tag, dice, counts)
+        outputs = {self.tag: mean} | self.named(self.tag, dice, counts)
         if self.mask_tag is not None:
             outputs[self.mask_tag] = (~dice.isnan()).float()
         return outputs

@@ -128,6 +128,22 @@ class DiceOperation(AuxiliaryOperation):
 
     def counts(self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext) -> Counts:
         """The counts of the classes that are looked at, shared with every aux-op that declares the same."""
+        counts, _ = self._shared(predictions, label, build_ctx)
+        first = int(self.skip_background)
+        return Counts(*(x[:, first:] for x in counts)) if first else counts
+
+    def overlaps(self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext) -> tuple[Tensor, Tensor]:
+        """Dice of the classes that are looked at ``[B, C']``, and its mean over valid classes ``[B]``; shared, too."""
+        counts, key = self._shared(predictions, label, build_ctx)
+        key += (self.jaccard, repr(self.empty_value))
+        dice = build_ctx.once(key, lambda: overlap(counts, self.jaccard, self.empty_value))
+        dice = dice[:, int(self.skip_background) :]
+        return dice, build_ctx.once((*key, self.skip_background), lambda: dice.nanmean(1))
+
+    def _shared(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> tuple[Counts, tuple[object, ...]]:
+        """The counts of all classes, and the key that says what they depend on."""
         predictions = predictions[:, None] if predictions.dim() == 1 else predictions  # one logit a sample
         key: tuple[object, ...] = ("counts", self.data_format, self.is_onehot_targets, self._thresholds(predictions))
         if self.ignore_index is not None or self.mask_key is not None:
@@ -135,8 +151,7 @@ class DiceOperation(AuxiliaryOperation):
         counts = build_ctx.once(key, lambda: self._count(predictions, label, build_ctx))
         if self.skip_background and counts.tp.shape[1] == 1:
             raise ValueError("skip_background drops class 0, expected at least 2 channels, got 1")
-        first = int(self.skip_background)
-        return Counts(*(x[:, first:] for x in counts))
+        return counts, key
 
     def _thresholds(self, predictions: Tensor) -> tuple[float, str | None] | None:
         """What the counts depend on: None where classes exclude each other, for then an activation changes nothing."""
@@ -213,6 +228,8 @@ def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan
     Source: L. R. Dice, Measures of the amount of ecologic association between species, Ecology 26 (1945).
     """
     tp, fp, fn, _ = counts
-    value = tp / (tp + fp + fn) if jaccard else 2 * tp / (2 * tp + fp + fn)
-    empty = tp + fn == 0 if math.isnan(empty_value) else tp + fp + fn == 0
+    over = tp if jaccard else 2 * tp
+    under = over + fp + fn
+    empty = tp + fn == 0 if math.isnan(empty_value) else under == 0
+    value = over / under
     return value.masked_fill(empty, empty_value)

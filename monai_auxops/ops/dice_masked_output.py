@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from monai_auxops.context import BuildContext
-from monai_auxops.ops.dice import DiceOperation, overlap
+from monai_auxops.ops.dice import DiceOperation
 from monai_auxops.ops.naming import check_tag
 
 
@@ -98,11 +98,11 @@ class DiceMaskedOutput(DiceOperation):
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``[B]`` for each tag."""
+        dice, mean = self.overlaps(predictions, label, build_ctx)
         counts = self.counts(predictions, label, build_ctx)
-        dice = overlap(counts, self.jaccard, self.empty_value)
         classes = dice.shape[1]
         if len(self.tags) not in (1, 1 + classes if classes > 1 else 1):
             expected = f"1 or {1 + classes}" if classes > 1 else "1"
             raise ValueError(f"expected {expected} tags for {classes} classes, got {len(self.tags)}: {self.tags}")
-        outputs = dict(zip(self.tags, (dice.nanmean(1), *dice.unbind(1)), strict=False))
+        outputs = dict(zip(self.tags, (mean, *dice.unbind(1)), strict=False))
         return outputs | self.named(self.tags[0], dice, counts)

@@ -1,5 +1,6 @@
 """A bundle copied to a folder of its own, and MONAI's command line run in it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -27,9 +28,17 @@ def bundle(name, tmp_path):
 def monai_bundle(bundle):
     """``python -m monai.bundle ...`` in the bundle's folder; returns what it printed."""
 
-    def run(*arguments, launcher=(), seconds=200):
+    def run(*arguments, launcher=(), seconds=200, **environment):
         command = [sys.executable, *launcher, "-m", "monai.bundle", *arguments]
-        done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            command,
+            cwd=bundle,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
         return done.stdout
 

@@ -11,6 +11,8 @@ TRAIN = "configs/train.json"
 EVALUATE = "['configs/train.json','configs/evaluate.json']"
 MULTI_GPU = "['configs/train.json','configs/multi_gpu_train.json']"
 
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
+
 SHORT = ["--epochs", "1", "--train#handlers#2#iteration_log", "True"]  # and each iteration prints
 FEW = ["--train#dataset#data", "$[@case] * 8"]
 SHORTER = {"brain_extraction": FEW, "brain_tissue_segmentation": FEW, "slice_view_classification": []}
@@ -64,8 +66,9 @@ def test_train_evaluate_infer_export(name, bundle, monai_bundle):
 
 @pytest.mark.timeout(600)
 def test_two_processes(name, bundle, monai_bundle):
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    said = monai_bundle("run", "--config_file", MULTI_GPU, *SHORT, *SHORTER[name], launcher=launcher)
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if torch.cuda.device_count() < 2 else {}  # else a GPU for each
+    launcher = (*TORCHRUN, "--nproc_per_node=2")
+    said = monai_bundle("run", "--config_file", MULTI_GPU, *SHORT, *SHORTER[name], launcher=launcher, **hidden)
     printed = printed_values(said)
     assert set(printed) == SHOWN[name] | {"train_loss"}
     assert said.count(" Metrics -- ") == 2, "the first process alone prints: once for training, once for validation"
@@ -74,6 +77,13 @@ def test_two_processes(name, bundle, monai_bundle):
     evaluated = printed_values(monai_bundle("run", "--config_file", EVALUATE))
     for tag in (tag for tag in SHOWN[name] if tag.startswith("val_")):
         assert evaluated[tag] == pytest.approx(printed[tag], abs=2e-4), f"{tag} of two processes is that of one"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_one_process_with_nccl(name, bundle, monai_bundle):
+    said = monai_bundle("run", "--config_file", MULTI_GPU, *SHORT, *SHORTER[name], launcher=TORCHRUN)
+    assert set(printed_values(said)) == SHOWN[name] | {"train_loss"}
+    assert (bundle / "models/model.pt").is_file()
 
 
 def printed_values(text):

@@ -82,6 +82,15 @@ def test_many_ranks_find_what_one_process_finds(request, world, scenario):
         assert {name: n for name, n in calls.items() if n} == {"all_reduce": 1 + 2}  # a handshake, one per epoch
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_values_on_a_gpu_are_those_of_one_process(tmp_path):
+    """Both ranks share the device: gloo, for NCCL wants one for each."""
+    truth = alone("on a GPU")
+    for rank in results(tmp_path, "on a GPU"):
+        assert rank["on a GPU"]["metrics"] == pytest.approx(truth, abs=1e-6)
+        assert {name: n for name, n in rank["on a GPU"]["calls"].items() if n} == {"all_reduce": 1 + 2}
+
+
 def test_undeclared_tags_cost_one_gather_once(two):
     truth = alone("undeclared", val_share=Share())
     for rank in two[1]:

@@ -88,8 +88,10 @@ def measured(scenario: str, out: str) -> dict[str, object]:
     if scenario == "an op that raises on one rank only":
         slots["val_mine"] = Raising()
     only_here = scenario == "ops on one rank only" and rank > 0
+    device = torch.device("cuda" if scenario == "on a GPU" else "cpu")
     evaluator = engines.evaluator(
-        net,
+        net.to(device),
+        device=device,
         val_data_loader=DataLoader(Dataset(items), batch_size=2),
         key_val_metric=None if only_here else {"val_dice": dice()},
         additional_metrics=slots,
