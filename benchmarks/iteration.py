@@ -150,7 +150,7 @@ def main() -> None:
             print(f"  {name:18}{value:10.2f}{100 * (value / base - 1):+8.1f} %")
     if device == "cuda":
         result["waits"] = {name: waits(run) / n for name, run in engines.items()}
-        print("\nwaits for the device in an iteration:", ", ".join(f"{k} {v:.1f}" for k, v in result["waits"].items()))
+        print("\nwaits for the device in an iteration:", ", ".join(f"{k} {v:.2f}" for k, v in result["waits"].items()))
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -35,13 +35,17 @@ TARGETS = {  # times one read, and the least lead over MONAI's chain and over th
 
 
 def agree(runs: dict[str, Variant], x: torch.Tensor, y: torch.Tensor) -> None:
-    """Compare Dice per class, the mean over samples, with the first variant's."""
+    """Compare Dice per class, the mean over samples, with the first variant's.
+
+    A softmax in half precision makes ties of scores that were not, so that a chain with one finds other classes.
+    """
+    atol = 1e-5 if x.dtype == torch.float32 else 1e-3
     expected, first = None, next(iter(runs))
     for name, run in runs.items():
         dice = run(x, y).double().cpu()
         dice = dice.mean(0) if dice.ndim == 2 else dice
         expected = dice if expected is None else expected
-        if not torch.allclose(dice, expected, rtol=0, atol=1e-5):
+        if not torch.allclose(dice, expected, rtol=0, atol=atol):
             raise SystemExit(f"{name} disagrees with {first}: {dice.tolist()} != {expected.tolist()}")
 
 

@@ -19,7 +19,7 @@ def plain(value: Any) -> Any:
         value = value[0]
     if isinstance(value, MetaTensor):
         value = value.as_tensor()
-    return value.detach() if isinstance(value, Tensor) else value
+    return value.detach() if isinstance(value, Tensor) and value.requires_grad else value
 
 
 @contextlib.contextmanager

@@ -128,7 +128,8 @@ class AuxiliaryOperation(GraphComponent):
             raise ValueError(
                 f"{self!r}: expected {tag!r} to be of shape (), [1] or [{size}] in every batch, got {came}"
             )
-        return outputs[tag].reshape(-1).expand(size)
+        value = outputs[tag]
+        return value if value.shape == (size,) else value.reshape(-1).expand(size)
 
     @property
     def running(self) -> RunningMean | None:
