@@ -25,10 +25,9 @@ def plain(value: Any) -> Any:
 @contextlib.contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
     """Without gradients, and without autocast, which would change values."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
-            stack.enter_context(torch.autocast(device.type, enabled=False))
+    kind = device.type
+    changes = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    with torch.no_grad(), torch.autocast(kind, enabled=False) if changes else contextlib.nullcontext():
         yield
 
 

@@ -102,8 +102,7 @@ class ComputeDice(DiceOperation):
     ) -> dict[str, Tensor]:
         """``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
         dice, mean = self.overlaps(predictions, label, build_ctx)
-        counts = self.counts(predictions, label, build_ctx)
-        outputs = {self.tag: mean} | self.named(self.tag, dice, counts)
+        outputs = {self.tag: mean} | self.named(self.tag, dice, build_ctx)
         if self.mask_tag is not None:
             outputs[self.mask_tag] = (~dice.isnan()).float()
         return outputs

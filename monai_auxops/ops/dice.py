@@ -93,9 +93,12 @@ class DiceOperation(AuxiliaryOperation):
         more = [f"{tag}/{name}" for tag in (tags[0], *wanted) for name in names]
         return (*tags, *wanted, *more)
 
-    def named(self, tag: str, dice: Tensor, counts: Counts) -> dict[str, Tensor]:
+    def named(self, tag: str, dice: Tensor, build_ctx: BuildContext) -> dict[str, Tensor]:
         """What the names and statistics add to the outputs, ``[B]`` each."""
         names = self.class_names or ()
+        if not names and not self.statistics:
+            return {}
+        counts = self.counts(build_ctx.predictions, build_ctx.label, build_ctx)
         if names and len(names) != dice.shape[1]:
             raise ValueError(f"expected {dice.shape[1]} class_names, one for each class, got {list(names)}")
         wanted = {name: PER_SAMPLE[name](counts) for name in self.statistics if name in PER_SAMPLE}

@@ -99,10 +99,9 @@ class DiceMaskedOutput(DiceOperation):
     ) -> dict[str, Tensor]:
         """``[B]`` for each tag."""
         dice, mean = self.overlaps(predictions, label, build_ctx)
-        counts = self.counts(predictions, label, build_ctx)
         classes = dice.shape[1]
         if len(self.tags) not in (1, 1 + classes if classes > 1 else 1):
             expected = f"1 or {1 + classes}" if classes > 1 else "1"
             raise ValueError(f"expected {expected} tags for {classes} classes, got {len(self.tags)}: {self.tags}")
         outputs = dict(zip(self.tags, (mean, *dice.unbind(1)), strict=False))
-        return outputs | self.named(self.tags[0], dice, counts)
+        return outputs | self.named(self.tags[0], dice, build_ctx)
