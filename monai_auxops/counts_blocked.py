@@ -24,7 +24,7 @@ from torch import Tensor
 from monai_auxops import counts_vectorized as vectorized
 from monai_auxops.counts import Counts, Rule, of_sums
 
-__all__ = ["count", "flattened", "scratch", "table"]
+__all__ = ["count", "flattened", "table"]
 
 CPU = torch.device("cpu")  # whatever torch.set_default_device says
 BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
@@ -75,7 +75,7 @@ class _Scratch(threading.local):
         return self.buffers[name, dtype].resize_(0)
 
 
-scratch = _Scratch()
+_scratch = _Scratch()
 
 
 def _joint(x: Tensor, y: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
     for b, scores, label in _blocks(x, y, exclusive=True):
         code = _first_maximum(scores).add_(_label_code(label[0], classes), alpha=classes + 1)
         code.add_(classes + 1.5)  # label -1 becomes row 0, and the conversion to integers rounds
-        key = scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
+        key = _scratch.get_empty("key", torch.int16 if size < 2**15 else torch.int32).resize_(code.shape)
         joint[b] += torch.bincount(key.copy_(code), minlength=size)
     return joint.view(batch, classes + 2, classes + 1)
 
@@ -110,8 +110,8 @@ def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:
     first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: its absence
     if not rule.onehot:
         mark = _label_code(label[0], classes + first)
-        inside = torch.ge(mark, 0, out=scratch.get_empty("inside"))
-        inside.mul_(torch.lt(mark, classes + first, out=scratch.get_empty("t")))
+        inside = torch.ge(mark, 0, out=_scratch.get_empty("inside"))
+        inside.mul_(torch.lt(mark, classes + first, out=_scratch.get_empty("t")))
     for c in range(classes):
         p = _exceeds(scores[c], rule.threshold, "p") if code is None else _equals(code, c, "p")
         t = _exceeds(label[c], 0.5, "t") if mark is None else _equals(mark, c + first, "t")
@@ -164,14 +164,14 @@ def _first_maximum(scores: Tensor) -> Tensor:
     classes, n = scores.shape
     step, tile = scores.stride(0), _tile(math.gcd(n, scores.stride(0)))
     if not tile or step < n or scores.stride(1) != 1:
-        scores = scratch.get_empty("scores", scores.dtype).resize_(scores.shape).copy_(scores)
+        scores = _scratch.get_empty("scores", scores.dtype).resize_(scores.shape).copy_(scores)
         step = tile = n
     apart, width = step // tile, n // tile
     length = (classes - 1) * apart + width
     memory = scores.as_strided((1, tile, 1, length), (length * tile, 1, length * tile, tile))
-    out = scratch.get_empty("best", scores.dtype), scratch.get_empty("index", torch.int64)
+    out = _scratch.get_empty("best", scores.dtype), _scratch.get_empty("index", torch.int64)
     best, index = _max_pool(memory, (1, classes), (1, 1), (0, 0), (1, apart), out=out[0], indices=out[1])
-    code = scratch.get_empty("code").resize_(width, tile).copy_(index[0, :, 0].T)
+    code = _scratch.get_empty("code").resize_(width, tile).copy_(index[0, :, 0].T)
     if apart > 1:
         code.sub_(torch.arange(width, device=CPU).unsqueeze(1)).mul_(1 / apart)
     if best.amax().isnan():
@@ -183,20 +183,20 @@ def _label_code(label: Tensor, classes: int) -> Tensor:
     """Class as float32, -1 or ``classes`` where the label names none."""
     if label.dtype == torch.float64:
         label = label.masked_fill(label != label.trunc(), -1)  # float32 would round a fraction away
-    code = scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
-    if label.is_floating_point() and torch.frac(code, out=scratch.get_empty("frac")).abs_().amax() != 0:
+    code = _scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
+    if label.is_floating_point() and torch.frac(code, out=_scratch.get_empty("frac")).abs_().amax() != 0:
         code.masked_fill_(code != code.floor(), -1)  # a fraction or NaN
     return code
 
 
 def _equals(code: Tensor, c: int, name: str) -> Tensor:
     """Mask of the voxels of class ``c``."""
-    return torch.eq(code, c, out=scratch.get_empty(name))
+    return torch.eq(code, c, out=_scratch.get_empty(name))
 
 
 def _exceeds(t: Tensor, threshold: float, name: str) -> Tensor:
     """Mask ``t > threshold``, compared in float32 or float64: a half-precision comparison would round the threshold."""
-    mask = scratch.get_empty(name)
+    mask = _scratch.get_empty(name)
     if t.dtype in (torch.float32, torch.float64):
         return torch.gt(t, threshold, out=mask)
     return mask.resize_(t.shape).copy_(t).gt_(threshold)

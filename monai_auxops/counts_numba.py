@@ -10,6 +10,7 @@ the next process.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,7 +26,7 @@ from monai_auxops.counts import Counts, Rule, of_sums
 
 __all__ = ["count", "table"]
 
-TILE = 512  # voxels at a time; 32 times as many with many rows: each is then read long enough to stream
+TILE, LONG_TILE = 512, 16_384  # voxels at a time; with many rows the long one: each is read long enough to stream
 MANY = 6  # rows, from which reading them costs more than the tile's maxima that leave the L1 cache
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 4_000_000  # logits that pay for starting a thread
@@ -34,6 +35,17 @@ SCORES = (torch.float32, torch.float64)  # each pair of dtypes takes seconds to 
 LABELS = (torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool)
 
 compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True, error_model="numpy")
+
+
+class _Buffers(threading.local):
+    """Maxima, predicted and label classes of a tile, kept by each thread: fresh ones often cost half the time again."""
+
+    def __init__(self) -> None:
+        self.best = {torch.float32: np.empty(LONG_TILE, np.float32), torch.float64: np.empty(LONG_TILE, np.float64)}
+        self.classes = np.empty(LONG_TILE, np.int32), np.empty(LONG_TILE, np.int32)
+
+
+_buffers = _Buffers()
 
 
 def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
@@ -68,13 +80,13 @@ def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
 def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float | None) -> Tensor:
     """Count in threads that share the voxels of all samples evenly, int64 ``[B, *shape]``."""
     (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
-    tile = TILE if x.shape[1] < MANY else 32 * TILE
+    tile = TILE if x.shape[1] < MANY else LONG_TILE
     shared = (*_memory(x), *_memory(y), *x.shape[1:], tile)
 
     def count_part(start: int, end: int) -> tuple[slice, Any]:
         first, last = start // n, (end - 1) // n  # the samples of which this thread has counts of its own
         part = np.zeros((last - first + 1, *shape), np.int64)
-        kernel(*shared, start, end, part, *_buffers(x.dtype, tile), *options)
+        kernel(*shared, start, end, part, _buffers.best[x.dtype], *_buffers.classes, *options)
         return slice(first, last + 1), part
 
     ends = [batch * n * k // threads for k in range(threads + 1)]
@@ -83,12 +95,6 @@ def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int
         for samples, part in (map if threads == 1 else pool.map)(count_part, ends, ends[1:]):
             total[samples] += torch.from_numpy(part)
     return total
-
-
-def _buffers(dtype: torch.dtype, tile: int) -> tuple[Any, ...]:
-    """Maxima, predicted and label class of a tile, kept by the thread: fresh memory often cost half the time again."""
-    parts = {"best": dtype, "predicted": torch.int32, "labelled": torch.int32}
-    return tuple(blocked.scratch.get_empty(name, kind).resize_(tile).numpy() for name, kind in parts.items())
 
 
 def _memory(t: Tensor) -> tuple[Any, int, int]:
@@ -132,7 +138,7 @@ def _count_masks(  # type: ignore[no-untyped-def]
     threshold, onehot,
 ):  # fmt: skip
     """Count per class the voxels in both, in the prediction, in the label, and in all."""
-    labelled[:] = 0
+    labelled[:tile] = 0
     first, named = start // voxels, max(classes, 2)
     while start < stop:
         sample, voxel = start // voxels, start % voxels
