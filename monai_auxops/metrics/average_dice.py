@@ -9,7 +9,7 @@ from torch import Tensor
 from monai_auxops.context import BuildContext
 from monai_auxops.counts import Counts, count
 from monai_auxops.metrics.base import CaseMetric
-from monai_auxops.ops.dice import overlap
+from monai_auxops.ops.statistics import overlap
 
 
 class ComputeAverageDice(CaseMetric):

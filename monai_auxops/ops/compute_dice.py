@@ -20,6 +20,8 @@ class ComputeDice(DiceOperation):
     with one channel; T the label's index, or ``label > 0.5`` with ``is_onehot_targets``.
 
     Voxels whose index is NaN, negative, fractional or too large are left out: 255 in a mask of 0 and 255 is no class.
+    After the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key``
+    is given.
 
     Args:
         tag: name of the value ``[B]``.

@@ -12,7 +12,8 @@ from torch import Tensor
 from monai_auxops.context import BuildContext
 from monai_auxops.counts import Counts, count
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.statistics import PER_SAMPLE, POOLED, STATISTICS, pooled_rows, pooled_tags, pooled_values
+from monai_auxops.ops.statistics import PER_SAMPLE, POOLED, STATISTICS, overlap, pooled_rows, pooled_tags, pooled_values
+from monai_auxops.ranks import Gather
 from monai_auxops.running import RunningMean, Totals
 
 ACTIVATIONS = (None, "sigmoid", "softmax")
@@ -35,6 +36,8 @@ class DiceOperation(AuxiliaryOperation):
 
     higher_is_better = True
     bounds = (0.0, 1.0)
+    _looked = False
+    _left_over: Tensor | None = None
     cause_of_nothing = "; is each class absent, or are the labels no class indices (masks of 0 and 255)?"
 
     def __init__(
@@ -124,6 +127,17 @@ class DiceOperation(AuxiliaryOperation):
         values = {tag: means[tag] for tag in tags}
         return values | pooled_values(totals, names, tags[0], self.statistics)
 
+    def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
+        """The values of the epoch; after the first one a warning, if labels were no classes."""
+        values = super().epoch_values(totals, gather)
+        left_over, self._left_over = self._left_over, None
+        if left_over is not None and (n := int(left_over)):
+            self.warn_once(
+                f"{n} voxels of the first batch have a label that is no class (255, negative, a fraction, NaN) and "
+                "count for nothing: check the labels, or say with ignore_index= that it is meant"
+            )
+        return values
+
     @property
     def epoch_tags(self) -> tuple[str, ...] | None:
         """All tags with an epoch value."""
@@ -154,7 +168,17 @@ class DiceOperation(AuxiliaryOperation):
         counts = build_ctx.once(key, lambda: self._count(predictions, label, build_ctx))
         if self.skip_background and counts.tp.shape[1] == 1:
             raise ValueError("skip_background drops class 0, expected at least 2 channels, got 1")
+        if not self._looked:
+            self._look(counts, predictions, build_ctx, key)
         return counts, key
+
+    def _look(self, counts: Counts, predictions: Tensor, build_ctx: BuildContext, key: tuple[object, ...]) -> None:
+        """Note how many voxels of the first batch have no class, for a warning at the epoch's end: no wait here."""
+        self._looked = True
+        declared = self.is_onehot_targets or self.ignore_index is not None or self.mask_key is not None
+        if not declared and build_ctx.once((*key, "left over"), lambda: self) is self:  # one aux-op says it
+            voxels = predictions.numel() // max(1, counts.tp.shape[1])
+            self._left_over = voxels - torch.stack(counts)[:, :, 0].sum()
 
     def _thresholds(self, predictions: Tensor) -> tuple[float, str | None] | None:
         """What the counts depend on: None where classes exclude each other, for then an activation changes nothing."""
@@ -216,23 +240,3 @@ def without(predictions: Tensor, label: Tensor, left_out: Tensor, onehot: bool) 
     label = label if label.dim() == left_out.dim() else label.unsqueeze(1)
     signed = label if label.is_floating_point() else label.long()
     return predictions, signed.masked_fill(left_out, -1)
-
-
-def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan) -> Tensor:
-    """``2 TP / (P + T)``, or with ``jaccard`` ``TP / (P + T - TP)``, per sample and class; NaN where ``T = 0``.
-
-    With a number as ``empty_value`` that is the value where ``P + T = 0``, and a class predicted where there is none
-    scores 0.
-
-    >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
-    >>> overlap(counts), overlap(counts, empty_value=1.0)
-    (tensor([[0.6667,    nan,    nan]]), tensor([[0.6667, 0.0000, 1.0000]]))
-
-    Source: L. R. Dice, Measures of the amount of ecologic association between species, Ecology 26 (1945).
-    """
-    tp, fp, fn, _ = counts
-    over = tp if jaccard else 2 * tp
-    under = over + fp + fn
-    empty = tp + fn == 0 if math.isnan(empty_value) else under == 0
-    value = over / under
-    return value.masked_fill(empty, empty_value)

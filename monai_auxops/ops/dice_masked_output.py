@@ -16,6 +16,8 @@ class DiceMaskedOutput(DiceOperation):
     """Dice under one name per class: a class that is absent from a label is not counted for that sample.
 
     Voxels whose index is NaN, negative, fractional or too large are left out: 255 in a mask of 0 and 255 is no class.
+    After the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key``
+    is given.
 
     Args:
         tags: the first names the mean over the present classes ``[B]``, the others one class each ``[B]``, in order

@@ -1,7 +1,8 @@
-"""What else the counts of a Dice op say, if asked for by name: everything from the one pass over the voxels."""
+"""What the counts of a Dice op say: the overlap, and by name what else; everything from one pass over the voxels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,6 +12,25 @@ from monai_auxops.counts import Counts
 from monai_auxops.running import Totals
 
 POOLED = ("global", "support")
+
+
+def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan) -> Tensor:
+    """``2 TP / (P + T)``, or with ``jaccard`` ``TP / (P + T - TP)``, per sample and class; NaN where ``T = 0``.
+
+    With a number as ``empty_value`` that is the value where ``P + T = 0``, and a class predicted where there is none
+    scores 0.
+
+    >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
+    >>> overlap(counts), overlap(counts, empty_value=1.0)
+    (tensor([[0.6667,    nan,    nan]]), tensor([[0.6667, 0.0000, 1.0000]]))
+
+    Source: L. R. Dice, Measures of the amount of ecologic association between species, Ecology 26 (1945).
+    """
+    tp, fp, fn, _ = counts
+    over = tp if jaccard else 2 * tp
+    under = over + fp + fn
+    empty = tp + fn == 0 if math.isnan(empty_value) else under == 0
+    return (over / under).masked_fill(empty, empty_value)
 
 
 def precision(counts: Counts) -> Tensor:

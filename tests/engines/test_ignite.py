@@ -197,6 +197,38 @@ def test_nothing_valid_in_the_epoch_is_nan():
     assert math.isnan(engine.state.aux_metrics["dice"])
 
 
+def labelled(value):
+    """Batches with two voxels of background and two of ``value`` in each sample."""
+    return Engine(lambda engine, batch: (torch.rand(3, 2, 4), torch.tensor([[[0.0, 0, value, value]]] * 3)))
+
+
+@pytest.mark.parametrize("value", [255, -1, 0.5, math.nan])
+def test_labels_that_are_no_class_are_said_once(value):
+    """Such a Dice is that of the background alone, and looks good."""
+    engine = labelled(value)
+    ma.ComputeAccuracy("accuracy").attach(engine)  # counts first
+    ma.ComputeDice("dice").attach(engine)
+    ma.ComputeDice("jaccard", jaccard=True).attach(engine)
+    with pytest.warns(UserWarning, match="no class") as said:
+        engine.run([0, 1], max_epochs=3)
+    assert [str(w.message).partition(" have")[0] for w in said] == [
+        "ComputeDice(tag='dice'): 6 voxels of the first batch"
+    ]
+
+
+@pytest.mark.parametrize(
+    "options", [{"ignore_index": 255}, {"mask_key": "valid"}, {"is_onehot_targets": True}], ids=str
+)
+def test_what_is_meant_is_not_said(options, recwarn):
+    label = torch.tensor([[[0.0, 0, 255, 255]]] * 3)
+    label = label.expand(3, 2, 4) if "is_onehot_targets" in options else label
+    dice = ma.ComputeDice("dice", **options)
+    context = ma.BuildContext(torch.rand(3, 2, 4), label, batch={"valid": torch.tensor([[[1, 1, 0, 0]]] * 3)})
+    dice.measure(context)
+    dice.aggregate()
+    assert not [w for w in recwarn if "no class" in str(w.message)]
+
+
 def test_one_epoch_with_something_to_measure_says_nothing(recwarn):
     engine = Engine(lambda engine, batch: (torch.rand(2, 2, 4), torch.full((2, 1, 4), batch)))
     ma.DiceMaskedOutput(["dice"], skip_background=True).attach(engine)
