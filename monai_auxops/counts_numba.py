@@ -38,7 +38,8 @@ compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, 
 
 
 class _Buffers(threading.local):
-    """Maxima, predicted and label classes of a tile, kept by each thread: fresh ones often cost half the time again."""
+    """Maxima, predicted and label classes of a tile, of each thread. The caller, alone where one thread counts, keeps
+    its own: fresh ones often cost half the time again."""
 
     def __init__(self) -> None:
         self.best = {torch.float32: np.empty(LONG_TILE, np.float32), torch.float64: np.empty(LONG_TILE, np.float64)}

@@ -118,7 +118,7 @@ def _count_kernel(  # type: ignore[no-untyped-def]
                 p += (packed % 2**20).to(tl.int32) * (slots == c)
                 t += (packed // 2**20 % 2**20).to(tl.int32) * (slots == c)
                 both += (packed // 2**40).to(tl.int32) * (slots == c)
-    out, size = result + sample * classes + slots, tl.num_programs(0) * classes
+    out, size = result + sample * classes + slots, tl.num_programs(0).to(tl.int64) * classes
     tl.atomic_add(out, both.to(tl.int64), slots < classes, sem="relaxed")
     tl.atomic_add(out + size, (p - both).to(tl.int64), slots < classes, sem="relaxed")
     tl.atomic_add(out + 2 * size, (t - both).to(tl.int64), slots < classes, sem="relaxed")
@@ -186,6 +186,7 @@ def _raised(at, inside, c, best, found, odd):  # type: ignore[no-untyped-def]
 def _label_class(at, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
     """Class the index names, ``classes`` where it names none."""
     label = tl.load(at, inside, -1)
+    label = label.to(tl.int64) if label.dtype.is_int() else label  # 300 classes are more than a uint8 can name
     named = inside & (label >= 0) & (label < classes)
     found = tl.where(named, label, 0).to(tl.int32)
     return tl.where(named & (found == label), found, classes)

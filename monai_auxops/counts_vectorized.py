@@ -11,7 +11,7 @@ from monai_auxops.counts import Counts, Rule, of_sums
 
 __all__ = ["count", "label_class", "of_joint", "table"]
 
-SMALL = 1024  # entries of a table that cost nothing, however few the voxels
+SMALL = 16_384  # entries of all tables that cost nothing, however few the voxels
 LANES = {"cpu": 1}  # tables that share the additions, by device; on a GPU many, for they wait for each other in one
 MOST_LANES, ENTRIES = 256, 65_536
 
@@ -20,7 +20,7 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if rule.exclusive and not rule.onehot:
-        if (classes + 1) ** 2 <= max(SMALL, math.prod(x.shape[2:])):
+        if x.shape[0] * (classes + 1) ** 2 <= max(SMALL, x[:, :1].numel()):
             return of_joint(_joint(x, y)[:, :-1])
         return _by_class(_score_class(x), label_class(y[:, 0], classes), classes)
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
@@ -91,10 +91,11 @@ def _histogram(index: Tensor, size: int) -> Tensor:
     ``scatter_add_`` on CUDA, which ``torch.use_deterministic_algorithms`` demands.
     """
     batch, voxels, device = index.shape[0], math.prod(index.shape[1:]), index.device
-    lanes = LANES.get(device.type, max(1, min(MOST_LANES, ENTRIES // size)))
+    lanes = LANES.get(device.type, max(1, min(MOST_LANES, ENTRIES // size, voxels)))
+    lanes = 1 << lanes.bit_length() - 1  # a power of two: a bit mask is exact on every device
     start = torch.arange(batch, device=device).mul_(lanes * size).unsqueeze(1)
     if lanes > 1:
-        start = start + torch.arange(voxels, device=device).remainder_(lanes).mul_(size)
+        start = start + torch.arange(voxels, device=device).bitwise_and_(lanes - 1).mul_(size)
     index = (index.reshape(batch, voxels) + start).flatten()
     counts = torch.zeros(batch * lanes * size, dtype=torch.int64, device=device)
     return counts.scatter_add_(0, index, counts.new_ones(()).expand(index.shape)).view(batch, lanes, size).sum(1)

@@ -71,7 +71,7 @@ class RunningMean:
         self._first_nan = torch.full((n,), _NEVER, dtype=torch.int64, device=self._home)
 
     def update(self, values: Tensor) -> None:
-        """Add the samples of one batch: ``values`` is ``[n, B]``."""
+        """Add the samples of one batch: ``values`` is ``[n, B]``, kept for a while and not to be changed."""
         if self._waiting and not _are_alike(values, self._waiting[0]):
             self._settle()
         self.updates += 1
@@ -81,11 +81,10 @@ class RunningMean:
 
     def _settle(self) -> None:
         """Add the batches that wait. Not in place: a sum may come from ``torch.inference_mode``."""
-        if not self._waiting:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
-        values = torch.stack(self._waiting, 1)  # [n, batches, B]
-        numbers = range(self.updates - len(self._waiting) + 1, self.updates + 1)
-        self._waiting = []
+        values = torch.stack(waiting, 1)  # [n, batches, B]
         self._move(values.device)
         values = values.to(self._home).to(torch.float64)
         missing = values.isnan()
@@ -95,7 +94,7 @@ class RunningMean:
         else:
             self._sums = self._sums + values.sum((1, 2))
             self._counts = self._counts + values[0].numel()
-            number = torch.arange(numbers.start, numbers.stop, device=self._home)
+            number = torch.arange(self.updates - len(waiting), self.updates, device=self._home) + 1
             self._first_nan = torch.minimum(self._first_nan, torch.where(missing.any(2), number, _NEVER).amin(1))
 
     def _move(self, device: torch.device) -> None:

@@ -27,49 +27,52 @@ LIGHT = [
     ["migrate", str(MMAR), "--format", "json", "--set", "epochs=3"],
 ]
 PROBE = f"""
-import sys, time
-start = time.perf_counter()
+import sys
 from monai_auxops.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit:
     pass
-print([name for name in {HEAVY!r} if name in sys.modules], time.perf_counter() - start, file=sys.stderr)
+print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=lambda arguments: " ".join(arguments[:1] + arguments[-1:])[-40:])
 def test_reports_load_nothing_heavy(arguments):
     done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, timeout=60)
-    heavy, seconds = done.stderr.strip().splitlines()[-1].rsplit(maxsplit=1)
-    assert heavy == "[]"
-    assert float(seconds) < 1.5
+    assert done.stderr.strip().splitlines()[-1] == "[]"
     assert done.stdout
 
 
 def seconds(*arguments):
     """Return the processor time of a command: a busy machine does not count."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "monai_auxops", *arguments], capture_output=True, timeout=120)
+    subprocess.run([sys.executable, *arguments], capture_output=True, timeout=120)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "NegLoss"], ["migrate", str(MMAR)]], ids=lambda a: a[0])
 def test_an_answer_comes_at_once(arguments):
-    assert min(seconds(*arguments) for _ in range(3)) < 0.5
+    """Long before what trains could have been imported."""
+    answer, engine = (
+        min(seconds(*command) for _ in range(3))
+        for command in (("-m", "monai_auxops", *arguments), ("-c", "import monai.engines"))
+    )
+    assert answer < engine / 3
 
 
-def test_ten_thousand_components(tmp_path):
-    transform = {
-        "name": "ScaleIntensityRange",
-        "args": {"fields": "image", "a_min": 0, "a_max": 1, "b_min": 0, "b_max": 1},
-    }
+def test_ten_thousand_components_take_ten_times_a_thousand(tmp_path):
+    arguments = {"fields": "image", "a_min": 0, "a_max": 1, "b_min": 0, "b_max": 1}
+    transform = {"name": "ScaleIntensityRange", "args": arguments}
     config = json.loads((MMAR / "config" / "config_train.json").read_text())
-    config["train"]["pre_transforms"] += [transform] * 10_000
-    path = tmp_path / "config_train.json"
-    path.write_text(json.dumps(config, indent=2))
-    assert seconds("migrate", str(path)) < 5
+    times = []
+    for number in (1_000, 10_000):
+        config["train"]["pre_transforms"] = [transform] * number
+        path = tmp_path / "config_train.json"
+        path.write_text(json.dumps(config, indent=2))
+        times.append(seconds("-m", "monai_auxops", "migrate", str(path)))
+    assert times[1] < 20 * times[0]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -157,6 +157,14 @@ def test_every_label_dtype(
     check(x, onehot.to(dtype), onehot=True, independent=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.bool], ids=str)
+def test_more_classes_than_the_label_can_name(device: str, dtype: torch.dtype) -> None:
+    x, index, _ = batch(300, (3,), device)
+    index = (index % 100).to(dtype)
+    check(x, index)
+    check(x, index, independent=True)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("spatial", [(6, 5), (70, 80)], ids=str)
 def test_every_prediction_dtype(device: str, dtype: torch.dtype, spatial: tuple[int, ...]) -> None:
@@ -343,6 +351,29 @@ def test_gpu_backends_never_wait_for_the_device(name: str, monkeypatch: pytest.M
             run()
         assert not SYNCHRONIZING & set(recorder.names)
         assert len(recorder.names) < 60
+
+
+class Largest(TorchDispatchMode):
+    """The most elements that any operation returned."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("lanes", [{}, {"cpu": 1}], ids=["gpu", "cpu"])
+@pytest.mark.parametrize("classes", [2, 14, 60])
+def test_few_voxels_need_little_memory(classes: int, lanes: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONAI_AUXOPS_COUNTS", "vectorized")
+    monkeypatch.setattr("monai_auxops.counts_vectorized.LANES", lanes)
+    x, index, _ = batch(classes, (), samples=512)
+    with Largest() as seen:
+        count(x, index)
+    assert seen.elements <= 2**15
 
 
 @pytest.mark.parametrize("classes", [2, 14, 40, 300])

@@ -84,7 +84,7 @@ class AuxConsoleHandler:
     def _iteration_completed(self, engine: Engine) -> None:
         loss = loss_of(engine.state.output)
         if loss is not None:
-            self._loss.update(torch.as_tensor(loss).detach().reshape(1, -1))
+            self._loss.update(torch.as_tensor(loss).detach().clone().reshape(1, -1))
         if self._bar is not None:
             self._bar.update()
             if time.monotonic() - self._shown > 0.5:  # copying the running means waits for the device

@@ -133,8 +133,8 @@ class DiceOperation(AuxiliaryOperation):
         left_over, self._left_over = self._left_over, None
         if left_over is not None and (n := int(left_over)):
             self.warn_once(
-                f"{n} voxels of the first batch have a label that is no class (255, negative, a fraction, NaN) and "
-                "count for nothing: check the labels, or say with ignore_index= that it is meant"
+                f"{n} of the first voxels have a label that is no class (255, negative, a fraction, NaN) and count for "
+                "nothing: check the labels, or say with ignore_index= that it is meant"
             )
         return values
 
@@ -150,12 +150,16 @@ class DiceOperation(AuxiliaryOperation):
         return Counts(*(x[:, first:] for x in counts)) if first else counts
 
     def overlaps(self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext) -> tuple[Tensor, Tensor]:
-        """Dice of the classes that are looked at ``[B, C']``, and its mean over valid classes ``[B]``; shared, too."""
+        """Dice of the classes that are looked at ``[B, C']``, and its mean over valid classes ``[B]``.
+
+        Computed once for all aux-ops that declare the same; copies, for what an op leaves others may change.
+        """
         counts, key = self._shared(predictions, label, build_ctx)
-        key += (self.jaccard, repr(self.empty_value))
+        key = ("overlap", *key, self.jaccard, repr(self.empty_value))
         dice = build_ctx.once(key, lambda: overlap(counts, self.jaccard, self.empty_value))
         dice = dice[:, int(self.skip_background) :]
-        return dice, build_ctx.once((*key, self.skip_background), lambda: dice.nanmean(1))
+        mean = build_ctx.once((*key, self.skip_background), lambda: dice.nanmean(1))
+        return dice.clone(), mean.clone()
 
     def _shared(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
@@ -173,7 +177,8 @@ class DiceOperation(AuxiliaryOperation):
         return counts, key
 
     def _look(self, counts: Counts, predictions: Tensor, build_ctx: BuildContext, key: tuple[object, ...]) -> None:
-        """Note how many voxels of the first batch have no class, for a warning at the epoch's end: no wait here."""
+        """Note how many voxels of the first batch (or decollated sample) have no class, for a warning at the epoch's
+        end: no wait here."""
         self._looked = True
         declared = self.is_onehot_targets or self.ignore_index is not None or self.mask_key is not None
         if not declared and build_ctx.once((*key, "left over"), lambda: self) is self:  # one aux-op says it

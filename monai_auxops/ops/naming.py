@@ -16,14 +16,16 @@ TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state
 class Named:
     """An object whose messages begin with the call that makes it."""
 
+    _warned: frozenset[str] = frozenset()
+
     def fail(self, problem: str) -> NoReturn:
         """Raise the ``ValueError`` for a wrong argument: names the aux-op and its tag."""
         raise ValueError(f"{self!r}: expected {problem}")
 
     def warn_once(self, message: str) -> None:
         """Say ``message`` once in the life of this object."""
-        if not getattr(self, "_warned", False):
-            self._warned = True
+        if message not in self._warned:
+            self._warned |= {message}
             warnings.warn(f"{self!r}: {message}", stacklevel=2)
 
     def __repr__(self) -> str:

@@ -172,6 +172,16 @@ def test_one_aligned_line_per_epoch(engines):
     assert "\x1b" not in text.getvalue()
 
 
+def test_the_loss_may_be_one_tensor_that_changes(engines, monkeypatch):
+    """As of a captured graph; on a GPU batches wait to be added."""
+    monkeypatch.setattr("monai_auxops.running.TOGETHER", {})
+    loss, text = torch.zeros(()), io.StringIO()
+    engine = Engine(lambda engine, batch: {"pred": torch.zeros(1, 2, 2), "label": None, "loss": loss.fill_(batch)})
+    ma.AuxConsoleHandler(stream=text).attach(engine)
+    engine.run([1.0, 2.0, 3.0, 4.0])
+    assert "2.5000" in text.getvalue()
+
+
 def test_a_terminal_gets_a_bar_and_colour_unless_no_color(engines, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)

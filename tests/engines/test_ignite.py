@@ -197,6 +197,14 @@ def test_nothing_valid_in_the_epoch_is_nan():
     assert math.isnan(engine.state.aux_metrics["dice"])
 
 
+def test_one_warning_does_not_silence_another():
+    labels = [torch.tensor([[[0.0, 1, 255, 255]]]), torch.zeros(1, 1, 4)]
+    engine = Engine(lambda engine, batch: (torch.rand(1, 2, 4), labels[engine.state.epoch - 1]))
+    ma.ComputeDice("dice", skip_background=True).attach(engine)
+    with pytest.warns(UserWarning, match="no class"), pytest.warns(UserWarning, match="nothing to measure"):
+        engine.run([0], max_epochs=2)
+
+
 def labelled(value):
     """Batches with two voxels of background and two of ``value`` in each sample."""
     return Engine(lambda engine, batch: (torch.rand(3, 2, 4), torch.tensor([[[0.0, 0, value, value]]] * 3)))
@@ -211,9 +219,7 @@ def test_labels_that_are_no_class_are_said_once(value):
     ma.ComputeDice("jaccard", jaccard=True).attach(engine)
     with pytest.warns(UserWarning, match="no class") as said:
         engine.run([0, 1], max_epochs=3)
-    assert [str(w.message).partition(" have")[0] for w in said] == [
-        "ComputeDice(tag='dice'): 6 voxels of the first batch"
-    ]
+    assert [str(w.message).partition(" have")[0] for w in said] == ["ComputeDice(tag='dice'): 6 of the first voxels"]
 
 
 @pytest.mark.parametrize(

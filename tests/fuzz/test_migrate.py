@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -71,14 +70,13 @@ HOSTILE = {
 }
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_files_end_soon_with_a_report(content, tmp_path):
-    start = time.perf_counter()
     report, code = migrated(tmp_path, content)
     assert code in (0, 1, 2)
     assert "CT" in report
     assert len(report) < 20_000_000
-    assert time.perf_counter() - start < 30
 
 
 @pytest.mark.parametrize("name", ["environment.json", "dataset.json"])
@@ -92,14 +90,13 @@ def test_hostile_files_beside_a_good_one(content, name, tmp_path):
 BOMBS = json.dumps({f"V{i}": f"{{V{i + 1}}}" * 10 for i in range(30)} | {"V30": "x" * 100})
 
 
+@pytest.mark.timeout(30)
 def test_a_bomb_of_variables_is_bounded(tmp_path):
     """Ten times more at each of thirty levels: 10**32 characters, if anybody wrote them."""
     migrated(tmp_path, BOMBS.encode(), "environment.json")
-    start = time.perf_counter()
     report, code = migrated(tmp_path, TRAIN.replace(b"Dice", b"{V0}") % b"[]")
     assert code in (0, 1, 2)
     assert len(report) < 10_000_000
-    assert time.perf_counter() - start < 20
 
 
 def test_100_mb_are_refused_in_little_memory(tmp_path):

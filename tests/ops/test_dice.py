@@ -10,7 +10,7 @@ from monai.data import MetaTensor
 from monai.metrics import DiceMetric
 from reference import SPATIAL, dice_per_class, dice_per_sample, indices_of, multihot_of, scores_of
 
-from monai_auxops import ComputeDice, DiceMaskedOutput
+from monai_auxops import BuildContext, ComputeDice, DiceMaskedOutput
 
 FLAGS = ("skip_background", "is_onehot_targets", "is_independent_predictions", "jaccard")
 LABEL_DTYPES = [
@@ -369,3 +369,18 @@ def test_a_numpy_array_is_refused_by_name():
         ComputeDice("dice")(np.zeros((1, 2, 3)), torch.zeros(1, 1, 3))
     with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice'\): expected label to be a tensor, got ndarray"):
         ComputeDice("dice")(torch.zeros((1, 2, 3)), np.zeros((1, 1, 3)))
+
+
+@pytest.mark.parametrize(
+    "make", [ComputeDice, DiceMaskedOutput, lambda tag: DiceMaskedOutput([tag, f"{tag}_0", f"{tag}_1"])]
+)
+def test_who_changes_an_output_changes_no_other(make):
+    predictions, label = scores_of(2, 2, (9,)), indices_of(2, 2, (9,))
+    alone = make("dice")
+    alone(predictions, label)
+    context = BuildContext(predictions, label)
+    for value in make("first")(predictions, label, build_ctx=context).values():
+        value *= 100
+    shared = make("dice")
+    shared(predictions, label, build_ctx=context)
+    assert shared.aggregate() == alone.aggregate()
