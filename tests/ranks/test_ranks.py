@@ -87,7 +87,7 @@ def test_values_on_a_gpu_are_those_of_one_process(tmp_path):
     """Both ranks share the device: gloo, for NCCL wants one for each."""
     truth = alone("on a GPU")
     for rank in results(tmp_path, "on a GPU"):
-        assert rank["on a GPU"]["metrics"] == pytest.approx(truth, abs=1e-6)
+        assert rank["on a GPU"]["metrics"] == pytest.approx(truth, abs=1e-5)  # convolutions round differently
         assert {name: n for name, n in rank["on a GPU"]["calls"].items() if n} == {"all_reduce": 1 + 2}
 
 

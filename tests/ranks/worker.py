@@ -105,6 +105,7 @@ def measured(scenario: str, out: str) -> dict[str, object]:
 
 
 def main(out: str, *scenarios: str) -> None:
+    torch.backends.cudnn.allow_tf32 = False  # values on a GPU are compared with those of the CPU
     dist.init_process_group("gloo")
     results = {scenario: measured(scenario, out) for scenario in scenarios}
     Path(f"{out}-{dist.get_rank()}.json").write_text(json.dumps(results))
