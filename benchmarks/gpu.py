@@ -34,7 +34,6 @@ from benchmarks.variants import Variant, control, count_alone, found_peers, ours
 from benchmarks.workloads import WORKLOADS, Workload
 
 SHARE, LEAD = 0.6, 20  # of the copy bandwidth, and over MONAI's chain: the targets on a at batch 8
-NUMPY = "medpy loop"
 COLUMNS = ("device", "share", "host", "waits", "kernels", "extra")
 
 
@@ -92,9 +91,8 @@ def copy_bandwidth(cold: torch.Tensor) -> float:
 
 
 def variants(workload: Workload) -> tuple[dict[str, Variant], list[str]]:
-    """What can run on a device, and the names of what is not installed."""
+    """Everything to measure, and the names of what is not installed."""
     peers, missing = found_peers(workload)
-    peers, missing = {n: p for n, p in peers.items() if n != NUMPY}, [name for name in missing if name != NUMPY]
     found = {"count alone": count_alone("triton", workload)}
     found |= {"Triton": ours("triton", workload), "plain torch": ours("vectorized", workload)}
     return found | ({} if workload.independent else {"control": control}) | peers, missing

@@ -118,9 +118,9 @@ def medpy_loop(workload: Workload) -> Variant:
 
     def run(x: Tensor, y: Tensor) -> Tensor:
         if workload.independent:
-            p, t = (x > 0).numpy(), (y > 0.5).numpy()
+            p, t = (x > 0).numpy(force=True), (y > 0.5).numpy(force=True)
             return torch.tensor([[dc(p[b, c], t[b, c]) for c in range(p.shape[1])] for b in range(len(p))])
-        p, t = x.max(1).indices.numpy(), y[:, 0].numpy()
+        p, t = x.max(1).indices.numpy(force=True), y[:, 0].numpy(force=True)
         return torch.tensor([[dc(p[b] == c, t[b] == c) for c in range(workload.classes)] for b in range(len(p))])
 
     return run

@@ -52,14 +52,15 @@ def seconds(*arguments):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["explain", "NegLoss"], ["migrate", str(MMAR)]], ids=lambda a: a[0])
-def test_an_answer_comes_at_once(arguments):
-    """Long before what trains could have been imported."""
-    answer, engine = (
-        min(seconds(*command) for _ in range(3))
-        for command in (("-m", "monai_auxops", *arguments), ("-c", "import monai.engines"))
-    )
-    assert answer < engine / 3
+@pytest.fixture(scope="module")
+def import_of_torch():
+    return min(seconds("-c", "import torch") for _ in range(3))
+
+
+@pytest.mark.parametrize("arguments", [*LIGHT, ["explain", "NegLoss"]], ids=lambda a: " ".join(a[:1] + a[-1:])[-40:])
+def test_an_answer_comes_at_once(arguments, import_of_torch):
+    """Long before what computes could have been imported."""
+    assert min(seconds("-m", "monai_auxops", *arguments) for _ in range(3)) < import_of_torch / 4
 
 
 def test_ten_thousand_components_take_ten_times_a_thousand(tmp_path):
@@ -72,7 +73,7 @@ def test_ten_thousand_components_take_ten_times_a_thousand(tmp_path):
         path = tmp_path / "config_train.json"
         path.write_text(json.dumps(config, indent=2))
         times.append(seconds("-m", "monai_auxops", "migrate", str(path)))
-    assert times[1] < 20 * times[0]
+    assert times[1] < 10 * times[0]  # less, for both start the interpreter
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

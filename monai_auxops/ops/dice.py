@@ -167,7 +167,7 @@ class DiceOperation(AuxiliaryOperation):
         """The counts of all classes, and the key that says what they depend on."""
         predictions = predictions[:, None] if predictions.dim() == 1 else predictions  # one logit a sample
         key: tuple[object, ...] = ("counts", self.data_format, self.is_onehot_targets, self._thresholds(predictions))
-        if self.ignore_index is not None or self.mask_key is not None:
+        if self._leaves_out:
             key += (self.ignore_index, self.mask_key)
         counts = build_ctx.once(key, lambda: self._count(predictions, label, build_ctx))
         if self.skip_background and counts.tp.shape[1] == 1:
@@ -180,7 +180,7 @@ class DiceOperation(AuxiliaryOperation):
         """Note how many voxels of the first batch (or decollated sample) have no class, for a warning at the epoch's
         end: no wait here."""
         self._looked = True
-        declared = self.is_onehot_targets or self.ignore_index is not None or self.mask_key is not None
+        declared = self.is_onehot_targets or self._leaves_out
         if not declared and build_ctx.once((*key, "left over"), lambda: self) is self:  # one aux-op says it
             voxels = predictions.numel() // max(1, counts.tp.shape[1])
             self._left_over = voxels - torch.stack(counts)[:, :, 0].sum()
@@ -213,9 +213,13 @@ class DiceOperation(AuxiliaryOperation):
             return counts
         return counts._replace(tn=counts.tn - left_out.flatten(1).sum(1, keepdim=True))
 
+    @property
+    def _leaves_out(self) -> bool:
+        return self.ignore_index is not None or self.mask_key is not None
+
     def _left_out(self, label: Tensor, dims: int, build_ctx: BuildContext) -> Tensor | None:
         """Where voxels do not count, ``[B, 1, *S]``; None if all do."""
-        if self.ignore_index is None and self.mask_key is None:
+        if not self._leaves_out:
             return None
         label = channels_first(label, dims) if self.data_format == "channels_last" else label
         label = label if label.dim() == dims else label.unsqueeze(1)
