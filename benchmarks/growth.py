@@ -13,8 +13,8 @@ from ignite.engine import Engine
 from torch.profiler import ProfilerActivity, profile
 
 import monai_auxops as ma
-from monai_auxops import counts_blocked
-from monai_auxops.counts import backend, count
+from monai_auxops.counting import backend_blocked
+from monai_auxops.counting.counts import backend, count
 
 VOXELS = {f"C4 {n}^3": (4, (n,) * 3) for n in (64, 96, 128, 192, 256, 384, 512)}
 CLASSES = {f"C{c} 64^3": (c, (64,) * 3) for c in (2, 8, 32, 128, 512)}
@@ -77,7 +77,7 @@ def point(classes: int, spatial: tuple[int, ...]) -> dict[str, float]:
 
 def peak(x: torch.Tensor, y: torch.Tensor) -> int:
     """Bytes that torch holds at most while counting, the buffers it keeps included."""
-    counts_blocked._scratch.buffers.clear()
+    backend_blocked._scratch.buffers.clear()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         count(x, y)
     events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]

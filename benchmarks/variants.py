@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.workloads import Workload
-from monai_auxops.counts import Counts, count
+from monai_auxops.counting.counts import Counts, count
 
 Variant = Callable[[Tensor, Tensor], Tensor]
 

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AuxiliaryOperation": "ops",
-    "BuildContext": "context",
+    "BuildContext": "core.context",
     "ComputeAccuracy": "ops",
     "ComputeBinaryPreds": "ops",
     "ComputeDice": "ops",
@@ -42,7 +42,7 @@ _HOME = {
 __all__ = [*_HOME, "__version__"]
 
 if TYPE_CHECKING:
-    from monai_auxops.context import BuildContext as BuildContext
+    from monai_auxops.core.context import BuildContext as BuildContext
     from monai_auxops.handlers import AuxConfusionHandler as AuxConfusionHandler
     from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler
     from monai_auxops.handlers import AuxCurvesHandler as AuxCurvesHandler

@@ -12,7 +12,7 @@ from ignite.engine import Events
 from monai.data import DataLoader, Dataset
 
 import monai_auxops as ma
-from monai_auxops.context import BuildContext
+from monai_auxops.core.context import BuildContext
 from tests.engines.conftest import TAGS, Engines, cases, network
 
 SEGMENTATION = {

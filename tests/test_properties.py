@@ -23,7 +23,7 @@ from monai_auxops import (
     NegLoss,
     ReduceMeanMasked,
 )
-from monai_auxops.running import Totals
+from monai_auxops.core.running import Totals
 
 CLASSES = 3
 TAGS = ["mean", *"abc"]

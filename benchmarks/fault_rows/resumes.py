@@ -119,7 +119,7 @@ def gone_on(library: str, saved: dict[str, Any], size: int = 2) -> float:
 
 
 def hub_op(engine: Engine) -> ma.AuxiliaryOperation:
-    from monai_auxops.hub import Hub
+    from monai_auxops.engine.hub import Hub
 
     hub = Hub.of(engine)
     assert hub is not None

@@ -11,10 +11,10 @@ import torch
 from ignite.engine import Engine
 from torch import Tensor
 
-from monai_auxops.context import plain
-from monai_auxops.counts import confusion, count
+from monai_auxops.core.context import plain
+from monai_auxops.counting.counts import confusion, count
+from monai_auxops.drawing.plots import draw_matrix
 from monai_auxops.handlers.recorder import Interval, IntervalRecorder, threshold_of
-from monai_auxops.plots import draw_matrix
 
 
 class AuxConfusionHandler(IntervalRecorder):

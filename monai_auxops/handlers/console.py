@@ -13,11 +13,11 @@ from typing import Any, TextIO
 import torch
 from ignite.engine import Engine, Events
 
-from monai_auxops import ranks
+from monai_auxops.core import ranks
+from monai_auxops.core.running import RunningMean
+from monai_auxops.drawing.names import families
+from monai_auxops.engine.hub import Hub
 from monai_auxops.handlers.stats import loss_of
-from monai_auxops.hub import Hub
-from monai_auxops.names import families
-from monai_auxops.running import RunningMean
 
 WIDTH = 7  # of a number such as -0.1234
 BEST = "  best"

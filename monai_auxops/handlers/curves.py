@@ -9,9 +9,9 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from monai_auxops.drawing.names import families, split_name
+from monai_auxops.engine.hub import Hub
 from monai_auxops.handlers.recorder import Recorder
-from monai_auxops.hub import Hub
-from monai_auxops.names import families, split_name
 
 Layout = dict[str, dict[str, list[Any]]]
 

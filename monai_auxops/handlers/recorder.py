@@ -11,8 +11,8 @@ from ignite.engine import Engine, Events
 from monai.engines import Trainer, Workflow
 from monai.engines.utils import IterationEvents
 
-from monai_auxops import ranks
-from monai_auxops.hub import Hub
+from monai_auxops.core import ranks
+from monai_auxops.engine.hub import Hub
 
 Interval = int | Callable[[int], bool]
 

@@ -10,9 +10,9 @@ from ignite.engine import Engine
 
 from monai_auxops.handlers.confusion import AuxConfusionHandler
 from monai_auxops.handlers.curves import AuxCurvesHandler
-from monai_auxops.handlers.facts import AuxRunFactsHandler
 from monai_auxops.handlers.recorder import Recorder
-from monai_auxops.handlers.worst import AuxWorstCasesHandler
+from monai_auxops.handlers.run_facts import AuxRunFactsHandler
+from monai_auxops.handlers.worst_cases import AuxWorstCasesHandler
 
 
 class AuxReportHandler(Recorder):

@@ -9,7 +9,7 @@ from typing import Any
 from ignite.engine import Engine
 from monai.handlers import StatsHandler, TensorBoardStatsHandler
 
-from monai_auxops.hub import Hub
+from monai_auxops.engine.hub import Hub
 
 
 def loss_of(output: Any) -> Any:

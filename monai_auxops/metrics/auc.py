@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monai_auxops import ranks
-from monai_auxops.context import BuildContext
+from monai_auxops.core import ranks
+from monai_auxops.core.context import BuildContext
+from monai_auxops.core.running import Totals
+from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc, roc_curve
 from monai_auxops.ops.multiclass_preds import onehot
-from monai_auxops.plots import draw_roc
-from monai_auxops.running import Totals
 
 
 class AUCMetric(ValidationMetric):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
+from monai_auxops.core.context import BuildContext
 from monai_auxops.metrics.base import CaseMetric
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
-from monai_auxops.counts import Counts, count
+from monai_auxops.core.context import BuildContext
+from monai_auxops.counting.counts import Counts, count
 from monai_auxops.metrics.base import CaseMetric
-from monai_auxops.ops.statistics import overlap
+from monai_auxops.ops.overlap import overlap
 
 
 class ComputeAverageDice(CaseMetric):

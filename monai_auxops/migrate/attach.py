@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from monai_auxops.migrate.bundle import dumps
+from monai_auxops.migrate.bundle.blocks import Block, component
+from monai_auxops.migrate.bundle.folder import dumps
 from monai_auxops.migrate.diagnostics import did_you_mean
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.layout import Block, component
 from monai_auxops.migrate.rules import Rule, RuleBook, Section, Target
 
 NAME: Final = "aux_ops.json"

@@ -9,13 +9,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_auxops.migrate import bundle
+from monai_auxops.migrate.bundle import folder as bundle
+from monai_auxops.migrate.bundle.data import GIVEN, missing
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.data import GIVEN, missing
+from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
-from monai_auxops.migrate.mmar import Mmar
-from monai_auxops.migrate.project import Project, read
+from monai_auxops.migrate.reading.mmar import Mmar
 from monai_auxops.migrate.report.diff import diff
 from monai_auxops.migrate.report.html import html
 from monai_auxops.migrate.report.model import Model, model, printable
@@ -120,7 +120,7 @@ def _writable(project: Project, output: Path, force: bool) -> bool:
 
 
 def _valid(project: Project, staged: Path) -> bool:
-    from monai_auxops.migrate.validate import validate
+    from monai_auxops.migrate.trial.validate import validate
 
     problems = validate(staged)
     for problem in problems:
@@ -129,7 +129,7 @@ def _valid(project: Project, staged: Path) -> bool:
 
 
 def _check(project: Project, options: Options) -> bool:
-    from monai_auxops.migrate.check import check_project
+    from monai_auxops.migrate.trial.trial import check_project
 
     return check_project(project, options.trust_code)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
-from monai_auxops.counts import count
+from monai_auxops.core.context import BuildContext
+from monai_auxops.counting.counts import count
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
-from monai_auxops.ops.statistics import ratio
+from monai_auxops.ops.overlap import ratio
 
 
 class ComputeAccuracy(AuxiliaryOperation):

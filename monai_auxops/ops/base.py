@@ -11,12 +11,12 @@ from ignite.engine import Engine
 from monai.metrics import Metric
 from torch import Tensor
 
-from monai_auxops import ranks
-from monai_auxops.context import BuildContext, plain, undisturbed
-from monai_auxops.hub import Entry, Hub, OutputTransform, is_key
+from monai_auxops.core import ranks
+from monai_auxops.core.context import BuildContext, plain, undisturbed
+from monai_auxops.core.running import RunningMean, Totals
+from monai_auxops.drawing.plots import Bounds, draw_bars
+from monai_auxops.engine.hub import Entry, Hub, OutputTransform, is_key
 from monai_auxops.ops.naming import Named, check_tag, is_per_sample
-from monai_auxops.plots import Bounds, draw_bars
-from monai_auxops.running import RunningMean, Totals
 
 
 class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
+from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.label_format import check, label_format_of, split
 from monai_auxops.ops.naming import check_tag

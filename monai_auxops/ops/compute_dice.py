@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
-from monai_auxops.ops.dice import DiceOperation
+from monai_auxops.core.context import BuildContext
+from monai_auxops.ops.dice_base import DiceOperation
 from monai_auxops.ops.naming import check_tag
 
 
@@ -38,7 +38,7 @@ class ComputeDice(DiceOperation):
         stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
         class_names: of the classes (after ``skip_background``): a value for each under ``<tag>/<class>``.
         statistics: what else to report from the same counts: ``"global"``, ``"support"``, ``"precision"``,
-            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``; see :class:`~monai_auxops.ops.dice.DiceOperation`.
+            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``; see :class:`DiceOperation`.
         empty_value: the value where a class is in neither label nor prediction. NaN is Clara's: an absent class is
             never counted.
         ignore_index: voxels with this label are left out.

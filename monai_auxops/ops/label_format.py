@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
+from monai_auxops.core.context import BuildContext
 
 
 def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None) -> tuple[int, ...] | None:

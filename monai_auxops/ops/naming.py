@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from monai_auxops.context import BuildContext
+from monai_auxops.core.context import BuildContext
 
 TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state.output
 

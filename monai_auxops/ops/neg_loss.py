@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from monai_auxops import ranks
-from monai_auxops.context import BuildContext
+from monai_auxops.core import ranks
+from monai_auxops.core.context import BuildContext
+from monai_auxops.core.running import Totals
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
-from monai_auxops.running import Totals
 
 
 class NegLoss(AuxiliaryOperation):

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from monai_auxops.names import families, split_name
+from monai_auxops.drawing.names import families, split_name
 from monai_auxops.report.events import Point
 from monai_auxops.report.run import Run, number
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_auxops.names import split_name
+from monai_auxops.drawing.names import split_name
 from monai_auxops.report.events import Point, Series, read_events
 
 CONFIGURATIONS = ("configs/train.json", "configs/train.yaml", "configs/train.yml", "train.json", "train.yaml")

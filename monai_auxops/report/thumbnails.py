@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_auxops.paint import paint
+from monai_auxops.drawing.paint import paint
 from monai_auxops.report.run import Run, Table, number
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,7 +10,7 @@ from monai.bundle import ConfigComponent, ConfigParser, ConfigWorkflow, verify_m
 
 import monai_auxops
 from monai_auxops import ops
-from monai_auxops.migrate import validate
+from monai_auxops.migrate.trial import validate
 
 FILES = (
     "LICENSE",

@@ -12,7 +12,7 @@ from ignite.metrics import Average
 from monai.data import list_data_collate
 
 import monai_auxops as ma
-from monai_auxops.hub import Hub
+from monai_auxops.engine.hub import Hub
 from tests.engines.conftest import TAGS, cases, network
 
 try:

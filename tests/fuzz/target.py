@@ -18,7 +18,7 @@ except ImportError:
 with atheris.instrument_imports(include=["monai_auxops.migrate"]):
     from monai_auxops.migrate.command import Options, run
     from monai_auxops.migrate.diagnostics import Log
-    from monai_auxops.migrate.source import parse
+    from monai_auxops.migrate.reading.json_source import parse
 
 
 def reader(data: bytes) -> None:

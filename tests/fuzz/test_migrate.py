@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_auxops.migrate import mmar as mmar_module
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.diagnostics import Log
-from monai_auxops.migrate.source import parse
+from monai_auxops.migrate.reading import mmar as mmar_module
+from monai_auxops.migrate.reading.json_source import parse
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())

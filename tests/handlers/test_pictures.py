@@ -19,7 +19,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 import monai_auxops as ma
 from monai_auxops.handlers.confusion import crossed
-from monai_auxops.handlers.overlay import classes_of, fitted, panels, telling_slice
+from monai_auxops.handlers.slices import classes_of, fitted, panels, telling_slice
 
 NAMES = ["background", "grey", "white"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_auxops.migrate.project import Project, read
+from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.rules import RuleBook
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from monai_auxops.migrate import bundle
+from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.command import Options, run
-from monai_auxops.migrate.project import read
+from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.rules import RuleBook
-from monai_auxops.migrate.validate import problems
+from monai_auxops.migrate.trial.validate import problems
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/source"))

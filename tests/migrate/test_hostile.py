@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser
 
-from monai_auxops.migrate import bundle
+from monai_auxops.migrate.bundle import folder as bundle
+from monai_auxops.migrate.bundle.stubs import stubs
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key, encode, is_evaluated, literal
 from monai_auxops.migrate.report.html import html
 from monai_auxops.migrate.report.model import model
-from monai_auxops.migrate.stubs import stubs
 from tests.migrate.conftest import component
 
 EVIL = "$__import__('pathlib').Path('pwned').touch()"

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from monai_auxops.migrate.bundle import files
+from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.command import Options, run
-from monai_auxops.migrate.project import read
+from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.report.model import totals
 from monai_auxops.migrate.rules import RuleBook
-from monai_auxops.migrate.validate import problems
+from monai_auxops.migrate.trial.validate import problems
 from tests.migrate.conftest import SHARED
 
 FOLDER = SHARED / "clara" / "configs"

@@ -8,7 +8,7 @@ import pytest
 
 import monai_auxops
 from monai_auxops import metrics, ops
-from monai_auxops.migrate.convert import built, facts_of, read_by
+from monai_auxops.migrate.conversion.convert import built, facts_of, read_by
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import OMIT, REQUIRED, RULES, Call, RuleBook, Section, kinds
 from monai_auxops.migrate.rules.base import evaluate, reads

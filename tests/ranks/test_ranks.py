@@ -15,7 +15,7 @@ from monai.data import DataLoader, Dataset
 from sklearn.metrics import roc_auc_score
 
 import monai_auxops as ma
-from monai_auxops import ranks as collectives
+from monai_auxops.core import ranks as collectives
 from tests.engines.conftest import Engines, cases, cross_entropy, network
 from tests.ranks.worker import Share, dice, shard
 

@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.handlers import CheckpointLoader, CheckpointSaver
 
 import monai_auxops as ma
-from monai_auxops.hub import Hub
+from monai_auxops.engine.hub import Hub
 from tests.engines.conftest import TAGS, Engines, network
 from tests.reliability.worker import Continuing
 

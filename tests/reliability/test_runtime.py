@@ -16,7 +16,7 @@ from ignite.engine import Events
 from monai.engines.utils import IterationEvents
 
 import monai_auxops as ma
-from monai_auxops.running import RunningMean, Totals
+from monai_auxops.core.running import RunningMean, Totals
 from tests.engines.conftest import TAGS, Engines, cases, cross_entropy, network
 
 ROOT = Path(__file__).parents[2]

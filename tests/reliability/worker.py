@@ -23,7 +23,7 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedTrainer
 
 import monai_auxops as ma
-from monai_auxops.hub import Hub
+from monai_auxops.engine.hub import Hub
 from tests.engines.conftest import TAGS, cases, cross_entropy, network
 
 EPOCHS, CASES, SIZE = 3, 11, 2

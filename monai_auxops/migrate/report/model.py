@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_auxops.migrate.codes import CODES, Severity
-from monai_auxops.migrate.config import Config
-from monai_auxops.migrate.convert import Entry
+from monai_auxops.migrate.conversion.config import Config
+from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
-from monai_auxops.migrate.mmar import Kind
-from monai_auxops.migrate.project import Project
+from monai_auxops.migrate.reading.mmar import Kind
 from monai_auxops.migrate.rules.settings import SETTINGS
 
 Model = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Count voxels by class: one interface, four backends."""

@@ -1,0 +1,192 @@
+"""Counting on a GPU in one kernel that reads predictions and label once, in any strides, half precision as it is.
+
+A program walks over tiles of one sample's voxels, finds class and label of each voxel, counts them in registers and
+shared memory, and adds its counts to the result with a few atomic additions at its end. Nothing waits for the host.
+What the kernel has no type for (float64 predictions, wide unsigned labels) goes to ``backend_vectorized``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from monai_auxops.counting import backend_vectorized as vectorized
+from monai_auxops.counting.backend_blocked import flattened
+from monai_auxops.counting.counts import Counts, Rule
+
+__all__ = ["count", "table"]
+
+TILE = 1024  # voxels a program handles at a time
+PROGRAMS = 4096  # several for each of a GPU's multiprocessors, few enough that their atomic additions cost nothing
+WARPS = 8  # of 32 threads in a program
+UNROLLED: tl.constexpr = tl.constexpr(32)  # classes up to which all scores of a voxel are asked for at once
+MOST_CLASSES = 1023  # of a histogram in shared memory
+MOST_TABLE_CLASSES = 31  # the same for classes by classes
+
+NARROW = {torch.float32, torch.float16, torch.bfloat16}
+LABELS = NARROW | {torch.float64, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+
+
+compiled: Callable[[Callable[..., Any]], Any] = triton.jit
+
+
+def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+    """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
+    classes = x.shape[1]
+    if not _has_kernel(x, y, MOST_CLASSES):
+        return vectorized.count(x, y, rule)
+    result = torch.zeros(4, x.shape[0], classes, dtype=torch.int64, device=x.device)
+    _launch(_count_kernel, x, y, result, capacity=triton.next_power_of_2(classes + 1), **rule._asdict())
+    return Counts._make(result.unbind())
+
+
+def table(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class and predicted class, ``[B, C, C]``."""
+    size = x.shape[1] + 1
+    if not _has_kernel(x, y, MOST_TABLE_CLASSES):
+        return vectorized.table(x, y)
+    result = torch.zeros(x.shape[0], size, size, dtype=torch.int64, device=x.device)
+    _launch(_table_kernel, x, y, result, capacity=triton.next_power_of_2(size * size))
+    return result[:, :-1, :-1]
+
+
+def _has_kernel(x: Tensor, y: Tensor, most: int) -> bool:
+    return x.dtype in NARROW and y.dtype in LABELS and x.shape[1] <= most and 0 < math.prod(x.shape[2:]) < 2**31 - TILE
+
+
+def _launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -> None:
+    """Start one program for several tiles of a sample, at most ``PROGRAMS`` in all."""
+    if x.shape[0] == 0:
+        return
+    (x, y), classes = flattened(x, y), x.shape[1]
+    y = y.view(torch.uint8) if y.dtype == torch.bool else y
+    voxels, missing = math.prod(x.shape[2:]), 5 - x.ndim
+    height, width = (1, 1, 1, *x.shape[2:])[-2:]
+    steps = (step for t in (x, y) for step in (*t.stride()[:2], *[0] * missing, *t.stride()[2:]))
+    grid = (x.shape[0], min(triton.cdiv(voxels, TILE), max(1, PROGRAMS // x.shape[0])))
+    options |= {"classes": classes, "span": TILE, "flat": voxels == width}
+    with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():
+        kernel[grid](x, y, result, voxels, height, width, *steps, num_warps=WARPS, **options)
+
+
+@compiled
+def _count_kernel(  # type: ignore[no-untyped-def]
+    x, y, result, voxels, height, width, xb, xc, x0, x1, x2, yb, yc, y0, y1, y2,
+    threshold, exclusive: tl.constexpr, onehot: tl.constexpr,
+    classes: tl.constexpr, capacity: tl.constexpr, span: tl.constexpr, flat: tl.constexpr,
+):  # fmt: skip
+    """Add to result ``[4, B, C]`` the true and false positives, the false and true negatives."""
+    sample = tl.program_id(0).to(tl.int64)
+    slots = tl.arange(0, capacity)
+    both, p, t = slots * 0, slots * 0, slots * 0
+    valid = tl.sum(slots * 0)
+    named: tl.constexpr = 2 if classes == 1 else classes
+    for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
+        voxel = tile * span + tl.arange(0, span)
+        inside = voxel < voxels
+        x_at = x + sample * xb + _offset(voxel, height, width, x0, x1, x2, flat)
+        y_at = y + sample * yb + _offset(voxel, height, width, y0, y1, y2, flat)
+        counts = inside
+        if exclusive:
+            predicted = _first_maximum(x_at, xc, inside, classes)
+        if not onehot:
+            labelled = _label_class(y_at, inside, named)
+            counts = labelled < named
+        valid += tl.sum(counts.to(tl.int32))
+        if exclusive and not onehot:
+            both += tl.histogram(tl.where(predicted == labelled, labelled, classes), capacity)
+            p += tl.histogram(tl.where(counts, predicted, classes), capacity)
+            t += tl.histogram(labelled, capacity)
+        else:
+            x_skip, y_skip = tl.zeros((), tl.int64), tl.zeros((), tl.int64)
+            for c in range(classes):
+                if exclusive:
+                    in_p = (predicted == c) & inside
+                else:
+                    in_p = (tl.load(x_at + x_skip, inside, 0).to(tl.float32) > threshold) & counts
+                in_t = (tl.load(y_at + y_skip, inside, 0) > 0.5) & inside if onehot else labelled == c + named - classes
+                x_skip += xc
+                y_skip += yc
+                packed = tl.sum(in_p + in_t.to(tl.int64) * 2**20 + (in_p & in_t).to(tl.int64) * 2**40)
+                p += (packed % 2**20).to(tl.int32) * (slots == c)
+                t += (packed // 2**20 % 2**20).to(tl.int32) * (slots == c)
+                both += (packed // 2**40).to(tl.int32) * (slots == c)
+    out, size = result + sample * classes + slots, tl.num_programs(0).to(tl.int64) * classes
+    tl.atomic_add(out, both.to(tl.int64), slots < classes, sem="relaxed")
+    tl.atomic_add(out + size, (p - both).to(tl.int64), slots < classes, sem="relaxed")
+    tl.atomic_add(out + 2 * size, (t - both).to(tl.int64), slots < classes, sem="relaxed")
+    tl.atomic_add(out + 3 * size, (valid - p - t + both).to(tl.int64), slots < classes, sem="relaxed")
+
+
+@compiled
+def _table_kernel(  # type: ignore[no-untyped-def]
+    x, y, result, voxels, height, width, xb, xc, x0, x1, x2, yb, _, y0, y1, y2,
+    classes: tl.constexpr, capacity: tl.constexpr, span: tl.constexpr, flat: tl.constexpr,
+):  # fmt: skip
+    """Add to result ``[B, C + 1, C + 1]`` the voxels by label class and predicted class, C where there is none."""
+    sample = tl.program_id(0).to(tl.int64)
+    slots = tl.arange(0, capacity)
+    joint = slots * 0
+    for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
+        voxel = tile * span + tl.arange(0, span)
+        inside = voxel < voxels
+        x_at = x + sample * xb + _offset(voxel, height, width, x0, x1, x2, flat)
+        y_at = y + sample * yb + _offset(voxel, height, width, y0, y1, y2, flat)
+        predicted, labelled = _first_maximum(x_at, xc, inside, classes), _label_class(y_at, inside, classes)
+        joint += tl.histogram(labelled * (classes + 1) + predicted, capacity)
+    size: tl.constexpr = (classes + 1) * (classes + 1)
+    tl.atomic_add(result + sample * size + slots, joint.to(tl.int64), slots < size, sem="relaxed")
+
+
+@compiled
+def _offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Where a voxel of [depth, height, width] lies; ``flat`` shows the compiler that neighbours are adjacent."""
+    if flat:
+        return voxel.to(tl.int64) * step2
+    row = voxel // width
+    plane, line, place = (row // height).to(tl.int64), (row % height).to(tl.int64), (voxel % width).to(tl.int64)
+    return plane * step0 + line * step1 + place * step2
+
+
+@compiled
+def _first_maximum(at, step, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Class of the first maximum, classes where a score is NaN or the voxel is not ``inside``."""
+    best = tl.load(at, inside, float("nan")).to(tl.float32)
+    odd = best != best
+    found = tl.where(odd, 0, 0)
+    skip = tl.zeros((), tl.int64)  # a class times the step may be too much for 32 bits
+    if classes <= UNROLLED:
+        for c in tl.static_range(1, classes):
+            skip += step
+            best, found, odd = _raised(at + skip, inside, c, best, found, odd)
+    else:
+        for start in range(1, classes, 8):  # the scores of neighbouring channels may lie side by side
+            for c in tl.static_range(8):
+                skip += step
+                there = inside & (start + c < classes)
+                best, found, odd = _raised(at + skip, there, start + c, best, found, odd)
+    return tl.where(odd, classes, found)
+
+
+@compiled
+def _raised(at, inside, c, best, found, odd):  # type: ignore[no-untyped-def]
+    """The maximum and its class with one class more, and whether a score was NaN."""
+    score = tl.load(at, inside, -float("inf")).to(tl.float32)
+    return tl.where(score > best, score, best), tl.where(score > best, c, found), odd | (score != score)
+
+
+@compiled
+def _label_class(at, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Class the index names, ``classes`` where it names none."""
+    label = tl.load(at, inside, -1)
+    label = label.to(tl.int64) if label.dtype.is_int() else label  # 300 classes are more than a uint8 can name
+    named = inside & (label >= 0) & (label < classes)
+    found = tl.where(named, label, 0).to(tl.int32)
+    return tl.where(named & (found == label), found, classes)

@@ -1,0 +1,105 @@
+"""Counting in a handful of whole-tensor operations: any device, no host synchronization; the reference backend."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from monai_auxops.counting.counts import Counts, Rule, of_sums
+
+__all__ = ["count", "label_class", "of_joint", "table"]
+
+SMALL = 16_384  # entries of all tables that cost nothing, however few the voxels
+LANES = {"cpu": 1}  # tables that share the additions, by device; on a GPU many, for they wait for each other in one
+MOST_LANES, ENTRIES = 256, 65_536
+
+
+def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+    """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
+    classes = x.shape[1]
+    if rule.exclusive and not rule.onehot:
+        if x.shape[0] * (classes + 1) ** 2 <= max(SMALL, x[:, :1].numel()):
+            return of_joint(_joint(x, y)[:, :-1])
+        return _by_class(_score_class(x), label_class(y[:, 0], classes), classes)
+    numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
+    predicted = _score_class(x).unsqueeze(1) == numbers if rule.exclusive else _exceeds(x, rule.threshold)
+    if rule.onehot:
+        labelled, valid = _exceeds(y, 0.5), torch.ones_like(y[:, :1], dtype=torch.bool)
+    elif classes == 1:
+        labelled, valid = y == 1, (y == 0) | (y == 1)
+    else:
+        named = label_class(y, classes)
+        labelled, valid = named == numbers, named < classes
+    return of_sums(_voxels(predicted & labelled), _voxels(predicted & valid), _voxels(labelled), _voxels(valid))
+
+
+def table(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class and predicted class, ``[B, C, C]``."""
+    return _joint(x, y)[:, :-1, :-1]
+
+
+def of_joint(joint: Tensor) -> Counts:
+    """From counts by label class and predicted class ``[B, C, C + 1]``, whose last column is predicted in none."""
+    both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
+    return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+
+
+def _joint(x: Tensor, y: Tensor) -> Tensor:
+    """Count by label class and predicted class, C where there is none, ``[B, C + 1, C + 1]``."""
+    size = x.shape[1] + 1
+    key = label_class(y[:, 0], x.shape[1]).mul_(size).add_(_score_class(x))
+    return _histogram(key, size**2).view(-1, size, size)
+
+
+def label_class(y: Tensor, classes: int) -> Tensor:
+    """The label's class as int64, ``classes`` where it names none."""
+    if not y.is_floating_point():
+        y = y.long()
+        return y.masked_fill((y < 0) | (y >= classes), classes)
+    named = (y >= 0) & (y < classes) & (y == y.trunc())
+    return y.masked_fill(~named, 0).long().masked_fill(~named, classes)
+
+
+def _score_class(x: Tensor) -> Tensor:
+    """First maximum over channels, ``C`` where a score is NaN; on CPU ``argmax`` is many times slower."""
+    best = x.max(dim=1)
+    return best.indices.masked_fill(best.values.isnan(), x.shape[1])
+
+
+def _by_class(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
+    """Where a table would have more entries than there are voxels."""
+    valid = labelled < classes
+    return of_sums(
+        both=_histogram(labelled.masked_fill(labelled != predicted, classes), classes + 1)[:, :-1],
+        predicted=_histogram(predicted.masked_fill(~valid, classes), classes + 1)[:, :-1],
+        labelled=_histogram(labelled, classes + 1)[:, :-1],
+        valid=_voxels(valid.unsqueeze(1)),
+    )
+
+
+def _exceeds(t: Tensor, threshold: float) -> Tensor:
+    """Compare in float32: a half-precision comparison would round the threshold."""
+    return (t if t.dtype in (torch.float32, torch.float64) else t.float()) > threshold
+
+
+def _histogram(index: Tensor, size: int) -> Tensor:
+    """Count each sample's indices 0 to ``size - 1``, ``[B, size]``.
+
+    ``bincount`` would synchronize with the host; one dimension, because only there torch has a deterministic
+    ``scatter_add_`` on CUDA, which ``torch.use_deterministic_algorithms`` demands.
+    """
+    batch, voxels, device = index.shape[0], math.prod(index.shape[1:]), index.device
+    lanes = LANES.get(device.type, max(1, min(MOST_LANES, ENTRIES // size, voxels)))
+    lanes = 1 << lanes.bit_length() - 1  # a power of two: a bit mask is exact on every device
+    start = torch.arange(batch, device=device).mul_(lanes * size).unsqueeze(1)
+    if lanes > 1:
+        start = start + torch.arange(voxels, device=device).bitwise_and_(lanes - 1).mul_(size)
+    index = (index.reshape(batch, voxels) + start).flatten()
+    counts = torch.zeros(batch * lanes * size, dtype=torch.int64, device=device)
+    return counts.scatter_add_(0, index, counts.new_ones(()).expand(index.shape)).view(batch, lanes, size).sum(1)
+
+
+def _voxels(mask: Tensor) -> Tensor:
+    return mask.flatten(2).sum(2) if mask.ndim > 2 else mask.long()

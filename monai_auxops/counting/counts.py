@@ -1,0 +1,164 @@
+"""Voxel counts of one batch: how many true and false positives and negatives each class has in each sample.
+
+Every accuracy-like aux-op is arithmetic on these integers, so nothing else reads voxels. This module says what is
+counted; four backends do it, equal to the last voxel and chosen by :func:`backend`:
+
+- ``backend_vectorized``: a handful of whole-tensor operations, on any device; the reference
+- ``backend_blocked``: plain torch in blocks that stay in the CPU's cache
+- ``backend_numba``: one compiled loop, where numba is installed (``pip install monai-auxops[fast]``)
+- ``backend_triton``: one kernel on a CUDA device, where triton is installed (it comes with torch there)
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import warnings
+from typing import NamedTuple, Protocol, cast
+
+import torch
+from torch import Tensor
+
+__all__ = ["Counts", "backend", "confusion", "count"]
+
+BACKENDS = ("vectorized", "blocked", "numba", "triton")
+
+
+class Counts(NamedTuple):
+    """Exact int64 counts ``[B, C]`` on the predictions' device; their sum is the number of voxels counted."""
+
+    tp: Tensor
+    fp: Tensor
+    fn: Tensor
+    tn: Tensor
+
+
+class Rule(NamedTuple):
+    """How a voxel gets its classes."""
+
+    exclusive: bool  # predicted in the class of the first maximum, else wherever the score exceeds the threshold
+    onehot: bool  # labelled wherever the label's channel exceeds 0.5, else in the class the index names
+    threshold: float = 0.5
+
+
+class Backend(Protocol):
+    """Every backend is a module with these two functions; tensors are plain, checked and detached."""
+
+    def count(self, x: Tensor, y: Tensor, rule: Rule) -> Counts:
+        """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
+
+    def table(self, x: Tensor, y: Tensor) -> Tensor:
+        """Count by label class and predicted class, ``[B, C, C]``."""
+
+
+def count(
+    predictions: Tensor, label: Tensor, *, independent: bool = False, onehot: bool = False, threshold: float = 0.5
+) -> Counts:
+    """Count true and false positives and negatives per sample and class.
+
+    A voxel is predicted in the class of its first highest score; in none if one of its scores is NaN. With
+    ``independent``, and always where there is one channel, it is predicted in every class whose score exceeds
+    ``threshold``. It is labelled in the class its index names, with ``onehot`` in every class whose label exceeds
+    0.5. Voxels whose index names no class (negative, NaN, a fraction, too large) are left out of all four counts.
+    With one channel, index 1 is the class and index 0 its absence.
+
+    Args:
+        predictions: scores ``[B, C, *S]`` with 0 to 3 spatial dimensions; integers too where they are thresholded.
+        label: indices ``[B, 1, *S]`` or ``[B, *S]``, or with ``onehot`` ``[B, C, *S]``; any real dtype.
+        independent: threshold each class on its own instead of taking the highest.
+        onehot: the label has one channel per class.
+        threshold: on the scale of ``predictions``, compared in float32 (in float64 where they are float64).
+
+    Example:
+        >>> scores = torch.tensor([[[0.9, 0.2, 0.4, 0.1], [0.1, 0.8, 0.6, 0.9]]])
+        >>> count(scores, torch.tensor([[[0, 1, 0, 255]]]))
+        Counts(tp=tensor([[1, 1]]), fp=tensor([[0, 1]]), fn=tensor([[1, 0]]), tn=tensor([[1, 1]]))
+    """
+    rule = Rule(exclusive=not independent and predictions.shape[1:2] != (1,), onehot=onehot, threshold=threshold)
+    x, y = _checked(predictions, label, rule)
+    return _module(backend(x.device)).count(x, y, rule)
+
+
+def confusion(predictions: Tensor, label: Tensor) -> Tensor:
+    """Count voxels by label class (row) and predicted class (column): int64 ``[B, C, C]``, C of at least 2.
+
+    Classes are exclusive and labels are indices. Voxels that :func:`count` leaves out, and voxels predicted in no
+    class because a score is NaN, are in no entry.
+
+    Example:
+        >>> scores = torch.tensor([[[0.9, 0.2, 0.4, 0.1], [0.1, 0.8, 0.6, 0.9]]])
+        >>> confusion(scores, torch.tensor([[[0, 1, 0, 255]]]))
+        tensor([[[1, 1],
+                 [0, 1]]])
+    """
+    x, y = _checked(predictions, label, Rule(exclusive=True, onehot=False))
+    if x.shape[1] == 1:
+        raise ValueError(f"confusion: expected at least 2 channels, got predictions {_described(x)}")
+    return _module(backend(x.device)).table(x, y)
+
+
+def backend(device: torch.device | str = "cpu") -> str:
+    """Name the backend that counts on ``device``: the fastest one that works there.
+
+    The environment variable ``MONAI_AUXOPS_COUNTS`` (``vectorized``, ``blocked``, ``numba`` or ``triton``) decides
+    instead where it is set. A compiled backend that is installed and does not work is reported once and not used.
+    """
+    if forced := os.environ.get("MONAI_AUXOPS_COUNTS"):
+        if forced not in BACKENDS:
+            raise ValueError(f"MONAI_AUXOPS_COUNTS: expected one of {', '.join(BACKENDS)}, got {forced!r}")
+        return forced
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return "triton" if _works("triton", kind) else "vectorized"
+    if kind == "cpu":
+        return "numba" if _works("numba", kind) else "blocked"
+    return "vectorized"
+
+
+@functools.cache
+def _works(name: str, device: str) -> bool:
+    """Whether a compiled backend is installed and counts two voxels."""
+    if importlib.util.find_spec(name) is None:
+        return False
+    try:
+        x, y = torch.zeros(1, 2, 2, device=device), torch.zeros(1, 1, 2, device=device)
+        _module(name).count(x, y, Rule(exclusive=True, onehot=False))
+    except Exception as error:  # a compiler's failures have no common type
+        warnings.warn(f"monai_auxops counts without {name}, which does not work here: {error!r}", stacklevel=4)
+        return False
+    return True
+
+
+def _module(name: str) -> Backend:
+    return cast(Backend, importlib.import_module(f"monai_auxops.counting.backend_{name}"))
+
+
+def of_sums(both: Tensor, predicted: Tensor, labelled: Tensor, valid: Tensor) -> Counts:
+    """From the voxels in both, in the prediction, in the label, and in all."""
+    return Counts(both, predicted - both, labelled - both, valid - predicted - labelled + both)
+
+
+def _checked(predictions: Tensor, label: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
+    """Return plain tensors, the label with a channel dimension, or raise a ValueError that shows both."""
+    x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
+
+    def wrong(expected: str) -> ValueError:
+        return ValueError(f"count: expected {expected}, got predictions {_described(x)} and label {_described(y)}")
+
+    if not 2 <= x.ndim <= 5 or x.shape[1] == 0:
+        raise wrong("predictions [B, C, *S] with 0 to 3 spatial dimensions")
+    if x.is_complex() or y.is_complex() or (rule.exclusive and not x.is_floating_point()):
+        raise wrong("floating-point predictions and a real label")
+    if x.device != y.device:
+        raise wrong("predictions and label on one device")
+    if not rule.onehot and y.ndim == x.ndim - 1:
+        y = y.unsqueeze(1)
+    expected = (x.shape[0], x.shape[1] if rule.onehot else 1, *x.shape[2:])
+    if y.shape != expected:
+        raise wrong(f"a label of shape {list(expected)} (onehot={rule.onehot})")
+    return x.detach(), y.detach()
+
+
+def _described(t: Tensor) -> str:
+    return f"{list(t.shape)} {t.dtype} on {t.device}"

@@ -1,0 +1,1 @@
+"""Names, colors and plots that handlers, metrics and the report page share."""

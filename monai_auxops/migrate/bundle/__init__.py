@@ -1,0 +1,1 @@
+"""Assemble the files of a MONAI bundle and write its folder."""

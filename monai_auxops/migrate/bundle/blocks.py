@@ -1,0 +1,138 @@
+"""Pieces that train, evaluate and inference configurations share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from monai_auxops.migrate.bundle.stubs import stub_name
+from monai_auxops.migrate.conversion.convert import Built, Entry
+from monai_auxops.migrate.encode import Expr, literal
+from monai_auxops.migrate.rules.facts import Facts
+
+DEVICE: Final = Expr("$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')")
+Block = dict[str, Any]
+
+
+def component(name: str, /, **args: Any) -> Block:
+    """Write an object of the bundle."""
+    return {Expr("_target_"): Expr(name), **args}
+
+
+def dumped(built: Built) -> Block:
+    """Write a converted object."""
+    return component(built.target, **built.args)
+
+
+def objects(entries: Iterable[Entry], slot: str = "") -> list[Block]:
+    """Write the objects of several entries that belong to one slot; a stub stands for what needs hands."""
+    found: list[Block] = []
+    for entry in entries:
+        if entry.manual and not slot:
+            found.append(stub(entry))
+        found += [dumped(built) for built in entry.built if built.slot == slot]
+    return found
+
+
+def single(entry: Entry | None, default: Block, slot: str = "") -> Block:
+    """Write the object of a single place."""
+    return next(iter(objects([entry], slot)), default) if entry is not None else default
+
+
+def stub(entry: Entry) -> Block:
+    """Write the reference to a class that somebody has to complete."""
+    return component(f"scripts.manual.{stub_name(entry)}", **stub_args(entry))
+
+
+def stub_args(entry: Entry) -> Mapping[str, Any]:
+    """Return the arguments of the original that a Python call can take."""
+    return {key: value for key, value in entry.args.items() if key.isidentifier() and _plain(value)}
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(child) for key, child in value.items())
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def compose(transforms: list[Block]) -> Block:
+    """Write a chain of transforms."""
+    return component("Compose", transforms=transforms)
+
+
+def rebase(value: Any, names: Mapping[str, str]) -> Any:
+    """Let references that a row wrote point to where the object stands in this file."""
+    if isinstance(value, Expr):
+        return Expr(names.get(value, value))
+    if isinstance(value, dict):
+        return {key: rebase(child, names) for key, child in value.items()}
+    if isinstance(value, list):
+        return [rebase(child, names) for child in value]
+    return value
+
+
+def datalist(key: str, facts: Facts) -> Expr:
+    """Write the call that reads one list of the data list."""
+    segmentation = facts.task != "classification"
+    return Expr(f"$monai.data.load_decathlon_datalist(@datalist, {segmentation}, {literal(key)}, @dataset_dir)")
+
+
+def channels_first(entries: list[Entry], facts: Facts) -> list[Block]:
+    """Write a preprocessing chain: channels come first right after the reader, whatever Clara's order was."""
+    return [block for _, block in ordered(entries, facts)]
+
+
+def ordered(entries: list[Entry], facts: Facts) -> list[tuple[Entry, Block]]:
+    """Return the objects of a chain with the entries they come from.
+
+    Clara's transforms worked on either layout; MONAI's need the channels in front. TLT 1.x and channels_last files have
+    no step that moves them.
+    """
+    pairs = [(entry, block) for entry in entries for block in objects([entry])]
+    loaders = [index for index, (_, block) in enumerate(pairs) if _is(block, "LoadImaged")]
+    if not loaders:
+        return pairs
+    before, after = pairs[: loaders[-1] + 1], pairs[loaders[-1] + 1 :]
+    moves = [pair for pair in after if _is(pair[1], "EnsureChannelFirstd")]
+    keys = [key for index in loaders for key in pairs[index][1]["keys"]]
+    added = [(before[-1][0], component("EnsureChannelFirstd", keys=keys))]
+    known = facts.channel_first or any(_is(block, "EnsureChannelFirstd") for _, block in before)
+    return [*before, *(moves or ([] if known else added)), *(pair for pair in after if pair not in moves)]
+
+
+def _is(block: Block, name: str) -> bool:
+    return str(block["_target_"]) == name
+
+
+def label_vector() -> Block:
+    """Write the transform that turns a label vector into a tensor."""
+    return component("EnsureTyped", keys=["label"], dtype=Expr("$torch.float32"), track_meta=False)
+
+
+def without(blocks: Iterable[Block], key: str) -> list[Block]:
+    """Return transforms without one key, and without those that had no other."""
+    return [block for block in (_drop_key(block, key) for block in blocks) if block.get("keys", True)]
+
+
+def _drop_key(block: Block, key: str) -> Block:
+    keys = block.get("keys")
+    if not isinstance(keys, list) or key not in keys:
+        return block
+    kept = [index for index, name in enumerate(keys) if name != key]
+    mode = block.get("mode")
+    modes = {"mode": [mode[index] for index in kept]} if isinstance(mode, list) else {}
+    return {**block, "keys": [keys[index] for index in kept], **modes}
+
+
+def deterministic(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries of which no object is random: what an image needs to be evaluated."""
+    return [entry for entry in entries if not any(built.target.startswith("Rand") for built in entry.built)]
+
+
+def activation(facts: Facts, keys: list[str]) -> list[Block]:
+    """Write the activation that Clara's model had inside."""
+    if facts.activation is None or facts.task == "classification":
+        return []
+    return [component("Activationsd", keys=keys, **{facts.activation: True})]

@@ -1,0 +1,52 @@
+"""Where the bundle's data is: the folders and the data list that the MMAR named."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from monai_auxops.migrate.bundle.blocks import Block
+from monai_auxops.migrate.conversion.config import Config
+from monai_auxops.migrate.conversion.project import Project
+from monai_auxops.migrate.encode import Expr
+
+COPY: Final = "configs/datalist.json"
+GIVEN: Final = "--dataset_dir DATA --datalist DATA/dataset.json"
+_MAX_COPY: Final = 8 * 1024 * 1024
+
+
+def data_block(project: Project, config: Config) -> Block:
+    """Return dataset_dir and datalist; both can be given when the bundle is run."""
+    facts = config.facts["train" if config.trains else ""]
+    root = facts.data_root or str(config.variables.values.get("DATA_ROOT", ""))
+    return {"dataset_dir": _folder(root, project.mmar.root), "datalist": _datalist(project, facts.datalist)}
+
+
+def missing(project: Project) -> bool:
+    """Tell whether the bundle needs to be told where its data is."""
+    root = project.train.facts["train"].data_root if project.train is not None else ""
+    return project.data is None or "{" in root
+
+
+def _folder(path: str, root: Path) -> str:
+    if not path or "{" in path:
+        return Expr("$@bundle_root + '/data'")
+    if PurePosixPath(path).is_absolute() or ":" in path:
+        return path
+    return (root.resolve() / path).as_posix()
+
+
+def _datalist(project: Project, path: str) -> str:
+    if copied(project) is not None:
+        return Expr(f"$@bundle_root + '/{COPY}'")
+    if not path or "{" in path:
+        return Expr("$@dataset_dir + '/dataset.json'")
+    return path
+
+
+def copied(project: Project) -> Path | None:
+    """Return the data list if the bundle takes a copy of it: it stands inside the MMAR and is small."""
+    found = project.data.path.resolve() if project.data is not None else None
+    if found is None or not found.is_relative_to(project.mmar.root.resolve()):
+        return None
+    return found if found.stat().st_size <= _MAX_COPY else None

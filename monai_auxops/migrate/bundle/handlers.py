@@ -1,0 +1,66 @@
+"""The handlers of trainer and evaluator: what Clara did by itself, and what its configuration asked for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monai_auxops.migrate.bundle.blocks import Block, component, objects, stub
+from monai_auxops.migrate.conversion.config import Config
+from monai_auxops.migrate.encode import Expr
+
+RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver")
+"""Ends of the names of handlers that write: in a run on several GPUs only rank 0 has them."""
+
+
+def train_handlers(config: Config, validates: bool) -> list[Block]:
+    """Return the trainer's handlers."""
+    slots = [block for entry in config.entries if entry.active for block in objects([entry], "train_handlers")]
+    pipeline = config.first("train", "image_pipeline")
+    slots += objects([pipeline], "handlers") if pipeline is not None else []
+    validation = component(
+        "ValidationHandler", validator=Expr("@validate#evaluator"), epoch_level=True, interval=Expr("@val_interval")
+    )
+    finetune = {
+        **component("CheckpointLoader", load_path=Expr("@finetune"), load_dict={"model": Expr("@network")}),
+        Expr("_disabled_"): Expr("$not @finetune"),
+    }
+    interval = Expr("$@summary_interval if @summary_interval > 0 else False")
+    own = [entry for entry in config.at("train", "handlers") if entry.manual]
+    return [
+        finetune,
+        *([validation] if validates else []),
+        *slots,
+        *(stub(entry) for entry in own),
+        component("monai_auxops.AuxStatsHandler", tag_name="train_loss"),
+        component(
+            "monai_auxops.AuxTensorBoardStatsHandler",
+            log_dir=Expr("@output_dir"),
+            tag_name="train_loss",
+            iteration_log=interval,
+        ),
+        component(
+            "CheckpointSaver",
+            save_dir=Expr("@ckpt_dir"),
+            save_dict={"model": Expr("@network")},
+            save_final=True,
+            final_filename="model_final.pt",
+        ),
+    ]
+
+
+def val_handlers(config: Config, key: bool) -> list[Block]:
+    """Return the evaluator's handlers."""
+    slots = [block for entry in config.entries if entry.active for block in objects([entry], "val_handlers")]
+    saver = component(
+        "CheckpointSaver",
+        save_dir=Expr("@ckpt_dir"),
+        save_dict={"model": Expr("@network")},
+        save_key_metric=True,
+        key_metric_filename="model.pt",
+    )
+    return [
+        *slots,
+        component("monai_auxops.AuxStatsHandler", iteration_log=False),
+        component("monai_auxops.AuxTensorBoardStatsHandler", log_dir=Expr("@output_dir"), iteration_log=False),
+        *([saver] if key else []),
+    ]

@@ -1,0 +1,164 @@
+"""The bundle's train.json: one block per section, in the order of the model zoo's bundles."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from monai_auxops.migrate.bundle.blocks import (
+    DEVICE,
+    Block,
+    activation,
+    channels_first,
+    component,
+    compose,
+    datalist,
+    label_vector,
+    rebase,
+    single,
+)
+from monai_auxops.migrate.bundle.handlers import train_handlers, val_handlers
+from monai_auxops.migrate.bundle.metrics import train_metrics, validate_metrics
+from monai_auxops.migrate.conversion.config import Config
+from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.encode import Expr
+from monai_auxops.migrate.rules.facts import Facts
+from monai_auxops.migrate.rules.settings import SETTINGS
+
+_ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()"), lr=Expr("@learning_rate"))
+
+
+def train_json(config: Config, data: Block) -> Block:
+    """Return the training configuration of the bundle."""
+    facts = config.facts["train"]
+    validates = config.root.get("validate") is not None and config.first("validate", "image_pipeline") is not None
+    return {
+        "bundle_root": ".",
+        "ckpt_dir": Expr("$@bundle_root + '/models'"),
+        "output_dir": Expr("$@bundle_root + '/eval'"),
+        **data,
+        "finetune": "",
+        "device": DEVICE,
+        **_settings(config),
+        **({"patch_size": list(facts.patch_size)} if facts.patch_size else {}),
+        **_network(config),
+        "train": _train(config, validates),
+        **({"validate": validate_block(config)} if validates else {}),
+        "initialize": _initialize(config),
+        "run": [Expr("$@train#trainer.run()")],
+    }
+
+
+def _settings(config: Config) -> Block:
+    return {row.to: config.settings[row.name] for row in SETTINGS if row.to}
+
+
+def _initialize(config: Config) -> list[Any]:
+    node = config.root.get("determinism")
+    seeds = node.plain() if node is not None else None
+    if not seeds:
+        return []
+    found = (
+        [seeds.get(name) for name in ("random_page", "numpy_page", "tf_page", "python_page")]
+        if isinstance(seeds, dict)
+        else []
+    )
+    digits = [str(seed) for seed in found if str(seed).isdigit()]
+    return [Expr(f"$monai.utils.set_determinism(seed={int((digits or ['0'])[0]) % 2**32})")]
+
+
+def _network(config: Config) -> Block:
+    lr_policy = config.first("train", "lr_policy")
+    missing = component("scripts.manual.ClaraMissing")
+    return {
+        "network_def": single(config.first("train", "model"), missing),
+        "network": Expr("$@network_def.to(@device)"),
+        "loss": single(config.first("train", "loss"), missing),
+        "optimizer": single(config.first("train", "optimizer"), _ADAM),
+        **({"lr_scheduler": single(lr_policy, missing)} if lr_policy is not None else {}),
+    }
+
+
+def _train(config: Config, validates: bool) -> Block:
+    facts = config.facts["train"]
+    pipeline = config.first("train", "image_pipeline")
+    transforms = [*config.at("train", "pre_transforms"), *config.at("train", "batch_transforms")]
+    key, additional = train_metrics(config)
+    block = {
+        "preprocessing": compose(preprocessing(transforms, facts)),
+        "data": datalist(facts.data_key, facts),
+        **_loading("train", pipeline),
+        "inferer": component("SimpleInferer"),
+        "handlers": train_handlers(config, validates),
+        **({"key_metric": key} if key else {}),
+        **({"additional_metrics": additional} if additional else {}),
+        "trainer": component(
+            "SupervisedTrainer",
+            max_epochs=Expr("@epochs"),
+            device=Expr("@device"),
+            train_data_loader=Expr("@train#dataloader"),
+            network=Expr("@network"),
+            loss_function=Expr("@loss"),
+            optimizer=Expr("@optimizer"),
+            inferer=Expr("@train#inferer"),
+            train_handlers=Expr("@train#handlers"),
+            **({"key_train_metric": Expr("@train#key_metric")} if key else {}),
+            **({"additional_metrics": Expr("@train#additional_metrics")} if additional else {}),
+            amp=Expr("@amp"),
+        ),
+    }
+    return dict(rebase(block, {"@dataset": "@train#dataset", "@preprocessing": "@train#preprocessing"}))
+
+
+def preprocessing(transforms: list[Entry], facts: Facts) -> list[Block]:
+    """Return the transforms of a part."""
+    blocks = channels_first(transforms, facts)
+    return [*blocks, label_vector()] if facts.task == "classification" else blocks
+
+
+def _loading(part: str, pipeline: Entry | None) -> Block:
+    given = {"data": Expr(f"@{part}#data"), "transform": Expr(f"@{part}#preprocessing")}
+    dataset = single(pipeline, component("Dataset"), "dataset")
+    loader = single(pipeline, component("DataLoader", batch_size=1, num_workers=4), "dataloader")
+    return {
+        "dataset": {Expr("_target_"): dataset["_target_"], **given, **_rest(dataset)},
+        "dataloader": {Expr("_target_"): loader["_target_"], "dataset": Expr(f"@{part}#dataset"), **_rest(loader)},
+    }
+
+
+def _rest(block: Block) -> Block:
+    return {key: value for key, value in block.items() if key != "_target_"}
+
+
+def validate_block(config: Config) -> Block:
+    """Return the validation that runs during training."""
+    facts = config.facts["validate"]
+    key, additional = validate_metrics(config)
+    post = activation(facts, ["pred"])
+    block = {
+        "preprocessing": compose(preprocessing(config.at("validate", "pre_transforms"), facts)),
+        "data": datalist(facts.data_key, facts),
+        **_loading("validate", config.first("validate", "image_pipeline")),
+        "inferer": single(config.first("validate", "inferer"), component("SimpleInferer")),
+        **({"postprocessing": compose(post)} if post else {}),
+        "handlers": val_handlers(config, bool(key)),
+        **({"key_metric": key} if key else {}),
+        **({"additional_metrics": additional} if additional else {}),
+        "evaluator": evaluator(bool(post), bool(key), bool(additional)),
+    }
+    return dict(rebase(block, {"@dataset": "@validate#dataset", "@preprocessing": "@validate#preprocessing"}))
+
+
+def evaluator(post: bool, key: bool, additional: bool) -> Block:
+    """Return the engine that validates."""
+    return component(
+        "SupervisedEvaluator",
+        device=Expr("@device"),
+        val_data_loader=Expr("@validate#dataloader"),
+        network=Expr("@network"),
+        inferer=Expr("@validate#inferer"),
+        **({"postprocessing": Expr("@validate#postprocessing")} if post else {}),
+        **({"key_val_metric": Expr("@validate#key_metric")} if key else {}),
+        **({"additional_metrics": Expr("@validate#additional_metrics")} if additional else {}),
+        val_handlers=Expr("@validate#handlers"),
+        amp=Expr("@amp"),
+    )

@@ -1,0 +1,1 @@
+"""Convert Clara's components by the rules, and check how they fit together."""

@@ -1,0 +1,159 @@
+"""Problems that no component shows alone: sections, channels, tags, metrics, crops, batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from monai_auxops.migrate.conversion.config import Config
+from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
+from monai_auxops.migrate.encode import UnsafeKeyError, check_key
+
+_FIELDS: Final = ("model", "image", "label")
+_NEEDED: Final = ("image_pipeline", "model", "loss")
+
+
+def check_all(config: Config, log: Log) -> None:
+    """Run every check that applies to a configuration."""
+    for check in _TRAINING if config.trains else _EVALUATION:
+        check(config, log)
+
+
+def _sections(config: Config, log: Log) -> None:
+    train = config.root.get("train")
+    for key in _NEEDED:
+        if train is not None and config.first("train", key) is None:
+            log.add("CT314", train.where, f'train has no "{key}"')
+
+
+def _tags(config: Config, log: Log) -> None:
+    entries = config.at("train", "aux_ops", "metrics")
+    for tag, count in Counter(name for entry in entries for name in entry.creates).items():
+        last = [entry for entry in entries if tag in entry.creates][-1]
+        if count > 1:
+            log.add("CT505", last.component.where, f'the tag "{tag}" is used {count} times')
+        _check_name(f"train_{tag}", last, log)
+
+
+def _check_name(name: str, entry: Entry, log: Log) -> None:
+    try:
+        check_key(name)
+    except UnsafeKeyError:
+        log.add("CT602", entry.component.where, f"the name {name!r} would become a key that MONAI's parser acts upon")
+
+
+def metrics_of(config: Config) -> list[Entry]:
+    """Return the metrics of the validation or the evaluation."""
+    return config.at("validate", "metrics") if config.trains else config.at("", "val_metrics")
+
+
+def key_metric(metrics: list[Entry]) -> Entry | None:
+    """Return the metric that selects the best model: the marked one, else the first."""
+    usable = [entry for entry in metrics if entry.built]
+    return next((entry for entry in usable if entry.args.get("is_key_metric")), next(iter(usable), None))
+
+
+def _key_metrics(config: Config, log: Log) -> None:
+    metrics = metrics_of(config)
+    keys = [entry for entry in metrics if entry.args.get("is_key_metric")]
+    for extra in keys[1:]:
+        log.add("CT502", extra.component.where, f'"{extra.args.get("name")}" is a second key metric')
+    if config.trains and metrics and not keys:
+        log.add("CT501", metrics[0].component.where, f'no metric is marked; "{metrics[0].args.get("name")}" is used')
+
+
+def _metric_fields(config: Config, log: Log) -> None:
+    known = {*_FIELDS, *(name for entry in config.entries if entry.active for name in entry.creates)}
+    for entry in metrics_of(config):
+        name = entry.args.get("name")
+        if isinstance(name, str):
+            _check_name(name, entry, log)
+        for argument in ("field", "label_field"):
+            field = entry.args.get(argument)
+            if isinstance(field, str) and field not in known and field.removeprefix("val_") not in known:
+                where = _argument(entry, argument)
+                log.add("CT503", where, f'nothing produces the field "{field}"', did_you_mean(field, known))
+
+
+def _argument(entry: Entry, name: str) -> Where:
+    node = entry.component.args.get(name) if entry.component.args is not None else None
+    return node.where if node is not None else entry.component.where
+
+
+def _unread(config: Config, log: Log) -> None:
+    fields = [entry.args.get(name) for entry in metrics_of(config) for name in ("field", "label_field")]
+    read = {field for field in fields if isinstance(field, str)}
+    for entry in config.at("train", "aux_ops", "metrics"):
+        if entry.rule is not None and not entry.rule.accumulates and not read & set(entry.creates):
+            log.add("CT520", entry.component.where, f"no metric reads what {entry.rule.name} computes")
+
+
+def _channels(config: Config, log: Log) -> None:
+    facts, model = config.facts["train"], config.first("train", "model")
+    if model is None or model.manual:
+        return
+    if facts.out_channels is None and not facts.label_format:
+        log.add("CT511", model.component.where, "the network has no num_classes and the data list no label_format")
+    for entry in config.at("train", "loss", "aux_ops", "metrics"):
+        onehot = entry.args.get("is_onehot_targets")
+        if onehot and not facts.single and not facts.label_onehot and facts.label_channels not in (facts.channels,):
+            message = f"is_onehot_targets with {facts.label_channels} label channel(s) and {facts.channels} classes"
+            log.add("CT506", entry.component.where, message)
+
+
+def _label_format(config: Config, log: Log) -> None:
+    facts, model = config.facts["train"], config.first("train", "model")
+    if model is not None and facts.label_format and facts.out_channels not in (None, sum(facts.label_format)):
+        message = f"label_format gives {sum(facts.label_format)} outputs, num_classes {facts.out_channels}"
+        log.add("CT511", model.component.where, message)
+
+
+def _layout(config: Config, log: Log) -> None:
+    facts, pipeline = config.facts["train"], config.first("train", "image_pipeline")
+    if facts.channels_last and pipeline is not None:
+        log.add("CT512", pipeline.component.where, "channels_last became channels first everywhere")
+
+
+def _crops(config: Config, log: Log) -> None:
+    facts, pipeline = config.facts["train"], config.first("train", "image_pipeline")
+    if pipeline is not None and facts.crop_size and facts.patch_size and facts.crop_size != facts.patch_size:
+        sizes = f"{_by(facts.crop_size)} in the pipeline, {_by(facts.patch_size)} in the crop transform"
+        log.add("CT513", pipeline.component.where, f"crop sizes differ: {sizes}")
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))
+
+
+def _batches(config: Config, log: Log) -> None:
+    facts, pipeline = config.facts["train"], config.first("train", "image_pipeline")
+    images = 1 if facts.batched_by_transforms else facts.batch_size
+    if pipeline is None or facts.samples == 1:
+        return
+    message = f"{images} image(s) x {facts.samples} crops = {images * facts.samples} samples per step, as in Clara"
+    log.add("CT516", pipeline.component.where, message)
+
+
+def _validation(config: Config, log: Log) -> None:
+    epochs, interval = config.settings["epochs"], config.settings["num_training_epoch_per_valid"]
+    node = config.root.get("validate")
+    if node is not None and interval > epochs:
+        log.add("CT514", node.where, f"{epochs} epoch(s), and a validation after every {interval}")
+
+
+_TRAINING: Final[tuple[Callable[[Config, Log], None], ...]] = (
+    _sections,
+    _tags,
+    _key_metrics,
+    _metric_fields,
+    _unread,
+    _channels,
+    _label_format,
+    _layout,
+    _crops,
+    _batches,
+    _validation,
+)
+_EVALUATION: Final[tuple[Callable[[Config, Log], None], ...]] = (_key_metrics, _metric_fields)

@@ -1,0 +1,169 @@
+"""Everything known of an MMAR once it is read: what the report shows and the bundle is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monai_auxops.migrate.conversion.config import Config, bind, build, collect
+from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.cross_checks import check_all
+from monai_auxops.migrate.diagnostics import Log, Where
+from monai_auxops.migrate.reading import datalist, variables
+from monai_auxops.migrate.reading.datalist import DataList
+from monai_auxops.migrate.reading.json_source import Node
+from monai_auxops.migrate.reading.mmar import Kind, Mmar, read_file, read_folder, read_json
+from monai_auxops.migrate.reading.scripts import Run, read_commands
+from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
+from monai_auxops.migrate.rules import RuleBook
+from monai_auxops.migrate.rules.facts import Facts
+
+
+@dataclass(slots=True)
+class Project:
+    """A converted MMAR."""
+
+    source: Path
+    log: Log
+    mmar: Mmar
+    configs: list[Config] = field(default_factory=list)
+    train: Config | None = None
+    evaluate: Config | None = None
+    runs: list[Run] = field(default_factory=list)
+    data: DataList | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All occurrences of components, of all configurations."""
+        return [entry for config in self.configs for entry in config.entries]
+
+
+def read(source: Path, settings: Sequence[str], env: Path | None, rules: RuleBook) -> Project:
+    """Read and convert an MMAR folder or one configuration; every problem is in the project's log."""
+    log = Log()
+    given = variables.parse_settings(settings, log)
+    mmar = read_folder(source, log) if source.is_dir() else read_file(source, log)
+    project = Project(source, log, mmar, runs=read_commands(mmar.root, log))
+    environment = _environment(mmar, env, log)
+    project.environment = {**variables.first_level(environment), **given}
+    for name in (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE)):
+        project.configs.append(_bind(project, name, given, environment, rules))
+    _choose(project)
+    _others(project)
+    _convert(project, rules)
+    _unread_settings(project, given)
+    _weights(project)
+    return project
+
+
+def _environment(mmar: Mmar, env: Path | None, log: Log) -> Node | None:
+    if env is not None:
+        return read_json(env, env.name, log)
+    found = mmar.of(Kind.ENVIRONMENT)
+    exact = [name for name in found if name.endswith("environment.json")]
+    return mmar.files[(exact or found)[0]][1] if found else None
+
+
+def _bind(project: Project, name: str, given: Mapping[str, Any], environment: Node | None, rules: RuleBook) -> Config:
+    root = project.mmar.files[name][1]
+    refuse_unsafe_keys(root, project.log)
+    default = next((run for run in project.runs if run.is_default), None)
+    scripted = default.settings if default is not None and root.get("train") is not None else {}
+    values = variables.collect({**scripted, **given}, environment, root, project.log)
+    return bind(root, name, values, rules, project.log)
+
+
+def _choose(project: Project) -> None:
+    """Pick the training and the evaluation that the bundle is made of."""
+    trains = [config for config in project.configs if config.trains]
+    named = [config for config in trains if Path(config.file).name == "config_train.json"]
+    project.train = next(iter(named or (trains if len(trains) == 1 else [])), None)
+    for config in trains if len(trains) > 1 else ():
+        if config is not project.train:
+            used = f"; the bundle is made of {project.train.file}" if project.train is not None else ""
+            project.log.add("CT113", Where(config.file), f"one of several training configurations{used}")
+    evaluations = [config for config in project.configs if not config.trains]
+    named = [config for config in evaluations if Path(config.file).name == "config_validation.json"]
+    project.evaluate = next(iter(named or evaluations), None)
+
+
+def _others(project: Project) -> None:
+    """Say what the other files are."""
+    bundles = project.mmar.of(Kind.BUNDLE)
+    if bundles:
+        project.log.add("CT111", Where(project.source.name), f"{', '.join(bundles[:4])}: a MONAI bundle already")
+    for name, (kind, _) in project.mmar.files.items():
+        if kind is Kind.CLARA4:
+            project.log.add("CT117", Where(name), kind.value)
+        elif kind in (Kind.AUTOML, Kind.AIAA, Kind.FEDERATED):
+            alone = not project.configs
+            project.log.add("CT118" if alone else "CT110", Where(name), kind.value)
+        elif not project.configs and project.source.is_file() and not bundles:
+            project.log.add("CT118", Where(name), kind.value)
+    if not project.mmar.files and not project.log.items:
+        project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder")
+
+
+def _convert(project: Project, rules: RuleBook) -> None:
+    """Collect facts of each training configuration, then of the evaluations, which borrow the chosen model's."""
+    ordered = sorted(project.configs, key=lambda config: (config is not project.train, not config.trains))
+    for config in ordered:
+        base = Facts() if config.trains else _model_facts(project)
+        collect(config, base)
+        _datalist(project, config)
+        _finish(project, config)
+        build(config, rules, project.log)
+        check_all(config, project.log)
+
+
+def _model_facts(project: Project) -> Facts:
+    if project.train is None:
+        return Facts()
+    found = project.train.facts.get("validate")
+    return found if found is not None else project.train.facts["train"]
+
+
+def _datalist(project: Project, config: Config) -> None:
+    part = "train" if config.trains else ""
+    facts, pipeline = config.facts[part], config.first(part, "image_pipeline")
+    if pipeline is None or not facts.datalist:
+        return
+    entries = [entry for part in ("train", "validate") for entry in config.at(part, "image_pipeline")]
+    keys = {str(entry.args["data_list_key"]): entry.component.where for entry in entries if not entry.manual}
+    found = datalist.read(facts.datalist, keys, project.mmar.root, pipeline.component.where, project.log)
+    if found is None:
+        return
+    if config is project.train or project.data is None:
+        project.data = found
+    for name, value in config.facts.items():
+        if found.label_format and not value.label_format:
+            config.facts[name] = value.update(label_format=found.label_format)
+
+
+def _finish(project: Project, config: Config) -> None:
+    """Settle what follows from several facts together."""
+    output = str(project.environment.get("MMAR_EVAL_OUTPUT_PATH", ""))
+    for name, facts in config.facts.items():
+        activation = facts.activation
+        if facts.single and activation == "softmax":
+            activation = "sigmoid"
+        patch = facts.patch_size or facts.crop_size
+        config.facts[name] = facts.update(activation=activation, patch_size=patch, output_dir=output)
+
+
+def _unread_settings(project: Project, given: Mapping[str, Any]) -> None:
+    known = {name for config in project.configs for name in config.variables.read}
+    known |= {name for config in project.configs for name, _ in config.root.items()}
+    known |= {name for config in project.configs for name in config.settings}
+    for name in given:
+        if project.configs and name not in known and name not in variables.ENVIRONMENT:
+            project.log.add("CT204", Where("--set"), f'nothing reads "{name}"')
+
+
+def _weights(project: Project) -> None:
+    if project.mmar.weights:
+        files = ", ".join(project.mmar.weights[:6])
+        project.log.add("CT115", Where("models"), f"{files}: not migrated")

@@ -1,0 +1,1 @@
+"""Read an MMAR: its JSON with places, its variables, its scripts and its data list."""

@@ -1,0 +1,94 @@
+"""The data list that a configuration names: found on disk, checked, and read for what only it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from monai_auxops.migrate.diagnostics import Log, Where
+from monai_auxops.migrate.reading.json_source import Node
+from monai_auxops.migrate.reading.mmar import read_json
+
+_LABELS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DataList:
+    """What the migration needs of a data list."""
+
+    path: Path
+    counts: dict[str, int]
+    label_format: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    channels: int = 1
+
+
+def find(path: str, root: Path) -> Path | None:
+    """Return the file, tried from the places that Clara's scripts were started from."""
+    if not path or "{" in path or "\0" in path:
+        return None
+    for folder in (root, root / "commands", root / "config", root / "configs"):
+        candidate = folder / path
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def read(path: str, keys: dict[str, Where], root: Path, where: Where, log: Log) -> DataList | None:
+    """Read and check the data list; `keys` are the lists that the pipelines use."""
+    found = find(path, root)
+    if found is None:
+        if "{" not in path:
+            log.add("CT509", where, f"the data list {path!r} is not here")
+        return None
+    node = read_json(found, found.name, log)
+    if node is None:
+        return None
+    for key, place in keys.items():
+        _check(node, key, place, log)
+    return _summary(found, node)
+
+
+def _check(node: Node, key: str, where: Where, log: Log) -> None:
+    entries = node.get(key)
+    if entries is None or not isinstance(entries.value, list) or not entries.value:
+        known = ", ".join(name for name, child in node.items() if isinstance(child.value, list) and child.value)
+        log.add("CT510", where, f'the data list has no items under "{key}"', f"it has {known}" if known else "")
+        return
+    for entry in entries.value:
+        if entry.get("image") is None:
+            log.add("CT521", entry.where, f'an item of "{key}" has no image')
+            return
+
+
+def _summary(path: Path, node: Node) -> DataList:
+    counts = {key: len(child.value) for key, child in node.items() if isinstance(child.value, list)}
+    return DataList(path, counts, _label_format(node), _labels(node), _channels(node, counts))
+
+
+def _label_format(node: Node) -> tuple[int, ...]:
+    found = node.get("label_format")
+    values = found.plain() if found is not None else []
+    valid = isinstance(values, list) and all(isinstance(value, int) and value > 0 for value in values)
+    return tuple(values) if valid else ()
+
+
+def _labels(node: Node) -> tuple[str, ...]:
+    """Return the class names of a Decathlon data list, in the order of their values."""
+    found: Any = node.get("labels")
+    names = found.plain() if found is not None else {}
+    if not isinstance(names, dict) or len(names) > _LABELS:
+        return ()
+    wanted = [names.get(str(value)) for value in range(len(names))]
+    strings = tuple(name for name in wanted if isinstance(name, str))
+    return strings if len(strings) == len(wanted) else ()
+
+
+def _channels(node: Node, counts: dict[str, int]) -> int:
+    for key in counts:
+        for entry in node.value[key].value[:1]:
+            image = entry.get("image")
+            if image is not None and isinstance(image.value, list):
+                return len(image.value)
+    return 1

@@ -1,0 +1,170 @@
+"""What an MMAR folder holds: which file is what, by its content, and the weights beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from monai_auxops.migrate.diagnostics import Log, Where
+from monai_auxops.migrate.reading.components import PLACES
+from monai_auxops.migrate.reading.json_source import Node, parse
+from monai_auxops.migrate.reading.variables import ENVIRONMENT
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+_WEIGHTS: Final = ("*.ckpt.*", "*.ckpt", "*.fzn.pb", "*.trt.pb", "*.pb", "checkpoint")
+_LISTS: Final = frozenset({"training", "validation", "test", "testing"})
+
+
+class Kind(Enum):
+    """What a JSON file of an MMAR is; the value says so in a sentence."""
+
+    TRAIN = "a training configuration"
+    EVALUATE = "a validation configuration"
+    ENVIRONMENT = "an environment"
+    DATALIST = "a data list"
+    AUTOML = "an AutoML controller: search again with MONAI's Auto3DSeg or another tuner"
+    AIAA = "an annotation server (AIAA) configuration: MONAI Label takes its place"
+    FEDERATED = "a federated learning configuration: NVIDIA FLARE takes its place and runs MONAI bundles"
+    CLARA4 = "a Clara Train 4.x configuration, which names MONAI classes already"
+    BUNDLE = "a MONAI bundle configuration"
+    UNKNOWN = "not a file of an MMAR"
+
+
+@dataclass(slots=True)
+class Mmar:
+    """The files found; nothing of them was run."""
+
+    root: Path
+    files: dict[str, tuple[Kind, Node]] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    weights: list[str] = field(default_factory=list)
+    bundle: bool = False
+
+    def of(self, kind: Kind) -> list[str]:
+        """Return the names of the files of a kind, in order."""
+        return [name for name, (found, _) in self.files.items() if found is kind]
+
+
+def classify(root: Node, name: str = "") -> Kind:
+    """Tell by its keys what a file is."""
+    keys = set(root.value)
+    for kind, test in _TESTS:
+        if test(root, keys, name.lower()):
+            return kind
+    return Kind.UNKNOWN
+
+
+def _is_bundle(root: Node, keys: set[str], _: str) -> bool:
+    inner = [child for _, child in root.items() if isinstance(child.value, dict)]
+    return bool(keys & {"bundle_root", "network_def", "network_data_format"}) or any(
+        child.get("_target_") is not None for child in inner
+    )
+
+
+def _is_clara4(root: Node, keys: set[str], _: str) -> bool:
+    parts = [part for part in (root.get("train"), root.get("validate")) if part is not None]
+    new = {"dataset", "dataloader", "trainer", "evaluator", "lr_scheduler", "key_metric"}
+    return any(part.get(key) is not None for part in parts for key in new) or (
+        "validate" in keys and "train" not in keys
+    )
+
+
+def _is_federated(_: Node, keys: set[str], name: str) -> bool:
+    return "config_fed" in name or bool(keys & {"servers", "fed_learn", "federated"})
+
+
+def _is_aiaa(_: Node, keys: set[str], name: str) -> bool:
+    return "aiaa" in name or {"type", "labels"} <= keys or "inference" in keys
+
+
+def _is_automl(_: Node, keys: set[str], name: str) -> bool:
+    return "train" not in keys and ("automl" in name or bool(keys & {"automl", "search_strategy", "max_rounds"}))
+
+
+def _is_train(root: Node, keys: set[str], _: str) -> bool:
+    train = root.get("train")
+    return "train" in keys and train is not None and isinstance(train.value, dict)
+
+
+def _is_evaluate(_: Node, keys: set[str], __: str) -> bool:
+    return len(keys & {place.key for place in PLACES if place.part == ""}) >= 2
+
+
+def _is_datalist(root: Node, keys: set[str], _: str) -> bool:
+    return any(isinstance(root.value[key].value, list) for key in keys & _LISTS)
+
+
+def _is_environment(root: Node, keys: set[str], _: str) -> bool:
+    return bool(keys & ENVIRONMENT) and not any(isinstance(child.value, dict) for _, child in root.items())
+
+
+_TESTS: Final = (
+    (Kind.BUNDLE, _is_bundle),
+    (Kind.FEDERATED, _is_federated),
+    (Kind.AIAA, _is_aiaa),
+    (Kind.AUTOML, _is_automl),
+    (Kind.CLARA4, _is_clara4),
+    (Kind.TRAIN, _is_train),
+    (Kind.EVALUATE, _is_evaluate),
+    (Kind.DATALIST, _is_datalist),
+    (Kind.ENVIRONMENT, _is_environment),
+)
+
+
+def read_folder(folder: Path, log: Log) -> Mmar:
+    """Read every JSON file of an MMAR's configuration folders."""
+    mmar = Mmar(folder)
+    for path in _json_files(folder):
+        _add(mmar, path, log)
+    _weights(mmar)
+    return mmar
+
+
+def read_file(path: Path, log: Log) -> Mmar:
+    """Read one configuration, and what it needs beside it: the environment, and for an evaluation the model."""
+    folder = path.parent
+    mmar = Mmar(folder.parent if folder.name.startswith("config") else folder)
+    _add(mmar, path, log, name=path.name)
+    beside = [folder / "environment.json"]
+    if not mmar.of(Kind.TRAIN):
+        beside.append(folder / "config_train.json")
+    for other in beside:
+        if other.is_file() and other != path:
+            _add(mmar, other, log, name=other.name)
+    _weights(mmar)
+    return mmar
+
+
+def read_json(path: Path, name: str, log: Log) -> Node | None:
+    """Read one file; problems go to the log."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            log.add("CT106", Where(name), f"larger than {MAX_BYTES // 2**20} MB")
+            return None
+        return parse(path.read_bytes(), name, log)
+    except OSError as error:
+        log.add("CT106", Where(name), error.strerror or "not readable")
+        return None
+
+
+def _add(mmar: Mmar, path: Path, log: Log, name: str | None = None) -> None:
+    name = name or path.relative_to(mmar.root).as_posix()
+    root = read_json(path, name, log)
+    if root is not None:
+        mmar.files[name] = (classify(root, path.name), root)
+        mmar.paths[name] = path
+
+
+def _json_files(folder: Path) -> Iterator[Path]:
+    places = sorted(path for path in folder.glob("config*") if path.is_dir()) or [folder]
+    for place in places:
+        yield from sorted(path for path in place.glob("*.json") if path.is_file())
+
+
+def _weights(mmar: Mmar) -> None:
+    models = mmar.root / "models"
+    found = {path.name for pattern in _WEIGHTS for path in models.glob(pattern)} if models.is_dir() else set()
+    mmar.weights = sorted(found)

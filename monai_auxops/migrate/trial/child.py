@@ -1,0 +1,188 @@
+"""The child process of `migrate --check`: builds every object of a bundle, then trains two iterations and validates."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+_SIDES: Final = {2: 64, 3: 32}
+_ITERATIONS: Final = 2
+_SIZES: Final = frozenset({"roi_size", "spatial_size", "patch_size"})
+_BUILT: Final = ("network_def", "loss", "optimizer", "lr_scheduler")
+
+
+class StepError(Exception):
+    """A step failed; `step` is the id of the bundle's object."""
+
+    def __init__(self, step: str, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {_root(error)}")
+        self.step = step
+
+
+def _root(error: BaseException) -> str:
+    """Return the message of the first cause: MONAI wraps errors in errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def run(folder: Path) -> str:
+    """Check the bundle in a folder and return a sentence about it."""
+    from monai.bundle import ConfigParser
+
+    bundle, spec = folder / "bundle", json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    sys.path[:0] = [str(bundle), *spec["python_path"]]
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "train.json"))
+    parser.read_meta(str(bundle / "configs" / "metadata.json"))
+    kind = _prepare(parser, spec, folder)
+    for item in _BUILT:
+        _build(parser, item)
+    for part in ("train", "validate"):
+        _transforms(parser, part)
+    _metrics(parser)
+    trainer = _build(parser, "train#trainer")
+    _step("training", trainer.run)
+    return f"{_ITERATIONS} iterations and a validation on {kind} data: {_values(parser, trainer)}"
+
+
+def _prepare(parser: Any, spec: dict[str, Any], folder: Path) -> str:
+    """Point the bundle to small data and a short run."""
+    from monai_auxops.migrate.trial import data as check_data
+
+    for stub, path in spec["own"].items():
+        _replace(parser.config, stub, path)
+    side = _SIDES[spec["spatial_dims"]]
+    _shrink(parser.config, side)
+    found = check_data.real(spec, folder / "data")
+    if found is not None:
+        datalist, root = found
+    else:
+        size = parser.config.get("patch_size") or [side] * spec["spatial_dims"]
+        spec["in_channels"] //= max(_first(parser.config, "repeats", 1), 1)
+        spec["label_scale"] = _label_scale(parser.config)
+        datalist = check_data.make(folder / "data", spec, _reader(parser.config), size, _spacing(parser.config))
+        root = str(folder / "data")
+    settings = {"bundle_root": str(folder / "out"), "dataset_dir": root, "datalist": str(datalist), "epochs": 1}
+    settings |= {"val_interval": 1, "amp": False, "summary_interval": 1}
+    for key, value in settings.items():
+        parser[key] = value
+    parser["device"] = "$torch.device('cpu')"
+    _short(parser)
+    return "the MMAR's own" if found is not None else "generated"
+
+
+def _short(parser: Any) -> None:
+    for part, engine in (("train", "trainer"), ("validate", "evaluator")):
+        if parser.get(part) is None:
+            continue
+        parser[f"{part}#{engine}#epoch_length"] = _ITERATIONS if part == "train" else 1
+        parser[f"{part}#dataloader#num_workers"] = 0
+        parser[f"{part}#dataloader#batch_size"] = min(int(parser[f"{part}#dataloader#batch_size"]), 2)
+        if parser.get(f"{part}#dataset#cache_num"):
+            parser[f"{part}#dataset#cache_num"] = 2
+
+
+def _walk(config: Any) -> Any:
+    """Yield every object of a configuration."""
+    if isinstance(config, dict):
+        yield config
+    for child in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        yield from _walk(child)
+
+
+def _replace(config: Any, target: str, by: str) -> None:
+    for block in _walk(config):
+        if block.get("_target_") == target:
+            block["_target_"] = by
+
+
+def _shrink(config: Any, limit: int) -> None:
+    """Make patches small enough for two iterations on a processor."""
+    for block in _walk(config):
+        for key in _SIZES & set(block):
+            if isinstance(block[key], list):
+                block[key] = [min(side, limit) if isinstance(side, int) else side for side in block[key]]
+        if isinstance(block.get("num_samples"), int):
+            block["num_samples"] = min(block["num_samples"], 2)
+
+
+def _first(config: Any, key: str, default: Any) -> Any:
+    return next((block[key] for block in _walk(config) if key in block), default)
+
+
+def _reader(config: Any) -> str:
+    return str(_first(config, "reader", "NibabelReader"))
+
+
+def _label_scale(config: Any) -> float:
+    """Return what index 1 is in a label file: masks in PNG files are often 0 and 255."""
+    scaled = (block for block in _walk(config) if "label" in block.get("keys", ()) and "a_max" in block)
+    return next((block["a_max"] / block["b_max"] for block in scaled if block["b_max"]), 1.0)
+
+
+def _spacing(config: Any) -> list[float]:
+    pixdim = _first(config, "pixdim", [1.0])
+    return [float(value) if value > 0 else 1.0 for value in (pixdim * 3)[:3]]
+
+
+def _step(name: str, action: Any) -> Any:
+    try:
+        return action()
+    except Exception as error:
+        raise StepError(name, error) from error
+
+
+def _build(parser: Any, item: str) -> Any:
+    return _step(item, lambda: parser.get_parsed_content(item)) if parser.get(item) is not None else None
+
+
+def _transforms(parser: Any, part: str) -> None:
+    """Apply the transforms one by one to the first case, so that a failure has a name."""
+    if parser.get(part) is None:
+        return
+    chain = parser[f"{part}#preprocessing#transforms"]
+    built = [_build(parser, f"{part}#preprocessing#transforms#{index}") for index in range(len(chain))]
+    items = _build(parser, f"{part}#data")[:1]
+    for index, transform in enumerate(built):
+        step = f"{part}#preprocessing#transforms#{index}"
+        results = [_step(step, lambda item=item, transform=transform: transform(item)) for item in items]
+        items = [one for result in results for one in (result if isinstance(result, list) else [result])]
+
+
+def _metrics(parser: Any) -> None:
+    for part in ("train", "validate"):
+        for slot in ("key_metric", "additional_metrics"):
+            for name in parser.get(f"{part}#{slot}", None) or {}:
+                _step(
+                    f"{part}#metrics#{name}", lambda p=part, s=slot, n=name: parser.get_parsed_content(f"{p}#{s}#{n}")
+                )
+
+
+def _values(parser: Any, trainer: Any) -> str:
+    shown = dict(trainer.state.metrics)
+    if parser.get("validate") is not None:
+        shown |= parser.get_parsed_content("validate#evaluator").state.metrics
+    return ", ".join(f"{name} {value:.4f}" for name, value in sorted(shown.items()) if isinstance(value, float))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the result as one JSON line; what the bundle prints goes to stderr."""
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            result = {"ok": True, "message": run(Path(arguments[0]))}
+    except StepError as error:
+        result = {"ok": False, "step": error.step, "error": str(error)}
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

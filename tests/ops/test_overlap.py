@@ -1,0 +1,195 @@
+"""Named classes, pooled values, masks: against counts made by hand in NumPy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from monai_auxops import AuxiliaryOperation, BuildContext, ComputeDice, DiceMaskedOutput
+from monai_auxops.ops.overlap import STATISTICS
+
+NAMES = ["grey", "white"]
+
+
+def batches(seed: int = 0, n: int = 4) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Three classes; the last is absent from some labels."""
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for i in range(n):
+        label = torch.randint(0, 2 if i % 2 else 3, (2, 1, 5, 6), generator=generator)
+        found.append((torch.randn(2, 3, 5, 6, generator=generator), label))
+    return found
+
+
+def table(data, keep=lambda label: np.ones(label.shape, bool)):
+    """tp, fp, fn, tn per sample and foreground class, from boolean arrays."""
+    rows = []
+    for scores, label in data:
+        for x, y in zip(scores.numpy().argmax(1), label[:, 0].numpy(), strict=True):
+            use = keep(y)
+            sides = [((x == c)[use], (y == c)[use]) for c in (1, 2)]
+            rows.append([[(p & t).sum(), (p & ~t).sum(), (~p & t).sum(), (~p & ~t).sum()] for p, t in sides])
+    return np.array(rows, float).transpose(2, 0, 1)
+
+
+def mean(values):
+    valid = values[~np.isnan(values)]
+    return valid.mean() if len(valid) else math.nan
+
+
+def divided(part, whole):
+    with np.errstate(invalid="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def epoch(op, data):
+    for predictions, label in data:
+        op(predictions, label)
+    return op.aggregate()
+
+
+@pytest.mark.parametrize("jaccard", [False, True])
+@pytest.mark.parametrize("make", [ComputeDice, DiceMaskedOutput])
+def test_everything_from_the_same_counts(make, jaccard):
+    data = batches()
+    op = make("dice", skip_background=True, jaccard=jaccard, class_names=NAMES, statistics=STATISTICS)
+    tp, fp, fn, tn = table(data)
+    scale = 1 if jaccard else 2
+    over, under = scale * tp, scale * tp + fp + fn
+    dice = np.where(tp + fn > 0, divided(over, under), np.nan)
+    pooled = divided(over.sum(0), under.sum(0))
+    each = {
+        "precision": divided(tp, tp + fp),
+        "recall": divided(tp, tp + fn),
+        "specificity": divided(tn, tn + fp),
+    }
+    each["balanced_accuracy"] = (each["recall"] + each["specificity"]) / 2
+    expected = {"dice": mean(np.array([mean(row) for row in dice])), "dice_global": pooled.mean()}
+    for name, values in each.items():
+        expected[name] = mean(np.array([mean(row) for row in values]))
+    for c, label in enumerate(NAMES):
+        expected |= {f"dice/{label}": mean(dice[:, c]), f"dice_global/{label}": pooled[c]}
+        expected[f"support/{label}"] = (tp + fn > 0)[:, c].sum()
+        expected |= {f"{name}/{label}": mean(values[:, c]) for name, values in each.items()}
+    assert epoch(op, data) == pytest.approx(expected, abs=1e-6)
+    assert set(op.epoch_tags) == set(expected)
+
+
+@pytest.mark.parametrize("cuts", [[8], [1] * 8, [3, 5]], ids=str)
+def test_pooled_values_do_not_depend_on_batches(cuts):
+    scores, labels = (torch.cat(column) for column in zip(*batches(), strict=True))
+    op = ComputeDice("dice", class_names=["back", *NAMES], statistics=["global", "support"])
+    whole = epoch(op, batches())
+    other = ComputeDice("dice", class_names=["back", *NAMES], statistics=["global", "support"])
+    assert epoch(other, zip(scores.split(cuts), labels.split(cuts), strict=True)) == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("empty", [math.nan, 0.0, 1.0])
+def test_the_value_of_an_empty_class(empty):
+    predictions = torch.tensor([[[0.1, 0.9]], [[0.1, 0.1]]])
+    dice = ComputeDice("dice", mask_tag="valid", empty_value=empty)
+    found = dice(predictions, torch.zeros(2, 1, 2))
+    missed, both = (math.nan, math.nan) if math.isnan(empty) else (0.0, empty)
+    assert found["dice"].tolist() == pytest.approx([missed, both], nan_ok=True)
+    assert found["valid"].flatten().tolist() == [float(not math.isnan(empty))] * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32], ids=str)
+@pytest.mark.parametrize("ignored", [0, 2, 7])
+def test_an_ignored_label_is_left_out(dtype, ignored):
+    generator = torch.Generator().manual_seed(1)
+    data = [(x, y.masked_fill(torch.rand(y.shape, generator=generator) < 0.2, 7).to(dtype)) for x, y in batches()]
+    op = DiceMaskedOutput("dice", skip_background=True, ignore_index=ignored, statistics=["specificity"])
+    tp, fp, fn, tn = table(data, keep=lambda y: (y != ignored) & (y != 7))
+    dice = np.where(tp + fn > 0, divided(2 * tp, 2 * tp + fp + fn), np.nan)
+    specificity = divided(tn, tn + fp)
+    found = epoch(op, data)
+    assert found["dice"] == pytest.approx(mean(np.array([mean(row) for row in dice])), abs=1e-6, nan_ok=True)
+    assert found["specificity"] == pytest.approx(mean(np.array([mean(row) for row in specificity])), abs=1e-6)
+
+
+@pytest.mark.parametrize("onehot", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_a_mask_of_the_batch_says_what_counts(onehot, data_format):
+    options = {"is_onehot_targets": onehot, "data_format": data_format, "statistics": ["specificity", "precision"]}
+    masked, plain = ComputeDice("dice", mask_key="brain", **options), ComputeDice("dice", **options)
+    move = (lambda x: x.movedim(1, -1)) if data_format == "channels_last" else (lambda x: x)
+    for predictions, index in batches():
+        label = torch.nn.functional.one_hot(index[:, 0], 3).movedim(-1, 1) if onehot else index
+        mask = torch.zeros(2, 1, 5, 6)
+        mask[..., :4] = 1
+        ctx = BuildContext(move(predictions), move(label), batch={"brain": move(mask)})
+        masked(move(predictions), move(label), build_ctx=ctx)
+        plain(move(predictions[..., :4]), move(label[..., :4]))
+    assert masked.aggregate() == pytest.approx(plain.aggregate(), abs=1e-7)
+
+
+def test_a_onehot_channel_can_be_ignored():
+    data = [(x, torch.nn.functional.one_hot(y[:, 0], 3).movedim(-1, 1)) for x, y in batches()]
+    op = ComputeDice("dice", is_onehot_targets=True, ignore_index=1, statistics=["specificity"])
+    index = ComputeDice("dice", ignore_index=1, statistics=["specificity"])
+    assert epoch(op, data) == pytest.approx(epoch(index, batches()), abs=1e-7)
+
+
+def test_counts_with_and_without_a_mask_are_not_confused():
+    predictions, label = batches()[0]
+    ctx = BuildContext(predictions, label, batch={"brain": torch.zeros(2, 1, 5, 6)})
+    plain, masked = ComputeDice("plain"), ComputeDice("masked", mask_key="brain")
+    for op in (plain, masked):
+        op(predictions, label, build_ctx=ctx)
+    assert plain.aggregate()["plain"] > 0
+    assert math.isnan(masked.aggregate()["masked"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_names": "grey"}, "class_names to be a list"),
+        ({"class_names": ["a", "a"]}, "class_names to be a list of different names"),
+        ({"statistics": ["f1"]}, r"statistics to be a list out of .*got \['f1'\]"),
+        ({"statistics": "recall"}, "statistics to be a list"),
+        ({"statistics": ["support"]}, "class_names with"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_work(options, message):
+    with pytest.raises(ValueError, match=rf"ComputeDice\(tag='dice'.*expected {message}"):
+        ComputeDice("dice", **options)
+
+
+def test_names_that_do_not_match_the_classes():
+    predictions, label = batches()[0]
+    with pytest.raises(ValueError, match=r"expected 3 class_names, one for each class, got \['grey', 'white'\]"):
+        ComputeDice("dice", class_names=NAMES)(predictions, label)
+
+
+def test_a_mask_that_is_not_there_or_does_not_fit():
+    predictions, label = batches()[0]
+    op = ComputeDice("dice", mask_key="brain")
+    with pytest.raises(ValueError, match="expected a tensor under 'brain' in the batch, which holds nothing"):
+        op(predictions, label)
+    with pytest.raises(ValueError, match=r"expected 'brain' \[2, 1, 5, 6\], got \[2, 5, 6\]"):
+        op(predictions, label, build_ctx=BuildContext(predictions, label, batch={"brain": torch.ones(2, 5, 6)}))
+
+
+def test_states_hold_the_pooled_sums():
+    data = batches()
+    whole, first, second = (ComputeDice("d", class_names=["b", *NAMES], statistics=["global"]) for _ in range(3))
+    expected = epoch(whole, data)
+    epoch(first, data[:1])
+    second.load_state_dict(first.state_dict())
+    assert epoch(second, data[1:]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_state_saved_before_the_first_batch_is_an_empty_one():
+    class Share(AuxiliaryOperation):
+        def get_output_tensors(self, predictions, label, build_ctx):
+            return {"share": label.float().flatten(1).mean(1)}
+
+    fresh, used = Share(), Share()
+    used(*batches()[0])
+    used.load_state_dict(fresh.state_dict())
+    assert math.isnan(used.aggregate()["share"])
