@@ -7,12 +7,12 @@ OLD_IGNITE := $(VENV)/ignite-0.4.11
 WHEEL := build/wheel-test
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint unit old-ignite wheel clean
+.PHONY: demo test lint unit slow old-ignite wheel clean
 
 demo: $(VENV)/.demo
 	$(RUN) -m monai_auxops demo
 
-test: lint unit old-ignite wheel
+test: lint unit slow old-ignite wheel
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -21,7 +21,11 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/lint-imports
 
 unit: $(VENV)/.dev
-	$(RUN) -m pytest --numprocesses 2 --dist worksteal --cov --cov-report term
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal -m "not slow" --cov --cov-report term
+
+# Tests of more than a few seconds each: whole trainings, fuzzing, large growth.
+slow: $(VENV)/.dev
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal -m slow
 
 # MONAI's minimum is Ignite 0.4.11: the engine tests run on it, too.
 old-ignite: $(VENV)/.dev $(OLD_IGNITE)
