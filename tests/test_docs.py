@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import tables
+
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) if "```" in page.read_text(encoding="utf-8")]
 
@@ -30,13 +32,10 @@ def test_json_blocks_parse(page):
         json.loads(block)
 
 
-def test_the_compatibility_table_is_what_the_rows_say():
-    from monai_auxops.migrate.explain import components
-    from monai_auxops.migrate.rules import RuleBook
-
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = text.partition("<!-- components -->")[2].partition("<!-- /components -->")[0]
-    assert shown.strip() == components(RuleBook(), "markdown").strip()
+@pytest.mark.parametrize("name", ["components", "codes"])
+def test_generated_tables_are_up_to_date(name):
+    _, shown, _ = tables.parts(name)
+    assert shown.strip() == tables.tables()[name].strip(), "run `python -m tests.tables`"
 
 
 def test_links_lead_somewhere():
