@@ -1,7 +1,8 @@
 """Clara Train's auxiliary operations as in-training metrics for MONAI, and the way from an MMAR to a MONAI bundle.
 
-The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI. Once MONAI is
-there, so are they: its bundle parser finds short names (``"_target_": "ComputeDice"``) in loaded modules only.
+The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI. Where MONAI is
+loaded already they are loaded at once, because its bundle parser finds short names (``"_target_": "ComputeDice"``) only
+in modules that are loaded. Import MONAI first, or use a name of this package, before you parse such a configuration.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import importlib
 import sys
 from typing import TYPE_CHECKING, Any
-
-from monai_auxops.after_import import after_import
 
 __version__ = "0.1.0"
 
@@ -68,15 +67,9 @@ if TYPE_CHECKING:
 
 
 def _load() -> None:
-    importlib.import_module("monai")  # first: it comes back here, when none of ours is half-way
+    importlib.import_module("monai")
     for module in sorted({*_HOME.values()}):
         importlib.import_module(f"{__name__}.{module}")
-
-
-def _load_unless_loading() -> None:
-    ours = (module for name, module in sys.modules.items() if name.startswith(f"{__name__}."))
-    if not any(getattr(module.__spec__, "_initializing", False) for module in ours):
-        _load()
 
 
 def __getattr__(name: str) -> Any:
@@ -90,4 +83,5 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-after_import("monai", _load_unless_loading)
+if "monai" in sys.modules:
+    _load()

@@ -8,13 +8,13 @@ from itertools import repeat
 from typing import Any, Protocol
 
 from ignite.engine import Engine, Events
-from monai.engines import Evaluator, Trainer, Workflow
-from monai.engines.utils import IterationEvents
+from monai.engines import Workflow
 from torch import Tensor
 
 from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.running import RunningMean, Totals
+from monai_auxops.engine.events import is_key, is_training, raw_predictions_event
 from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_one, pick
 from monai_auxops.engine.resume import begins_anew
 
@@ -71,10 +71,8 @@ class Hub:
         self._values: dict[str, Any] = {}
         engine.add_event_handler(Events.STARTED, self._started)
         engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
-        if isinstance(engine, Workflow):  # activations are freed and autocast is closed after the backward pass
-            trains = isinstance(engine, Trainer)
-            event = IterationEvents.BACKWARD_COMPLETED if trains else IterationEvents.FORWARD_COMPLETED
-            engine.add_event_handler(event, self._forward_done)
+        if isinstance(engine, Workflow):
+            engine.add_event_handler(raw_predictions_event(engine), self._forward_done)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
 
@@ -211,16 +209,3 @@ class Hub:
             state.aux_metrics[name] = value
             never_best = is_key(engine, name) and value != value  # nothing compares above NaN: it would stay the best
             state.metrics[name] = float("-inf") if never_best else value
-
-
-def is_key(engine: Engine, name: str | None) -> bool:
-    """Whether ``name`` is the engine's key metric; an engine may have none, and an op no name."""
-    return name is not None and name == getattr(engine.state, "key_metric_name", None)
-
-
-def is_training(engine: Engine) -> bool | None:
-    """Whether the engine trains; None where it cannot be told."""
-    if isinstance(engine, Trainer | Evaluator):
-        return isinstance(engine, Trainer)
-    network = getattr(engine, "network", None)
-    return None if network is None else bool(network.training)

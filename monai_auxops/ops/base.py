@@ -15,7 +15,8 @@ from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext, plain, undisturbed
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
-from monai_auxops.engine.hub import Entry, Hub, OutputTransform, is_key
+from monai_auxops.engine.events import is_key
+from monai_auxops.engine.hub import Entry, Hub, OutputTransform
 from monai_auxops.ops.naming import Named, check_tag, is_per_sample
 
 
