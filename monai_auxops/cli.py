@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from monai_auxops import __version__
+from monai_auxops.migrate import options
 
 _EPILOG: Final = """first steps:
   monai-auxops migrate MMAR                  report, nothing is written
@@ -29,7 +30,9 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _migrate(commands.add_parser("migrate", help="report on a Clara Train MMAR, or write it as a MONAI bundle"))
+    options.add_arguments(
+        commands.add_parser("migrate", help="report on a Clara Train MMAR, or write it as a MONAI bundle")
+    )
     _attach(commands.add_parser("attach", help="add aux-ops to a MONAI bundle"))
     table = commands.add_parser("components", help="list what becomes of every Clara component")
     table.add_argument("--format", choices=("text", "markdown", "json"), default="text")
@@ -40,23 +43,6 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--epochs", type=int, help="default: what the bundle says")
     _report(commands.add_parser("report", help="show finished or running trainings as one HTML page"))
     return top
-
-
-def _migrate(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("source", type=Path, help="an MMAR folder, or one config_train.json or config_validation.json")
-    add("-o", "--output", type=Path, metavar="DIR", help="write the bundle here (without it: report only)")
-    add("--env", type=Path, metavar="FILE", help="environment.json to use")
-    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="variables, as in Clara")
-    add("--format", choices=("text", "json", "html"), default="text")
-    add("--diff", action="store_true", help="show Clara and bundle side by side")
-    add("--strict", action="store_true", help="exit 1 if anything is approximate")
-    add("--rules", type=Path, metavar="FILE", help="your own rows (this Python file is executed)")
-    add("--force", action="store_true", help="replace the output folder")
-    add("--no-validate", action="store_true", help="do not let MONAI check the bundle before it is written")
-    add("--check", action="store_true", help="run two iterations and a validation of the migrated bundle")
-    add("--trust-code", action="store_true", help="with --check: import the bundle's own scripts")
-    add("-v", "--verbose", action="store_true", help="every reason and every remark")
 
 
 def _attach(command: argparse.ArgumentParser) -> None:
@@ -88,27 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def migrate(args: argparse.Namespace) -> int:
     """Report on an MMAR, and write the bundle where one is asked for."""
-    from monai_auxops.migrate.command import Options, run
+    from monai_auxops.migrate.command import run
 
-    size = shutil.get_terminal_size((80, 24))
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    options = Options(
-        source=args.source,
-        output=args.output,
-        env=args.env,
-        settings=tuple(args.set),
-        form="diff" if args.diff else args.format,
-        strict=args.strict,
-        rules=args.rules,
-        force=args.force,
-        validate=not args.no_validate,
-        check=args.check,
-        trust_code=args.trust_code,
-        verbose=args.verbose,
-        width=size.columns,
-        colour=colour,
-    )
-    text, code = run(options)
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    text, code = run(options.from_arguments(args, shutil.get_terminal_size((80, 24)).columns, color))
     sys.stdout.write(text)
     return code
 

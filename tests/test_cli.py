@@ -80,7 +80,7 @@ def test_ten_thousand_components_take_ten_times_a_thousand(tmp_path):
 def test_every_component_is_explained(rule, capsys):
     assert main(["explain", rule.name.lower()]) == 0
     text = capsys.readouterr().out
-    assert rule.reason.split()[0] in text
+    assert rule.why.split()[0] in text
     assert all(param.name in text for param in rule.params)
     assert all(len(line) <= 80 or " " not in line.strip() for line in text.splitlines())
 

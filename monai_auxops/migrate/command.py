@@ -6,7 +6,6 @@ import json
 import runpy
 import shlex
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from monai_auxops.migrate.bundle import folder as bundle
@@ -16,31 +15,12 @@ from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
 from monai_auxops.migrate.reading.mmar import Mmar
+from monai_auxops.migrate.options import Options
 from monai_auxops.migrate.report.diff import diff
 from monai_auxops.migrate.report.html import html
 from monai_auxops.migrate.report.model import Model, model, printable
 from monai_auxops.migrate.report.text import Text
 from monai_auxops.migrate.rules import Rule, RuleBook
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line asks for."""
-
-    source: Path
-    output: Path | None = None
-    env: Path | None = None
-    settings: tuple[str, ...] = ()
-    form: str = "text"
-    strict: bool = False
-    rules: Path | None = None
-    force: bool = False
-    validate: bool = True
-    check: bool = False
-    trust_code: bool = False
-    verbose: bool = False
-    width: int = 80
-    colour: bool = False
 
 
 def run(options: Options) -> tuple[str, int]:
@@ -140,10 +120,10 @@ def _train_command(project: Project, folder: Path) -> list[str]:
 
 
 def _render(report: Model, options: Options) -> str:
+    if options.diff:
+        return diff(printable(report), options.width)
     if options.form == "json":
         return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     if options.form == "html":
         return html(report)
-    if options.form == "diff":
-        return diff(printable(report), options.width)
-    return Text(options.width, options.colour, options.verbose).render(printable(report))
+    return Text(options.width, options.color, options.verbose).render(printable(report))

@@ -58,7 +58,7 @@ def _row(rule: Rule) -> dict[str, Any]:
         "section": rule.section.value,
         "bundle": target_names(rule),
         "outcome": rule.outcome.value,
-        "reason": rule.reason,
+        "reason": rule.why,
         "older_names": list(rule.also),
     }
 
@@ -68,7 +68,7 @@ def _markdown(book: RuleBook) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for rule in book.rules:
         names = " + ".join(f"`{name}`" for name in target_names(rule).split(" + ") if name != "-") or "-"
-        yield f"| {rule.section.value} | `{rule.name}` | {names} | {rule.outcome.value} | {rule.reason} |"
+        yield f"| {rule.section.value} | `{rule.name}` | {names} | {rule.outcome.value} | {rule.why} |"
 
 
 def _text(book: RuleBook) -> Iterator[str]:
@@ -103,9 +103,9 @@ def _code(name: str) -> str:
 def _component(rule: Rule) -> Iterator[str]:
     yield f"{rule.name} ({rule.section.value}): {rule.outcome.value}"
     yield ""
-    yield from _wrap(f"In Clara Train   {rule.did}", 2, 19)
+    yield from _wrap(f"In Clara Train   {rule.clara}", 2, 19)
     yield from _wrap(f"In the bundle    {target_names(rule)}", 2, 19)
-    yield from _wrap(f"Why              {rule.reason}", 2, 19)
+    yield from _wrap(f"Why              {rule.why}", 2, 19)
     if rule.also:
         yield from _wrap(f"In TLT 1.x       {', '.join(rule.also)}", 2, 19)
     if rule.params:
@@ -117,7 +117,7 @@ def _component(rule: Rule) -> Iterator[str]:
         yield ""
         yield "  In some configurations"
         for caveat in rule.caveats:
-            yield from _wrap(caveat.text, 4, 4)
+            yield from _wrap(caveat.summary, 4, 4)
     yield ""
 
 

@@ -251,8 +251,8 @@ def test_own_rules_come_first(mmar, tmp_path):
     (tmp_path / "rules.py").write_text(
         "from monai_auxops.migrate.diagnostics import Outcome\n"
         "from monai_auxops.migrate.rules import A, Param, Rule, Section, T\n"
-        "RULES = [Rule('my.Loss', Section.LOSS, (Param('alpha', 0.5),), (T('TverskyLoss', alpha=A('alpha')),),\n"
-        "    Outcome.EXACT, 'The same.', 'Tversky.')]\n"
+        "RULES = [Rule(name='my.Loss', section=Section.LOSS, clara='Tversky.', outcome=Outcome.EXACT,\n"
+        "    why='The same.', params=(Param('alpha', 0.5),), targets=(T('TverskyLoss', alpha=A('alpha')),))]\n"
     )
     mmar.set("train.loss", {"path": "my.Loss", "args": {"alpha": 0.3}})
     report, code = run(Options(mmar.write(), rules=tmp_path / "rules.py", form="json"))
@@ -269,7 +269,7 @@ def test_exit_codes(mmar):
 
 
 def test_strict_without_anything_approximate():
-    rule = Rule("x", Section.LOSS, (), (), Outcome.EXACT, "", "")
+    rule = Rule(name="x", section=Section.LOSS, clara="", outcome=Outcome.EXACT, why="")
     assert rule.outcome.rank < Outcome.APPROXIMATE.rank
 
 

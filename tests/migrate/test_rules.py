@@ -8,10 +8,11 @@ import pytest
 
 import monai_auxops
 from monai_auxops import metrics, ops
-from monai_auxops.migrate.conversion.convert import built, facts_of, read_by
+from monai_auxops.migrate.conversion.binding import read_by
+from monai_auxops.migrate.conversion.convert import built, facts_of
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import OMIT, REQUIRED, RULES, Call, RuleBook, Section, kinds
-from monai_auxops.migrate.rules.base import evaluate, reads
+from monai_auxops.migrate.rules.base import evaluate, reads, reads_condition
 from monai_auxops.migrate.rules.facts import NAMES, Facts
 
 LOCATOR = monai.bundle.config_item.ComponentLocator()
@@ -59,24 +60,24 @@ def test_targets_take_the_arguments(rule):
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_every_argument_has_a_fate(rule):
-    facts = set().union(*map(reads, rule.facts.values()))
-    decided = {name for caveat in rule.caveats for name in caveat.when.__code__.co_consts if isinstance(name, str)}
-    conditions = {
-        name
-        for target in rule.targets
-        if getattr(target, "when", None) is not None
-        for name in (*target.when.__code__.co_consts, *target.when.__code__.co_names)
-    }
-    helpers = bool(conditions)
+    decides = [reads(value) for value in rule.facts.values()]
+    decides += [reads_condition(caveat.when) for caveat in rule.caveats]
+    known = read_by(rule).union(*decides)
     for param in rule.params if rule.outcome is not Outcome.MANUAL else ():
-        known = param.name in read_by(rule) | facts | decided | conditions or param.note or helpers
-        assert known, f"{rule.name}.{param.name}"
+        assert param.name in known or param.note, f"{rule.name}.{param.name}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=IDS)
+def test_functions_name_arguments_that_the_row_has(rule):
+    values = [*rule.facts.values(), rule.creates, *rule.in_validation.values(), *(c.text for c in rule.caveats)]
+    decides = [*map(reads, values), *(reads_condition(caveat.when) for caveat in rule.caveats)]
+    assert read_by(rule).union(*decides) <= {param.name for param in rule.params}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_rows_say_what_and_why(rule):
-    assert rule.reason.endswith(".")
-    assert rule.did.endswith(".")
+    assert rule.why.endswith(".")
+    assert rule.clara.endswith(".")
     assert set(rule.facts) <= NAMES
     assert rule.targets or rule.outcome in (Outcome.MANUAL, Outcome.EQUIVALENT)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
-from monai_auxops.migrate.conversion.convert import Built, Entry
+from monai_auxops.migrate.conversion.convert import Built, Converted
 from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.facts import Facts
 
@@ -24,7 +24,7 @@ def dumped(built: Built) -> Block:
     return component(built.target, **built.args)
 
 
-def objects(entries: Iterable[Entry], slot: str = "") -> list[Block]:
+def objects(entries: Iterable[Converted], slot: str = "") -> list[Block]:
     """Write the objects of several entries that belong to one slot; a stub stands for what needs hands."""
     found: list[Block] = []
     for entry in entries:
@@ -34,17 +34,17 @@ def objects(entries: Iterable[Entry], slot: str = "") -> list[Block]:
     return found
 
 
-def single(entry: Entry | None, default: Block, slot: str = "") -> Block:
+def single(entry: Converted | None, default: Block, slot: str = "") -> Block:
     """Write the object of a single place."""
     return next(iter(objects([entry], slot)), default) if entry is not None else default
 
 
-def stub(entry: Entry) -> Block:
+def stub(entry: Converted) -> Block:
     """Write the reference to a class that somebody has to complete."""
     return component(f"scripts.manual.{stub_name(entry)}", **stub_args(entry))
 
 
-def stub_args(entry: Entry) -> Mapping[str, Any]:
+def stub_args(entry: Converted) -> Mapping[str, Any]:
     """Return the arguments of the original that a Python call can take."""
     return {key: value for key, value in entry.args.items() if key.isidentifier() and _plain(value)}
 
@@ -79,12 +79,12 @@ def datalist(key: str, facts: Facts) -> Expr:
     return Expr(f"$monai.data.load_decathlon_datalist(@datalist, {segmentation}, {literal(key)}, @dataset_dir)")
 
 
-def channels_first(entries: list[Entry], facts: Facts) -> list[Block]:
+def channels_first(entries: list[Converted], facts: Facts) -> list[Block]:
     """Write a preprocessing chain: channels come first right after the reader, whatever Clara's order was."""
     return [block for _, block in ordered(entries, facts)]
 
 
-def ordered(entries: list[Entry], facts: Facts) -> list[tuple[Entry, Block]]:
+def ordered(entries: list[Converted], facts: Facts) -> list[tuple[Converted, Block]]:
     """Return the objects of a chain with the entries they come from.
 
     Clara's transforms worked on either layout; MONAI's need the channels in front. TLT 1.x and channels_last files have
@@ -126,7 +126,7 @@ def _drop_key(block: Block, key: str) -> Block:
     return {**block, "keys": [keys[index] for index in kept], **modes}
 
 
-def deterministic(entries: Iterable[Entry]) -> list[Entry]:
+def deterministic(entries: Iterable[Converted]) -> list[Converted]:
     """Return the entries of which no object is random: what an image needs to be evaluated."""
     return [entry for entry in entries if not any(built.target.startswith("Rand") for built in entry.built)]
 

@@ -24,7 +24,7 @@ from monai_auxops.migrate.bundle.handlers import RANK_LOCAL
 from monai_auxops.migrate.bundle.metrics import validate_metrics
 from monai_auxops.migrate.bundle.train import evaluator, preprocessing
 from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.facts import Facts
@@ -71,7 +71,7 @@ def _evaluation(train: Config, evaluation: Config) -> Block:
     }
 
 
-def _image_and_label(images: list[Entry], labels: list[Entry], facts: Facts) -> list[Block]:
+def _image_and_label(images: list[Converted], labels: list[Converted], facts: Facts) -> list[Block]:
     if facts.task == "classification":
         return [*channels_first(images, facts), label_vector()]
     return [*channels_first(images, facts), *channels_first(labels, facts)]
@@ -117,7 +117,7 @@ def inference_json(train: Config, evaluation: Config | None, data: Block, networ
     }
 
 
-def _inferer(train: Config, evaluation: Config | None) -> Entry | None:
+def _inferer(train: Config, evaluation: Config | None) -> Converted | None:
     found = evaluation.first("", "inferer") if evaluation is not None else None
     return found or train.first("validate", "inferer")
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from monai_auxops.migrate.bundle.blocks import Block, dumped
 from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
 
 _HIDDEN: Final = {"do_summary": False, "do_print": False}
@@ -19,7 +19,7 @@ def train_metrics(config: Config) -> tuple[Block, Block]:
     return _split(named)
 
 
-def _accumulates(entry: Entry) -> bool:
+def _accumulates(entry: Converted) -> bool:
     return entry.rule is not None and entry.rule.accumulates and bool(entry.built) and bool(entry.creates)
 
 
@@ -40,12 +40,12 @@ def validate_metrics(config: Config) -> tuple[Block, Block]:
     return _split(named)
 
 
-def _unmarked(entry: Entry, is_key: bool) -> Block:
+def _unmarked(entry: Converted, is_key: bool) -> Block:
     block = dumped(entry.built[0])
     return block if is_key else {key: value for key, value in block.items() if key != "is_key_metric"}
 
 
-def _in_validation(entry: Entry, hidden: bool) -> Block:
+def _in_validation(entry: Converted, hidden: bool) -> Block:
     """Clara printed an aux-op in training, and in validation the metrics that read it."""
     extra = entry.rule.in_validation if entry.rule is not None else {}
     shown = _HIDDEN if hidden and entry.rule is not None and entry.rule.accumulates else {}

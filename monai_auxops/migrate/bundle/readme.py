@@ -8,10 +8,10 @@ from typing import Final
 
 from monai_auxops.migrate.bundle.data import GIVEN
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.reading.scripts import Run
+from monai_auxops.migrate.reading.scripts import ScriptRun
 
 _RUN: Final = "python -m monai.bundle run"
 _NAMES: Final = {
@@ -61,20 +61,20 @@ def _commands(project: Project) -> str:
     return "\n".join(lines)
 
 
-def _scripts(runs: list[Run], train: str, both: str) -> list[str]:
+def _scripts(runs: list[ScriptRun], train: str, both: str) -> list[str]:
     """Say what the MMAR's own scripts become."""
     rows = [f"| {code(run.script)} | {code(_command(run, train, both))} |" for run in runs if run.app == "train"]
     return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
 
 
-def _command(run: Run, train: str, both: str) -> str:
+def _command(run: ScriptRun, train: str, both: str) -> str:
     start = train if run.gpus == 1 else f"torchrun --nproc_per_node={run.gpus} -m monai.bundle run --config_file {both}"
     given = {_NAMES[name]: value for name, value in run.settings.items() if name in _NAMES}
     options = [f"--{name} {value}" for name, value in given.items()]
     return " ".join([start, *options, *(["--finetune models/model.pt"] if run.fine_tunes else [])])
 
 
-def used_entries(project: Project) -> list[Entry]:
+def used_entries(project: Project) -> list[Converted]:
     """Return the entries that the bundle is made of."""
     configs = [config for config in (project.train, project.evaluate) if config is not None]
     return [entry for config in configs for entry in config.entries]
@@ -93,11 +93,11 @@ def _migrated(project: Project) -> str:
     return "\n".join(["## What was migrated", "", f"{len(entries)} components: {total}.", "", *head, *rows, ""])
 
 
-def _path(entry: Entry) -> str:
+def _path(entry: Converted) -> str:
     return entry.component.where.path
 
 
-def _targets(entry: Entry) -> str:
+def _targets(entry: Converted) -> str:
     return ", ".join(built.target.removeprefix("monai_auxops.clara.") for built in entry.built) or "-"
 
 

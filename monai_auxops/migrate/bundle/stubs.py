@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.rules import Section
 
 _NO_NAME: Final = re.compile(r"\W|^(?=\d)")
@@ -34,7 +34,7 @@ _BODIES: Final = {
 _OTHER: Final = ("", "__call__(self, *args: object) -> object", "See the class that it replaces.")
 
 
-def stub_name(entry: Entry) -> str:
+def stub_name(entry: Converted) -> str:
     """Return the name of the stub's class.
 
     The name comes from a stranger's file, so that only letters, digits and underscores remain.
@@ -43,13 +43,13 @@ def stub_name(entry: Entry) -> str:
     return "Clara" + _NO_NAME.sub("_", last)[:80] if not last.isidentifier() or not last.isascii() else f"Clara{last}"
 
 
-def stubs(entries: Iterable[Entry]) -> str:
+def stubs(entries: Iterable[Converted]) -> str:
     """Return the Python file with one class per component that needs hands, or nothing."""
     manual = {stub_name(entry): entry for entry in entries if entry.active and entry.manual}
     return "\n\n".join([_HEAD, *(_class(name, entry) for name, entry in sorted(manual.items()))]) if manual else ""
 
 
-def _class(name: str, entry: Entry) -> str:
+def _class(name: str, entry: Converted) -> str:
     base, signature, meaning = _BODIES.get(entry.component.place.section, _OTHER)
     lines = [
         f"class {name}({base}):" if base else f"class {name}:",

@@ -19,7 +19,7 @@ from monai_auxops.migrate.bundle.blocks import (
 from monai_auxops.migrate.bundle.handlers import train_handlers, val_handlers
 from monai_auxops.migrate.bundle.metrics import train_metrics, validate_metrics
 from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS
@@ -109,13 +109,13 @@ def _train(config: Config, validates: bool) -> Block:
     return dict(rebase(block, {"@dataset": "@train#dataset", "@preprocessing": "@train#preprocessing"}))
 
 
-def preprocessing(transforms: list[Entry], facts: Facts) -> list[Block]:
+def preprocessing(transforms: list[Converted], facts: Facts) -> list[Block]:
     """Return the transforms of a part."""
     blocks = channels_first(transforms, facts)
     return [*blocks, label_vector()] if facts.task == "classification" else blocks
 
 
-def _loading(part: str, pipeline: Entry | None) -> Block:
+def _loading(part: str, pipeline: Converted | None) -> Block:
     given = {"data": Expr(f"@{part}#data"), "transform": Expr(f"@{part}#preprocessing")}
     dataset = single(pipeline, component("Dataset"), "dataset")
     loader = single(pipeline, component("DataLoader", batch_size=1, num_workers=4), "dataloader")

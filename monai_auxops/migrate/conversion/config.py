@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from monai_auxops.migrate.conversion.convert import Converter, Entry, created, facts_of
+from monai_auxops.migrate.conversion.binding import Binder, Bound
+from monai_auxops.migrate.conversion.convert import Converted, convert, created, facts_of
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.reading.components import PLACES, Reader
 from monai_auxops.migrate.reading.json_source import Node
@@ -18,62 +19,78 @@ from monai_auxops.migrate.rules.settings import SETTINGS, find
 _PARTS = frozenset(place.part for place in PLACES if place.part)
 
 
-@dataclass(slots=True)
-class Config:
-    """A converted configuration file."""
+@dataclass(frozen=True, slots=True)
+class BoundConfig:
+    """A configuration file whose components have their rows and arguments; facts and objects come later."""
 
     file: str
     root: Node
     variables: Variables
-    settings: dict[str, Any] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    facts: dict[str, Facts] = field(default_factory=dict)
+    settings: Mapping[str, Any]
+    bound: tuple[Bound, ...]
 
     @property
     def trains(self) -> bool:
         """Tell a training configuration from an evaluation."""
         return self.root.get("train") is not None
 
-    def at(self, part: str, *keys: str) -> list[Entry]:
-        """Return the active entries of places, in order."""
-        return [
-            entry
-            for entry in self.entries
-            if entry.active and entry.component.place.part == part and entry.component.place.key in keys
-        ]
+    def at(self, part: str, *keys: str) -> list[Bound]:
+        """Return the active occurrences of places, in order."""
+        return [item for item in self.bound if item.active and _stands(item, part, keys)]
 
-    def first(self, part: str, key: str) -> Entry | None:
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A converted configuration file: its settings, its entries by place, and the facts of each part."""
+
+    file: str
+    root: Node
+    variables: Variables
+    settings: Mapping[str, Any]
+    entries: tuple[Converted, ...]
+    facts: Mapping[str, Facts]
+
+    @property
+    def trains(self) -> bool:
+        """Tell a training configuration from an evaluation."""
+        return self.root.get("train") is not None
+
+    def at(self, part: str, *keys: str) -> list[Converted]:
+        """Return the active entries of places, in order."""
+        return [entry for entry in self.entries if entry.active and _stands(entry.bound, part, keys)]
+
+    def first(self, part: str, key: str) -> Converted | None:
         """Return the entry of a single place."""
         return next(iter(self.at(part, key)), None)
 
 
-def bind(root: Node, file: str, variables: Variables, rules: RuleBook, log: Log) -> Config:
-    """Read settings and components of one file; facts and targets come later, from all files together."""
-    config = Config(file, root, variables)
-    converter = Converter(rules, variables, log)
-    config.entries = converter.bind(Reader(root, log).read())
-    config.settings = dict(_settings(config, log))
+def _stands(bound: Bound, part: str, keys: tuple[str, ...]) -> bool:
+    place = bound.component.place
+    return place.part == part and place.key in keys
+
+
+def bind(root: Node, file: str, variables: Variables, rules: RuleBook, log: Log) -> BoundConfig:
+    """Read settings and components of one file."""
+    bound = Binder(rules, variables, log).bind(Reader(root, log).read())
+    config = BoundConfig(file, root, variables, dict(_settings(root, variables, log)), bound)
     _unknown_keys(config, log)
     return config
 
 
-def collect(config: Config, base: Facts) -> None:
-    """Collect the facts of each part; validation inherits what training knows, but not its data."""
+def collect(config: BoundConfig, base: Facts) -> dict[str, Facts]:
+    """Return the facts of each part; validation inherits what training knows, but not its data."""
     if not config.trains:
-        config.facts[""] = facts_of(config.at("", *_keys("")), _without_data(base))
-        return
+        return {"": facts_of(config.at("", *_keys("")), _without_data(base))}
     train = facts_of(config.at("train", *_keys("train")), base)
     validate = facts_of(config.at("validate", *_keys("validate")), _without_data(train))
-    tags = tuple(name for entry in config.at("train", "aux_ops", "metrics") for name in created(entry, train))
-    config.facts["train"] = train.update(scanning=validate.scanning, tags=tags)
-    config.facts["validate"] = validate.update(tags=tags)
+    tags = tuple(name for item in config.at("train", "aux_ops", "metrics") for name in created(item, train))
+    return {"train": train.update(scanning=validate.scanning, tags=tags), "validate": validate.update(tags=tags)}
 
 
-def build(config: Config, rules: RuleBook, log: Log) -> None:
-    """Build the targets of all entries."""
-    converter = Converter(rules, config.variables, log)
-    for part, facts in config.facts.items():
-        converter.build(config.at(part, *_keys(part)), facts)
+def build(config: BoundConfig, facts: Mapping[str, Facts], log: Log) -> Config:
+    """Convert all occurrences with the facts of their parts, which are final."""
+    entries = tuple(convert(item, facts.get(item.component.place.part, Facts()), log) for item in config.bound)
+    return Config(config.file, config.root, config.variables, config.settings, entries, facts)
 
 
 def _keys(part: str) -> tuple[str, ...]:
@@ -82,27 +99,27 @@ def _keys(part: str) -> tuple[str, ...]:
 
 def _without_data(facts: Facts) -> Facts:
     """Forget what belongs to the data of one part."""
-    own = ("datalist", "data_key", "samples", "merged", "cached", "loads", "channel_first", "scanning", "activates")
+    own = ("datalist", "data_key", "samples", "channel_first", "scanning")
     blank = Facts()
     return facts.update(**{name: getattr(blank, name) for name in own}, training=False)
 
 
-def _settings(config: Config, log: Log) -> Iterator[tuple[str, Any]]:
+def _settings(root: Node, variables: Variables, log: Log) -> Iterator[tuple[str, Any]]:
     """Yield every setting's value; Clara's precedence is the variables' own."""
     for row in SETTINGS:
-        name = next((name for name in (row.name, *row.also) if name in config.variables.values), None)
-        node = config.root.get(name) if name is not None else None
+        name = next((name for name in (row.name, *row.also) if name in variables.values), None)
+        node = root.get(name) if name is not None else None
         if name is None or not row.to:
             yield row.name, row.default
             continue
         try:
-            yield row.name, row.kind(config.variables.values[name])
+            yield row.name, row.kind(variables.values[name])
         except ValueError as error:
-            log.add("CT206", node.where if node is not None else config.root.where, f"{name}: {error}")
+            log.add("CT206", node.where if node is not None else root.where, f"{name}: {error}")
             yield row.name, row.default
 
 
-def _unknown_keys(config: Config, log: Log) -> None:
+def _unknown_keys(config: BoundConfig, log: Log) -> None:
     """Report first-level keys, and keys of train and validate, that nothing reads."""
     parts = [("", config.root), *((part, config.root.get(part)) for part in sorted(_PARTS))]
     for part, node in parts:
@@ -112,7 +129,7 @@ def _unknown_keys(config: Config, log: Log) -> None:
                 _report_key(key, child, known, log)
 
 
-def _is_setting(config: Config, key: str) -> bool:
+def _is_setting(config: BoundConfig, key: str) -> bool:
     return find(key) is not None or key in config.variables.read or key in ENVIRONMENT or key == "determinism"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 
@@ -37,19 +37,19 @@ def _tags(config: Config, log: Log) -> None:
         _check_name(f"train_{tag}", last, log)
 
 
-def _check_name(name: str, entry: Entry, log: Log) -> None:
+def _check_name(name: str, entry: Converted, log: Log) -> None:
     try:
         check_key(name)
     except UnsafeKeyError:
         log.add("CT602", entry.component.where, f"the name {name!r} would become a key that MONAI's parser acts upon")
 
 
-def metrics_of(config: Config) -> list[Entry]:
+def metrics_of(config: Config) -> list[Converted]:
     """Return the metrics of the validation or the evaluation."""
     return config.at("validate", "metrics") if config.trains else config.at("", "val_metrics")
 
 
-def key_metric(metrics: list[Entry]) -> Entry | None:
+def key_metric(metrics: list[Converted]) -> Converted | None:
     """Return the metric that selects the best model: the marked one, else the first."""
     usable = [entry for entry in metrics if entry.built]
     return next((entry for entry in usable if entry.args.get("is_key_metric")), next(iter(usable), None))
@@ -77,7 +77,7 @@ def _metric_fields(config: Config, log: Log) -> None:
                 log.add("CT503", where, f'nothing produces the field "{field}"', did_you_mean(field, known))
 
 
-def _argument(entry: Entry, name: str) -> Where:
+def _argument(entry: Converted, name: str) -> Where:
     node = entry.component.args.get(name) if entry.component.args is not None else None
     return node.where if node is not None else entry.component.where
 

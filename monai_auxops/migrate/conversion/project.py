@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monai_auxops.migrate.conversion.config import Config, bind, build, collect
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.config import BoundConfig, Config, bind, build, collect
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import check_all
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
 from monai_auxops.migrate.reading.datalist import DataList
 from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.mmar import Kind, Mmar, read_file, read_folder, read_json
-from monai_auxops.migrate.reading.scripts import Run, read_commands
+from monai_auxops.migrate.reading.scripts import ScriptRun, read_commands
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.rules.facts import Facts
@@ -31,12 +31,12 @@ class Project:
     configs: list[Config] = field(default_factory=list)
     train: Config | None = None
     evaluate: Config | None = None
-    runs: list[Run] = field(default_factory=list)
+    runs: list[ScriptRun] = field(default_factory=list)
     data: DataList | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Converted]:
         """All occurrences of components, of all configurations."""
         return [entry for config in self.configs for entry in config.entries]
 
@@ -49,11 +49,10 @@ def read(source: Path, settings: Sequence[str], env: Path | None, rules: RuleBoo
     project = Project(source, log, mmar, runs=read_commands(mmar.root, log))
     environment = _environment(mmar, env, log)
     project.environment = {**variables.first_level(environment), **given}
-    for name in (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE)):
-        project.configs.append(_bind(project, name, given, environment, rules))
-    _choose(project)
+    names = (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE))
+    bound = [_bind(project, name, given, environment, rules) for name in names]
+    _convert(project, bound, _chosen_training(bound), _chosen_evaluation(bound))
     _others(project)
-    _convert(project, rules)
     _unread_settings(project, given)
     _weights(project)
     return project
@@ -67,7 +66,9 @@ def _environment(mmar: Mmar, env: Path | None, log: Log) -> Node | None:
     return mmar.files[(exact or found)[0]][1] if found else None
 
 
-def _bind(project: Project, name: str, given: Mapping[str, Any], environment: Node | None, rules: RuleBook) -> Config:
+def _bind(
+    project: Project, name: str, given: Mapping[str, Any], environment: Node | None, rules: RuleBook
+) -> BoundConfig:
     root = project.mmar.files[name][1]
     refuse_unsafe_keys(root, project.log)
     default = next((run for run in project.runs if run.is_default), None)
@@ -76,18 +77,18 @@ def _bind(project: Project, name: str, given: Mapping[str, Any], environment: No
     return bind(root, name, values, rules, project.log)
 
 
-def _choose(project: Project) -> None:
-    """Pick the training and the evaluation that the bundle is made of."""
-    trains = [config for config in project.configs if config.trains]
+def _chosen_training(bound: list[BoundConfig]) -> BoundConfig | None:
+    """Return the training that the bundle is made of: config_train.json, or the only one."""
+    trains = [config for config in bound if config.trains]
     named = [config for config in trains if Path(config.file).name == "config_train.json"]
-    project.train = next(iter(named or (trains if len(trains) == 1 else [])), None)
-    for config in trains if len(trains) > 1 else ():
-        if config is not project.train:
-            used = f"; the bundle is made of {project.train.file}" if project.train is not None else ""
-            project.log.add("CT113", Where(config.file), f"one of several training configurations{used}")
-    evaluations = [config for config in project.configs if not config.trains]
+    return next(iter(named or (trains if len(trains) == 1 else [])), None)
+
+
+def _chosen_evaluation(bound: list[BoundConfig]) -> BoundConfig | None:
+    """Return the evaluation that the bundle is made of: config_validation.json, or the first."""
+    evaluations = [config for config in bound if not config.trains]
     named = [config for config in evaluations if Path(config.file).name == "config_validation.json"]
-    project.evaluate = next(iter(named or evaluations), None)
+    return next(iter(named or evaluations), None)
 
 
 def _others(project: Project) -> None:
@@ -107,51 +108,62 @@ def _others(project: Project) -> None:
         project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder")
 
 
-def _convert(project: Project, rules: RuleBook) -> None:
-    """Collect facts of each training configuration, then of the evaluations, which borrow the chosen model's."""
-    ordered = sorted(project.configs, key=lambda config: (config is not project.train, not config.trains))
-    for config in ordered:
+def _convert(
+    project: Project, bound: list[BoundConfig], train: BoundConfig | None, evaluation: BoundConfig | None
+) -> None:
+    """Convert every configuration: the chosen training first, since the evaluations borrow its model's facts."""
+    converted: dict[str, Config] = {}
+    for config in sorted(bound, key=lambda config: (config is not train, not config.trains)):
         base = Facts() if config.trains else _model_facts(project)
-        collect(config, base)
-        _datalist(project, config)
-        _finish(project, config)
-        build(config, rules, project.log)
-        check_all(config, project.log)
+        found = build(config, _facts(project, config, base, keep=config is train), project.log)
+        converted[config.file] = found
+        project.train = found if config is train else project.train
+        check_all(found, project.log)
+    project.configs = [converted[config.file] for config in bound]
+    project.evaluate = converted[evaluation.file] if evaluation is not None else None
+    _several(project)
+
+
+def _several(project: Project) -> None:
+    """Say that a bundle is made of one training configuration."""
+    trains = [config for config in project.configs if config.trains]
+    for config in trains if len(trains) > 1 else ():
+        if config is not project.train:
+            used = f"; the bundle is made of {project.train.file}" if project.train is not None else ""
+            project.log.add("CT113", Where(config.file), f"one of several training configurations{used}")
 
 
 def _model_facts(project: Project) -> Facts:
-    if project.train is None:
-        return Facts()
-    found = project.train.facts.get("validate")
-    return found if found is not None else project.train.facts["train"]
+    return project.train.facts["validate"] if project.train is not None else Facts()
 
 
-def _datalist(project: Project, config: Config) -> None:
-    part = "train" if config.trains else ""
-    facts, pipeline = config.facts[part], config.first(part, "image_pipeline")
-    if pipeline is None or not facts.datalist:
-        return
-    entries = [entry for part in ("train", "validate") for entry in config.at(part, "image_pipeline")]
-    keys = {str(entry.args["data_list_key"]): entry.component.where for entry in entries if not entry.manual}
-    found = datalist.read(facts.datalist, keys, project.mmar.root, pipeline.component.where, project.log)
-    if found is None:
-        return
-    if config is project.train or project.data is None:
+def _facts(project: Project, config: BoundConfig, base: Facts, keep: bool) -> dict[str, Facts]:
+    """Return the final facts of each part: what the rows provide, what the data list knows, what follows from both."""
+    facts = collect(config, base)
+    found = _datalist(project, config, facts)
+    if found is not None and (keep or project.data is None):
         project.data = found
-    for name, value in config.facts.items():
-        if found.label_format and not value.label_format:
-            config.facts[name] = value.update(label_format=found.label_format)
-
-
-def _finish(project: Project, config: Config) -> None:
-    """Settle what follows from several facts together."""
     output = str(project.environment.get("MMAR_EVAL_OUTPUT_PATH", ""))
-    for name, facts in config.facts.items():
-        activation = facts.activation
-        if facts.single and activation == "softmax":
-            activation = "sigmoid"
-        patch = facts.patch_size or facts.crop_size
-        config.facts[name] = facts.update(activation=activation, patch_size=patch, output_dir=output)
+    label_format = found.label_format if found is not None else ()
+    return {name: _settled(value, label_format, output) for name, value in facts.items()}
+
+
+def _datalist(project: Project, config: BoundConfig, facts: Mapping[str, Facts]) -> DataList | None:
+    part = "train" if config.trains else ""
+    pipeline = next(iter(config.at(part, "image_pipeline")), None)
+    if pipeline is None or not facts[part].datalist:
+        return None
+    pipelines = [item for part in ("train", "validate") for item in config.at(part, "image_pipeline")]
+    keys = {str(item.args["data_list_key"]): item.component.where for item in pipelines if not item.manual}
+    return datalist.read(facts[part].datalist, keys, project.mmar.root, pipeline.component.where, project.log)
+
+
+def _settled(facts: Facts, label_format: tuple[int, ...], output: str) -> Facts:
+    """Settle what follows from several facts together."""
+    facts = facts.update(label_format=facts.label_format or label_format)
+    activation = "sigmoid" if facts.single and facts.activation == "softmax" else facts.activation
+    patch = facts.patch_size or facts.crop_size
+    return facts.update(activation=activation, patch_size=patch, output_dir=output)
 
 
 def _unread_settings(project: Project, given: Mapping[str, Any]) -> None:

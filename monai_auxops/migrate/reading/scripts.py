@@ -17,7 +17,7 @@ _MAX_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScriptRun:
     """One command line of an MMAR."""
 
     script: str
@@ -36,13 +36,13 @@ class Run:
         return self.app == "train" and self.gpus == 1 and not self.fine_tunes
 
 
-def read_commands(root: Path, log: Log) -> list[Run]:
+def read_commands(root: Path, log: Log) -> list[ScriptRun]:
     """Return the runs of all scripts of an MMAR, `train.sh` first."""
     scripts = sorted((root / "commands").glob("*.sh"), key=lambda path: (path.name != "train.sh", path.name))
     return [run for path in scripts for run in _runs(path, log)]
 
 
-def _runs(path: Path, log: Log) -> list[Run]:
+def _runs(path: Path, log: Log) -> list[ScriptRun]:
     try:
         text = path.read_bytes()[:_MAX_BYTES].decode("utf-8", errors="replace")
     except OSError:
@@ -52,7 +52,7 @@ def _runs(path: Path, log: Log) -> list[Run]:
     return [run for run in found if run is not None]
 
 
-def _run(script: str, line: str, log: Log) -> Run | None:
+def _run(script: str, line: str, log: Log) -> ScriptRun | None:
     app = _APP.search(line)
     if app is None:
         return None
@@ -61,7 +61,7 @@ def _run(script: str, line: str, log: Log) -> Run | None:
     except ValueError:
         words = line.split()
     gpus = _GPUS.search(line)
-    return Run(script, app.group(1), _settings(script, words, log), int(gpus.group(1)) if gpus else 1)
+    return ScriptRun(script, app.group(1), _settings(script, words, log), int(gpus.group(1)) if gpus else 1)
 
 
 def _settings(script: str, words: list[str], log: Log) -> dict[str, Any]:

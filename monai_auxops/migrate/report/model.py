@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from monai_auxops.migrate.codes import CODES, Severity
 from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
 from monai_auxops.migrate.reading.mmar import Kind
@@ -34,7 +34,7 @@ def model(project: Project, strict: bool = False, output: Path | None = None) ->
     }
 
 
-def totals(entries: Iterable[Entry]) -> Model:
+def totals(entries: Iterable[Converted]) -> Model:
     """Return counts by outcome and the share that needs no hands."""
     counts = Counter(entry.outcome for entry in entries)
     total = sum(counts.values())
@@ -76,7 +76,7 @@ def _settings(config: Config) -> Iterable[Model]:
             yield {"name": names[0], "value": value, "to": row.to, "outcome": outcome, "reason": reason}
 
 
-def _entry(entry: Entry) -> Model:
+def _entry(entry: Converted) -> Model:
     place = entry.component.place
     return {
         "path": entry.component.where.path,
@@ -86,13 +86,17 @@ def _entry(entry: Entry) -> Model:
         "section": place.key,
         "clara": entry.component.path or entry.component.name or "?",
         "outcome": entry.outcome.value,
-        "reason": entry.reason,
-        "notes": entry.notes,
+        "reason": entry.bound.reason,
+        "notes": list(entry.notes),
         "why": entry.why,
-        "args": {name: _shown(entry.args[name]) for name in sorted(entry.given)} if entry.rule else _shown(entry.args),
+        "args": _shown(_args(entry)),
         "bundle": [{"target": built.target, "args": _shown(built.args)} for built in entry.built],
-        "not_needed": entry.unused,
+        "not_needed": dict(entry.bound.unused),
     }
+
+
+def _args(entry: Converted) -> Mapping[str, Any]:
+    return {name: entry.args[name] for name in sorted(entry.bound.given)} if entry.rule else entry.args
 
 
 def _shown(value: Any) -> Any:

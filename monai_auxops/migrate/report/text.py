@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from monai_auxops.migrate.report.model import Model
 
-_COLOURS: Final = {
+_COLORS: Final = {
     "exact": "32",
     "equivalent": "32",
     "approximate": "33",
@@ -28,8 +28,8 @@ _NAME: Final = 30
 class Text:
     """Formats a report."""
 
-    def __init__(self, width: int = 80, colour: bool = False, verbose: bool = False) -> None:
-        self.width, self.colour, self.verbose = max(60, min(width, 120)), colour, verbose
+    def __init__(self, width: int = 80, color: bool = False, verbose: bool = False) -> None:
+        self.width, self.color, self.verbose = max(60, min(width, 120)), color, verbose
 
     def render(self, report: Model) -> str:
         """Return the whole report."""
@@ -40,8 +40,8 @@ class Text:
         return "\n".join(lines) + "\n"
 
     def paint(self, style: str, text: str) -> str:
-        """Colour a text where the terminal shows colours."""
-        return f"\033[{_COLOURS[style]}m{text}\033[0m" if self.colour else text
+        """Color a text where the terminal shows colors."""
+        return f"\033[{_COLORS[style]}m{text}\033[0m" if self.color else text
 
     def wrap(self, text: str, indent: int) -> list[str]:
         """Break a text into lines."""
@@ -149,10 +149,3 @@ def _targets(items: list[Model]) -> str:
 
 def _short(target: str) -> str:
     return target.removeprefix("monai_auxops.clara.").removeprefix("monai_auxops.").rpartition("lr_scheduler.")[2]
-
-
-def table(rows: Iterable[tuple[str, ...]], widths: tuple[int, ...]) -> Iterator[str]:
-    """Yield rows in columns; the last one may be as long as it likes."""
-    for row in rows:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, *row[len(widths) :]]).rstrip()

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T, given
 from monai_auxops.migrate.rules.common import DATA_FORMAT, SHOWN
+from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import flag, number, optional, text, words
 
 _TAG = Param("tag", kind=text)
-_TAG_AND_MASK = F(lambda c: [name for name in (c["tag"], c["mask_tag"]) if name], uses=("tag", "mask_tag"))
+_TAG_AND_MASK = F(lambda tag, mask_tag: [name for name in (tag, mask_tag) if name])
 _MASK = Param("mask_tag", None, optional(text))
 _DICE = (
     DATA_FORMAT,
@@ -25,66 +26,60 @@ _ACTIVATIONS = (Param("use_sigmoid_for_binary", True, flag), Param("use_softmax_
 _REASON = "The same definition on the same tensors, as a metric of trainer and evaluator."
 
 
-def _given(*names: str) -> dict[str, Any]:
-    """Pass on what the configuration says, leave defaults to the class."""
-    return {name: _if_given(name) for name in names}
+def _activation(is_independent_predictions: bool, facts: Facts) -> Any:
+    needed = is_independent_predictions or facts.single
+    return facts.activation if needed and facts.activation else OMIT
 
 
-def _if_given(name: str) -> F:
-    return F(lambda c: c[name] if name in c.given else OMIT, uses=(name,))
-
-
-def _activation(call: Call) -> Any:
-    needed = call["is_independent_predictions"] or call.facts.single
-    return call.facts.activation if needed and call.facts.activation else OMIT
+def _skip_background(skip_background: bool, facts: Facts, given: frozenset[str]) -> Any:
+    return OMIT if facts.single or "skip_background" not in given else skip_background
 
 
 _DICE_ARGS: Final[dict[str, Any]] = {
     "skip_background": F(
-        lambda c: OMIT if c.facts.single or "skip_background" not in c.given else c["skip_background"],
-        uses=("skip_background",),
+        _skip_background,
     ),
-    **_given("is_onehot_targets", "is_independent_predictions", "jaccard", "threshold"),
-    "final_activation": F(_activation, uses=("is_independent_predictions",)),
-    **_given("do_summary", "do_print"),
+    **given("is_onehot_targets", "is_independent_predictions", "jaccard", "threshold"),
+    "final_activation": F(_activation),
+    **given("do_summary", "do_print"),
 }
-_FORMAT = F(lambda c: list(c.facts.label_format) or OMIT)
+_FORMAT = F(lambda facts: list(facts.label_format) or OMIT)
 _NO_CLASS = Caveat(
-    lambda c: c.facts.single and c["skip_background"],
+    lambda skip_background, facts: facts.single and skip_background,
     "with one class skip_background leaves nothing to measure; the bundle measures the class",
     Outcome.APPROXIMATE,
     "CT507",
 )
 _ONE_CHANNEL = Caveat(
-    lambda c: c.facts.single and not c["is_independent_predictions"],
+    lambda is_independent_predictions, facts: facts.single and not is_independent_predictions,
     "with one class the argmax is always the same class; the bundle compares the prediction with the threshold",
     Outcome.APPROXIMATE,
     "CT508",
 )
 
 
-def _tags_fit(call: Call) -> bool:
-    classes = call.facts.channels - bool(call["skip_background"] and not call.facts.single)
-    return len(call["tags"]) in ((1,) if classes == 1 else (1, 1 + classes))
+def _tags_do_not_fit(tags: list[str], skip_background: bool, facts: Facts) -> bool:
+    classes = facts.channels - bool(skip_background and not facts.single)
+    return len(tags) not in ((1,) if classes == 1 else (1, 1 + classes))
 
 
 AUX_OPS: Final = (
     Rule(
-        "ComputeAccuracy",
-        Section.AUX_OP,
-        (_TAG, Param("use_sigmoid", False, flag), *SHOWN),
-        (T("monai_auxops.ComputeAccuracy", tag=A("tag"), **_given("use_sigmoid", "do_summary", "do_print")),),
-        Outcome.EXACT,
-        _REASON,
-        "Share of elements whose rounded prediction equals the label.",
+        name="ComputeAccuracy",
+        section=Section.AUX_OP,
+        params=(_TAG, Param("use_sigmoid", False, flag), *SHOWN),
+        targets=(T("monai_auxops.ComputeAccuracy", tag=A("tag"), **given("use_sigmoid", "do_summary", "do_print")),),
+        outcome=Outcome.EXACT,
+        why=_REASON,
+        clara="Share of elements whose rounded prediction equals the label.",
         creates=[A("tag")],
         accumulates=True,
     ),
     Rule(
-        "ComputeBinaryPreds",
-        Section.AUX_OP,
-        (Param("binary_preds_name", "binary_preds", text), Param("binary_labels_name", "binary_labels", text)),
-        (
+        name="ComputeBinaryPreds",
+        section=Section.AUX_OP,
+        params=(Param("binary_preds_name", "binary_preds", text), Param("binary_labels_name", "binary_labels", text)),
+        targets=(
             T(
                 "monai_auxops.ComputeBinaryPreds",
                 binary_preds_name=A("binary_preds_name"),
@@ -92,38 +87,38 @@ AUX_OPS: Final = (
                 label_format=_FORMAT,
             ),
         ),
-        Outcome.EXACT,
-        "The same two outputs; only the evaluator runs it, for the metrics that read them.",
-        "Sigmoid of the binary columns and their labels, for an AUC.",
+        outcome=Outcome.EXACT,
+        why="The same two outputs; only the evaluator runs it, for the metrics that read them.",
+        clara="Sigmoid of the binary columns and their labels, for an AUC.",
         creates=[A("binary_preds_name"), A("binary_labels_name")],
     ),
     Rule(
-        "ComputeMulticlassPreds",
-        Section.AUX_OP,
-        (Param("preds_name", "preds", text), Param("labels_name", "labels", text), *_ACTIVATIONS),
-        (
+        name="ComputeMulticlassPreds",
+        section=Section.AUX_OP,
+        params=(Param("preds_name", "preds", text), Param("labels_name", "labels", text), *_ACTIVATIONS),
+        targets=(
             T(
                 "monai_auxops.ComputeMulticlassPreds",
                 preds_name=A("preds_name"),
                 labels_name=A("labels_name"),
-                **_given("use_sigmoid_for_binary", "use_softmax_for_multiclass"),
+                **given("use_sigmoid_for_binary", "use_softmax_for_multiclass"),
                 label_format=_FORMAT,
             ),
         ),
-        Outcome.EQUIVALENT,
-        "Probabilities in label order; whether Clara gave one column per k-class label or k is not documented.",
-        "Activates the logits label by label, for metrics of several classes.",
+        outcome=Outcome.EQUIVALENT,
+        why="Probabilities in label order; whether Clara gave one column per k-class label or k is not documented.",
+        clara="Activates the logits label by label, for metrics of several classes.",
         creates=[A("preds_name"), A("labels_name")],
     ),
     Rule(
-        "ComputeMulticlassAccuracy",
-        Section.AUX_OP,
-        (_TAG, *_ACTIVATIONS, Param("use_sigmoid_for_accuracy", False, flag), *SHOWN),
-        (
+        name="ComputeMulticlassAccuracy",
+        section=Section.AUX_OP,
+        params=(_TAG, *_ACTIVATIONS, Param("use_sigmoid_for_accuracy", False, flag), *SHOWN),
+        targets=(
             T(
                 "monai_auxops.ComputeMulticlassAccuracy",
                 tag=A("tag"),
-                **_given(
+                **given(
                     "use_sigmoid_for_binary",
                     "use_softmax_for_multiclass",
                     "use_sigmoid_for_accuracy",
@@ -133,57 +128,57 @@ AUX_OPS: Final = (
                 label_format=_FORMAT,
             ),
         ),
-        Outcome.EXACT,
-        _REASON,
-        "Accuracy over the labels of label_format.",
+        outcome=Outcome.EXACT,
+        why=_REASON,
+        clara="Accuracy over the labels of label_format.",
         creates=[A("tag")],
         accumulates=True,
     ),
     Rule(
-        "ComputeDice",
-        Section.AUX_OP,
-        (_TAG, _MASK, *_DICE, *SHOWN),
-        (T("monai_auxops.ComputeDice", tag=A("tag"), **_given("mask_tag"), **_DICE_ARGS),),
-        Outcome.EXACT,
-        _REASON,
-        "Mean Dice of the classes present, per sample.",
+        name="ComputeDice",
+        section=Section.AUX_OP,
+        params=(_TAG, _MASK, *_DICE, *SHOWN),
+        targets=(T("monai_auxops.ComputeDice", tag=A("tag"), **given("mask_tag"), **_DICE_ARGS),),
+        outcome=Outcome.EXACT,
+        why=_REASON,
+        clara="Mean Dice of the classes present, per sample.",
         creates=_TAG_AND_MASK,
         accumulates=True,
         caveats=(_NO_CLASS, _ONE_CHANNEL),
     ),
     Rule(
-        "DiceMaskedOutput",
-        Section.AUX_OP,
-        (Param("tags", kind=words), *_DICE, *SHOWN),
-        (T("monai_auxops.DiceMaskedOutput", tags=A("tags"), **_DICE_ARGS),),
-        Outcome.EXACT,
-        _REASON,
-        "Mean Dice of the classes present, and one value per class.",
+        name="DiceMaskedOutput",
+        section=Section.AUX_OP,
+        params=(Param("tags", kind=words), *_DICE, *SHOWN),
+        targets=(T("monai_auxops.DiceMaskedOutput", tags=A("tags"), **_DICE_ARGS),),
+        outcome=Outcome.EXACT,
+        why=_REASON,
+        clara="Mean Dice of the classes present, and one value per class.",
         creates=A("tags"),
         accumulates=True,
         caveats=(
             _NO_CLASS,
             _ONE_CHANNEL,
             Caveat(
-                lambda c: not _tags_fit(c),
+                F(_tags_do_not_fit),
                 "one tag, or one for the average and one per class, are needed",
                 code="CT504",
             ),
         ),
     ),
     Rule(
-        "NegLoss",
-        Section.AUX_OP,
-        (_TAG, *SHOWN),
-        (T("monai_auxops.NegLoss", tag=A("tag"), **_given("do_summary", "do_print")),),
-        Outcome.EXACT,
-        "Minus the loss component; whether Clara added the model's regularisation is not documented.",
-        "The negative loss: larger is better, so it can select the best model.",
+        name="NegLoss",
+        section=Section.AUX_OP,
+        params=(_TAG, *SHOWN),
+        targets=(T("monai_auxops.NegLoss", tag=A("tag"), **given("do_summary", "do_print")),),
+        outcome=Outcome.EXACT,
+        why="Minus the loss component; whether Clara added the model's regularisation is not documented.",
+        clara="The negative loss: larger is better, so it can select the best model.",
         creates=[A("tag")],
         accumulates=True,
         caveats=(
             Caveat(
-                lambda c: c.facts.scanning,
+                lambda facts: facts.scanning,
                 "validation uses a scanning window: the loss is computed on the stitched output",
                 code="CT515",
             ),
@@ -191,20 +186,20 @@ AUX_OPS: Final = (
         in_validation={"loss_function": Expr("@loss")},
     ),
     Rule(
-        "ReduceMeanMasked",
-        Section.AUX_OP,
-        (_TAG, _MASK, Param("axis", None), *SHOWN),
-        (
+        name="ReduceMeanMasked",
+        section=Section.AUX_OP,
+        params=(_TAG, _MASK, Param("axis", None), *SHOWN),
+        targets=(
             T(
                 "monai_auxops.ReduceMeanMasked",
                 tag=A("tag"),
-                **_given("mask_tag", "axis", "do_summary", "do_print"),
-                final_activation=F(lambda c: c.facts.activation or OMIT),
+                **given("mask_tag", "axis", "do_summary", "do_print"),
+                final_activation=F(lambda facts: facts.activation or OMIT),
             ),
         ),
-        Outcome.EQUIVALENT,
-        "How Clara derived the mask is not documented: finite predictions where the label is annotated.",
-        "Mean of the predictions over valid entries, and the mask.",
+        outcome=Outcome.EQUIVALENT,
+        why="How Clara derived the mask is not documented: finite predictions where the label is annotated.",
+        clara="Mean of the predictions over valid entries, and the mask.",
         creates=_TAG_AND_MASK,
         accumulates=True,
     ),

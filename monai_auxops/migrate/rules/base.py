@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.facts import Facts
-from monai_auxops.migrate.rules.kinds import Kind, anything
+from monai_auxops.migrate.rules.kinds import ArgumentType, anything
 
 
 class Section(Enum):
@@ -58,7 +59,7 @@ class Param:
 
     name: str
     default: Any = REQUIRED
-    kind: Kind = anything
+    kind: ArgumentType = anything
     also: tuple[str, ...] = ()
     note: str = ""
 
@@ -77,19 +78,55 @@ class A:
 
 
 @dataclass(frozen=True, slots=True)
-class F:
-    """A value computed from the occurrence; `uses` names the arguments that it reads."""
+class Given:
+    """The value of Clara's argument `name` where the configuration gives it; otherwise the class's default counts."""
 
-    via: Callable[[Call], Any]
-    uses: tuple[str, ...] = ()
+    name: str
 
     def __call__(self, call: Call) -> Any:
         """Return the value for one occurrence."""
-        return self.via(call)
+        return call[self.name] if self.name in call.given else OMIT
+
+
+def given(*names: str) -> dict[str, Any]:
+    """Pass on what the configuration says under the same names, and leave defaults to the class."""
+    return {name: Given(name) for name in names}
+
+
+_OF_THE_CALL: Final = ("facts", "given")
+
+
+@dataclass(frozen=True, slots=True)
+class F:
+    """A value computed from the occurrence: the function's parameters are named as the Clara arguments that it reads.
+
+    A parameter `facts` receives the facts, a parameter `given` the names of the arguments that the configuration gives.
+    """
+
+    via: Callable[..., Any]
+
+    def __call__(self, call: Call) -> Any:
+        """Return the value for one occurrence."""
+        return self.via(**{name: self._argument(name, call) for name in _parameters(self.via)})
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The Clara arguments that the function reads."""
+        return frozenset(_parameters(self.via)).difference(_OF_THE_CALL)
+
+    @staticmethod
+    def _argument(name: str, call: Call) -> Any:
+        return getattr(call, name) if name in _OF_THE_CALL else call[name]
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 Value = Any
-"""A constant, an Expr, an A or an F; or a list or dict of these."""
+"""A constant, an Expr, an A, a Given or an F; or a list or dict of these."""
+Condition = A | F | Callable[..., Any]
+"""A value that is read as true or false; a plain function counts as an F."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +136,10 @@ class Target:
     name: str
     args: Mapping[str, Value]
     slot: str = ""
-    when: Callable[[Call], bool] | None = None
+    when: Condition | None = None
 
 
-def T(target: str, /, *, slot: str = "", when: Callable[[Call], bool] | None = None, **args: Value) -> Target:  # noqa: N802 (a table's shorthand)
+def T(target: str, /, *, slot: str = "", when: Condition | None = None, **args: Value) -> Target:  # noqa: N802 (a table's shorthand)
     """Write a target as it reads in the bundle."""
     return Target(target, args, slot, when)
 
@@ -121,30 +158,63 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """What is to be said of some occurrences of a component; may lower the outcome or carry a diagnostic code."""
+    """What is to be said of some occurrences of a component; may lower the outcome or carry a diagnostic code.
 
-    when: Callable[[Call], bool]
-    text: str
+    The text may be a Value, where it names numbers of the occurrence.
+    """
+
+    when: Condition
+    text: Value
     outcome: Outcome | None = None
     code: str = ""
+    about: str = ""
+
+    @property
+    def summary(self) -> str:
+        """What the caveat says, for the documentation."""
+        return self.text if isinstance(self.text, str) else self.about
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A configuration's component and what the bundle has for it; `facts` are what the rest of the file says."""
+
+    args: Mapping[str, Any]
+    bundle: tuple[Mapping[str, Any], ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One row: a Clara component, what it becomes, how faithfully, and why.
 
-    `did` says what it did in Clara; `also` names it had in TLT 1.x; `open` is set where Clara's arguments are not all
-    documented; `in_validation` holds arguments that the evaluator's copy needs on top; `creates` names the fields that
-    others may read; `accumulates` tells an aux-op with a value per epoch from one that only leaves arrays for metrics.
+    Attributes:
+        name: The component's class in Clara Train 2 to 3.1.
+        section: The section of the configuration that it belongs to.
+        clara: What it did in Clara.
+        source: Where that is documented.
+        params: Its arguments.
+        targets: The objects of the bundle.
+        outcome: How faithfully it arrives.
+        why: The reason of the outcome.
+        also: Names that it had in TLT 1.x.
+        facts: What other rows may read.
+        caveats: What is to be said of some occurrences.
+        in_validation: Arguments that the evaluator's copy needs on top.
+        open: Clara's arguments are not all documented.
+        creates: The fields that others may read.
+        accumulates: An aux-op with a value per epoch; others only leave arrays for metrics.
+        example: The component before and after, for the documentation and a test.
     """
 
     name: str
     section: Section
-    params: tuple[Param, ...]
-    targets: tuple[Target | Each, ...]
+    clara: str
     outcome: Outcome
-    reason: str
-    did: str
+    why: str
+    source: str = ""
+    params: tuple[Param, ...] = ()
+    targets: tuple[Target | Each, ...] = ()
     also: tuple[str, ...] = ()
     facts: Mapping[str, Value] = field(default_factory=dict)
     caveats: tuple[Caveat, ...] = ()
@@ -152,11 +222,12 @@ class Rule:
     open: bool = False
     creates: Value = ()
     accumulates: bool = False
+    example: Example | None = None
 
 
 def evaluate(value: Value, call: Call) -> Any:
     """Return a value of a row for one occurrence."""
-    if isinstance(value, A | F):
+    if isinstance(value, A | F | Given):
         return value(call)
     if isinstance(value, Mapping):
         pairs = ((key, evaluate(child, call)) for key, child in value.items())
@@ -166,14 +237,28 @@ def evaluate(value: Value, call: Call) -> Any:
     return value
 
 
-def reads(value: Value) -> set[str]:
+def holds(condition: Condition | None, call: Call) -> bool:
+    """Tell whether a condition of a row applies to one occurrence; no condition always does."""
+    return condition is None or bool(evaluate(_value(condition), call))
+
+
+def reads(value: Value) -> frozenset[str]:
     """Return the names of Clara's arguments that a value of a row reads."""
-    if isinstance(value, A):
-        return {value.name}
+    if isinstance(value, A | Given):
+        return frozenset({value.name})
     if isinstance(value, F):
-        return set(value.uses)
+        return value.uses
     if isinstance(value, Mapping):
-        return set().union(*map(reads, value.values()))
+        return frozenset().union(*map(reads, value.values()))
     if isinstance(value, list | tuple):
-        return set().union(*map(reads, value))
-    return set()
+        return frozenset().union(*map(reads, value))
+    return frozenset()
+
+
+def reads_condition(condition: Condition | None) -> frozenset[str]:
+    """Return the names of Clara's arguments that a condition of a row reads."""
+    return frozenset() if condition is None else reads(_value(condition))
+
+
+def _value(condition: Condition) -> A | F:
+    return condition if isinstance(condition, A | F) else F(condition)

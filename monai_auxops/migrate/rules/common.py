@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Call, F, Param
-from monai_auxops.migrate.rules.kinds import flag, number, one_of, optional, text, words
+from monai_auxops.migrate.rules.base import OMIT, A, F, Param
+from monai_auxops.migrate.rules.facts import Facts
+from monai_auxops.migrate.rules.kinds import flag, number, one_of, text, words
 
 CLARA_FIELDS: Final = {"model": "pred"}
 """Clara's field names that have another name in a MONAI engine."""
@@ -24,7 +24,6 @@ FIELD: Final = Param("field", kind=text, also=("applied_key", "applied_keys"))
 IMAGE_FIELD: Final = Param("image_field", "image", text)
 LABEL_FIELD: Final = Param("label_field", "label", text)
 IS_LABEL: Final = Param("is_label", False, flag)
-DTYPE: Final = Param("dtype", None, optional(text))
 SHOWN: Final = (Param("do_summary", True, flag), Param("do_print", True, flag))
 
 DTYPES: Final = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64", "float16", "float32", "float64"})
@@ -46,37 +45,26 @@ def keys_of(fields: list[str]) -> list[str]:
 
 KEYS: Final = A("fields", keys_of)
 KEY: Final = A("field", lambda field: [key_of(field)])
-PAIR: Final = F(lambda c: keys_of([c["image_field"], c["label_field"]]), uses=("image_field", "label_field"))
+PAIR: Final = F(lambda image_field, label_field: keys_of([image_field, label_field]))
 
 
-def size(name: str) -> F:
-    """Return a size in voxels: the bundle's patch_size where it is the same."""
-
-    def via(call: Call) -> Any:
-        found = call[name]
-        return Expr("@patch_size") if tuple(found) == call.facts.patch_size else found
-
-    return F(via, uses=(name,))
+def _size(size: list[int], facts: Facts) -> Any:
+    return Expr("@patch_size") if tuple(size) == facts.patch_size else size
 
 
-def linear(call: Call) -> str:
+SIZE: Final = F(_size)
+"""A size in voxels: the bundle's patch_size where it is the same."""
+
+
+def linear(facts: Facts) -> str:
     """Return the name of linear interpolation for the number of spatial dimensions."""
-    return "trilinear" if call.facts.spatial_dims == 3 else "bilinear"
+    return "trilinear" if facts.spatial_dims == 3 else "bilinear"
 
 
-def numpy_dtype(name: str) -> F:
-    """Return a NumPy dtype, left out where none or an unknown one is given."""
-    return F(lambda c: Expr(f"$numpy.{c[name]}") if c[name] in DTYPES else OMIT, uses=(name,))
-
-
-def modes(smooth: str | Callable[[Call], str], fields: str = "fields") -> F:
-    """Return one interpolation mode per key: nearest for segmentation labels."""
-
-    def via(call: Call) -> list[str]:
-        name = smooth if isinstance(smooth, str) else smooth(call)
-        return ["nearest" if field.startswith("label") else name for field in call[fields]]
-
-    return F(via, uses=(fields,))
+NUMPY_DTYPE: Final = A("dtype", lambda dtype: Expr(f"$numpy.{dtype}") if dtype in DTYPES else OMIT)
+"""A NumPy dtype, left out where none or an unknown one is given."""
+MODES: Final = A("fields", lambda fields: ["nearest" if field.startswith("label") else "bilinear" for field in fields])
+"""One interpolation mode per key: nearest for segmentation labels."""
 
 
 def prob(default: float = 0.5) -> Param:
@@ -93,11 +81,11 @@ def radians(angle: float) -> float:
     return round(math.radians(angle), 6)
 
 
-def softmax(call: Call) -> bool:
+def softmax(facts: Facts) -> bool:
     """Tell whether Clara's model ended in a softmax."""
-    return call.facts.activation == "softmax"
+    return facts.activation == "softmax"
 
 
-def sigmoid(call: Call) -> bool:
+def sigmoid(facts: Facts) -> bool:
     """Tell whether Clara's model ended in a sigmoid."""
-    return call.facts.activation == "sigmoid"
+    return facts.activation == "sigmoid"

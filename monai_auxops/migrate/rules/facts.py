@@ -22,10 +22,8 @@ class Facts:
     label_onehot: bool = False
     task: str = "segmentation"
     samples: int = 1
-    merged: bool = False
     batch_size: int = 1
     batched_by_transforms: bool = False
-    cached: bool = False
     datalist: str = ""
     data_root: str = ""
     data_key: str = ""
@@ -35,8 +33,6 @@ class Facts:
     weight_decay: float = 0.0
     output_dir: str = ""
     channel_names: tuple[str, ...] = ()
-    loads: bool = False
-    activates: bool = False
     tags: tuple[str, ...] = ()
 
     def update(self, **found: Any) -> Facts:

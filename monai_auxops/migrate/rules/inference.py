@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.rules.base import A, Call, F, Param, Rule, Section, T
-from monai_auxops.migrate.rules.common import FIELD, KEY, key_of, numpy_dtype
+from monai_auxops.migrate.rules.base import A, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.common import FIELD, KEY, NUMPY_DTYPE, key_of
+from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, optional, text
 from monai_auxops.migrate.rules.paths import escapes, output_path
 
@@ -23,34 +24,33 @@ _LOAD = T(
     load_dict={"model": Expr("@network")},
 )
 _WRITE_PATH = Param("write_path", "", text)
-_FOLDER = F(lambda c: output_path(c["write_path"], c.facts), uses=("write_path",))
+_FOLDER = F(lambda write_path, facts: output_path(write_path, facts))
 
 
-def _roi(call: Call) -> Any:
-    roi = call["roi_size"]
-    return Expr("@patch_size") if tuple(roi) == call.facts.patch_size else roi
+def _roi(roi_size: list[int], facts: Facts) -> Any:
+    return Expr("@patch_size") if tuple(roi_size) == facts.patch_size else roi_size
 
 
 def _writer(name: str, extension: str, did: str) -> Rule:
     return Rule(
-        name,
-        Section.WRITER,
-        (FIELD, Param("dtype", None, optional(text)), _WRITE_PATH),
-        (
+        name=name,
+        section=Section.WRITER,
+        params=(FIELD, Param("dtype", None, optional(text)), _WRITE_PATH),
+        targets=(
             T(
                 "SaveImaged",
                 keys=KEY,
                 output_dir=_FOLDER,
                 output_postfix=A("field", key_of),
                 output_ext=extension,
-                output_dtype=numpy_dtype("dtype"),
+                output_dtype=NUMPY_DTYPE,
                 resample=False,
                 separate_folder=True,
             ),
         ),
-        Outcome.EQUIVALENT,
-        "One folder per case as in Clara; the file is <case>_<field>.",
-        did,
+        outcome=Outcome.EQUIVALENT,
+        why="One folder per case as in Clara; the file is <case>_<field>.",
+        clara=did,
         caveats=(escapes("write_path"),),
         also=("NiftyWriter",) if name == "WriteNifti" else (),
     )
@@ -58,27 +58,27 @@ def _writer(name: str, extension: str, did: str) -> Rule:
 
 INFERERS: Final = (
     Rule(
-        "TFSimpleInferer",
-        Section.INFERER,
-        (),
-        (T("SimpleInferer"),),
-        Outcome.EXACT,
-        "The same.",
-        "The network on the whole input.",
+        name="TFSimpleInferer",
+        section=Section.INFERER,
+        params=(),
+        targets=(T("SimpleInferer"),),
+        outcome=Outcome.EXACT,
+        why="The same.",
+        clara="The network on the whole input.",
         also=("SimpleInferer",),
     ),
     Rule(
-        "TFScanWindowInferer",
-        Section.INFERER,
-        (
+        name="TFScanWindowInferer",
+        section=Section.INFERER,
+        params=(
             Param("roi_size", kind=integers),
             Param("batch_size", 1, integer),
             Param("is_channels_first", True, flag, note="MONAI is channels first"),
         ),
-        (T("SlidingWindowInferer", roi_size=F(_roi, uses=("roi_size",)), sw_batch_size=A("batch_size"), overlap=0.5),),
-        Outcome.APPROXIMATE,
-        "Clara's overlap and blending are not documented; the bundle uses half a window, as NVIDIA's later files did.",
-        "The network on windows of the input, stitched.",
+        targets=(T("SlidingWindowInferer", roi_size=F(_roi), sw_batch_size=A("batch_size"), overlap=0.5),),
+        outcome=Outcome.APPROXIMATE,
+        why="Clara's overlap and blending are not documented; the bundle uses half a window, as Clara Train 4 did.",
+        clara="The network on windows of the input, stitched.",
         also=("ScanWindowInferer",),
         facts={"scanning": True},
     ),
@@ -86,31 +86,31 @@ INFERERS: Final = (
 
 LOADERS: Final = (
     Rule(
-        "FrozenGraphModelLoader",
-        Section.LOADER,
-        (
+        name="FrozenGraphModelLoader",
+        section=Section.LOADER,
+        params=(
             Param("model_file_path", "", text, note="a TensorFlow graph does not load into PyTorch"),
             *_NODES,
             _TRAINING_MODE,
         ),
-        (_LOAD,),
-        Outcome.APPROXIMATE,
-        "A TensorFlow graph does not load into PyTorch: the bundle loads models/model.pt of its own training.",
-        "Loads a frozen graph.",
+        targets=(_LOAD,),
+        outcome=Outcome.APPROXIMATE,
+        why="A TensorFlow graph does not load into PyTorch: the bundle loads models/model.pt of its own training.",
+        clara="Loads a frozen graph.",
     ),
     Rule(
-        "CheckpointLoader",
-        Section.LOADER,
-        (
+        name="CheckpointLoader",
+        section=Section.LOADER,
+        params=(
             Param("checkpoint_dir", "", text, note="the bundle's checkpoints are in its models folder"),
             *_NODES,
             Param("checkpoint_file_prefix", "model.ckpt", text, note="the bundle's best model is models/model.pt"),
             _TRAINING_MODE,
         ),
-        (_LOAD,),
-        Outcome.APPROXIMATE,
-        "TensorFlow weights do not load into PyTorch: the bundle loads models/model.pt of its own training.",
-        "Loads a checkpoint.",
+        targets=(_LOAD,),
+        outcome=Outcome.APPROXIMATE,
+        why="TensorFlow weights do not load into PyTorch: the bundle loads models/model.pt of its own training.",
+        clara="Loads a checkpoint.",
     ),
 )
 
@@ -118,10 +118,10 @@ WRITERS: Final = (
     _writer("WriteNifti", ".nii.gz", "Writes a field as NIfTI."),
     _writer("WritePng", ".png", "Writes a field as PNG."),
     Rule(
-        "WriteClassificationResult",
-        Section.WRITER,
-        (FIELD, _WRITE_PATH),
-        (
+        name="WriteClassificationResult",
+        section=Section.WRITER,
+        params=(FIELD, _WRITE_PATH),
+        targets=(
             T(
                 "ClassificationSaver",
                 slot="handlers",
@@ -133,22 +133,22 @@ WRITERS: Final = (
                 ),
             ),
         ),
-        Outcome.EXACT,
-        "The same file: name and scores of a case per line, no heading.",
-        "Writes the scores as CSV.",
+        outcome=Outcome.EXACT,
+        why="The same file: name and scores of a case per line, no heading.",
+        clara="Writes the scores as CSV.",
         caveats=(escapes("write_path"),),
     ),
 )
 
 HANDLERS: Final = (
     Rule(
-        "StatsHandler",
-        Section.HANDLER,
-        (),
-        (),
-        Outcome.EQUIVALENT,
-        "The bundle always prints and records statistics (AuxStatsHandler, AuxTensorBoardStatsHandler).",
-        "Prints training statistics.",
+        name="StatsHandler",
+        section=Section.HANDLER,
+        params=(),
+        targets=(),
+        outcome=Outcome.EQUIVALENT,
+        why="The bundle always prints and records statistics (AuxStatsHandler, AuxTensorBoardStatsHandler).",
+        clara="Prints training statistics.",
         also=("PrintTrainStepStats", "PrintTrainEpochStats", "PrintValidationStats"),
         open=True,
     ),

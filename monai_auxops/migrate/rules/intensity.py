@@ -13,13 +13,13 @@ from monai_auxops.migrate.rules.kinds import flag, number, numbers
 
 def _random(name: str, target: Target, did: str) -> Rule:
     return Rule(
-        name,
-        Section.TRANSFORM,
-        (FIELDS, prob()),
-        (target,),
-        Outcome.APPROXIMATE,
-        "Clara's strength is not documented; MONAI's defaults are used.",
-        did,
+        name=name,
+        section=Section.TRANSFORM,
+        params=(FIELDS, prob()),
+        targets=(target,),
+        outcome=Outcome.APPROXIMATE,
+        why="Clara's strength is not documented; MONAI's defaults are used.",
+        clara=did,
         open=True,
     )
 
@@ -30,14 +30,14 @@ def _one_or_more(values: Any) -> Any:
 
 INTENSITY: Final = (
     Rule(
-        "ScaleIntensityRange",
-        Section.TRANSFORM,
-        (
+        name="ScaleIntensityRange",
+        section=Section.TRANSFORM,
+        params=(
             FIELDS,
             *(Param(name, kind=number) for name in ("a_min", "a_max", "b_min", "b_max")),
             Param("clip", False, flag),
         ),
-        (
+        targets=(
             T(
                 "ScaleIntensityRanged",
                 keys=KEYS,
@@ -48,24 +48,24 @@ INTENSITY: Final = (
                 clip=A("clip"),
             ),
         ),
-        Outcome.EXACT,
-        "The same.",
-        "Maps an intensity range linearly to another.",
+        outcome=Outcome.EXACT,
+        why="The same.",
+        clara="Maps an intensity range linearly to another.",
     ),
     Rule(
-        "NormalizeNonzeroIntensities",
-        Section.TRANSFORM,
-        (FIELDS,),
-        (T("NormalizeIntensityd", keys=KEYS, nonzero=True, channel_wise=True),),
-        Outcome.EQUIVALENT,
-        "Per channel, as NVIDIA's own later BraTS configuration had it.",
-        "Mean 0 and standard deviation 1 over the voxels that are not 0.",
+        name="NormalizeNonzeroIntensities",
+        section=Section.TRANSFORM,
+        params=(FIELDS,),
+        targets=(T("NormalizeIntensityd", keys=KEYS, nonzero=True, channel_wise=True),),
+        outcome=Outcome.EQUIVALENT,
+        why="Per channel, as NVIDIA's own later BraTS configuration had it.",
+        clara="Mean 0 and standard deviation 1 over the voxels that are not 0.",
     ),
     Rule(
-        "CenterData",
-        Section.TRANSFORM,
-        (FIELDS, Param("subtrahend", OMIT, numbers), Param("divisor", OMIT, numbers)),
-        (
+        name="CenterData",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("subtrahend", OMIT, numbers), Param("divisor", OMIT, numbers)),
+        targets=(
             T(
                 "NormalizeIntensityd",
                 keys=KEYS,
@@ -74,39 +74,39 @@ INTENSITY: Final = (
                 channel_wise=A("subtrahend", lambda values: len(values) > 1 or OMIT),
             ),
         ),
-        Outcome.APPROXIMATE,
-        "Clara's defaults are not documented; what is left out is each image's own mean and deviation.",
-        "Subtracts a value and divides by another.",
+        outcome=Outcome.APPROXIMATE,
+        why="Clara's defaults are not documented; what is left out is each image's own mean and deviation.",
+        clara="Subtracts a value and divides by another.",
         open=True,
     ),
     Rule(
-        "ScaleIntensityOscillation",
-        Section.TRANSFORM,
-        (FIELDS, Param("magnitude", 0.1, number), prob(1.0)),
-        (T("RandShiftIntensityd", keys=KEYS, offsets=A("magnitude"), prob=A("probability")),),
-        Outcome.APPROXIMATE,
-        "Read as a random constant added to the image, as NVIDIA's own later spleen configuration had it.",
-        "Changes the intensity at random, within a magnitude.",
+        name="ScaleIntensityOscillation",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("magnitude", 0.1, number), prob(1.0)),
+        targets=(T("RandShiftIntensityd", keys=KEYS, offsets=A("magnitude"), prob=A("probability")),),
+        outcome=Outcome.APPROXIMATE,
+        why="Read as a random constant added to the image, as NVIDIA's own later spleen configuration had it.",
+        clara="Changes the intensity at random, within a magnitude.",
     ),
     Rule(
-        "ScaleShiftIntensity",
-        Section.TRANSFORM,
-        (FIELDS, Param("scale", 0.1, number), Param("shift", 0.1, number)),
-        (
+        name="ScaleShiftIntensity",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("scale", 0.1, number), Param("shift", 0.1, number)),
+        targets=(
             T("RandScaleIntensityd", keys=KEYS, factors=A("scale"), prob=1.0),
             T("RandShiftIntensityd", keys=KEYS, offsets=A("shift"), prob=1.0),
         ),
-        Outcome.APPROXIMATE,
-        "The defaults (0.1) and the unit of the shift are inferred.",
-        "Scales and shifts the intensities at random.",
+        outcome=Outcome.APPROXIMATE,
+        why="The defaults (0.1) and the unit of the shift are inferred.",
+        clara="Scales and shifts the intensities at random.",
         also=("AugmentIntensityRandomScaleShift",),
         open=True,
     ),
     Rule(
-        "AddGaussianNoise",
-        Section.TRANSFORM,
-        (FIELDS, prob(0.5), Param("variance", 0.1, number)),
-        (
+        name="AddGaussianNoise",
+        section=Section.TRANSFORM,
+        params=(FIELDS, prob(0.5), Param("variance", 0.1, number)),
+        targets=(
             T(
                 "RandGaussianNoised",
                 keys=KEYS,
@@ -116,10 +116,10 @@ INTENSITY: Final = (
                 sample_std=False,
             ),
         ),
-        Outcome.EXACT,
-        "The same noise: MONAI takes the standard deviation, the root of Clara's variance.",
-        "Adds Gaussian noise.",
-        caveats=(Caveat(lambda c: c["variance"] < 0, "a negative variance counts as 0", Outcome.APPROXIMATE),),
+        outcome=Outcome.EXACT,
+        why="The same noise: MONAI takes the standard deviation, the root of Clara's variance.",
+        clara="Adds Gaussian noise.",
+        caveats=(Caveat(lambda variance: variance < 0, "a negative variance counts as 0", Outcome.APPROXIMATE),),
     ),
     _random(
         "AdjustContrast", T("RandAdjustContrastd", keys=KEYS, prob=A("probability")), "Changes the gamma at random."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-Kind = Callable[[Any], Any]
+ArgumentType = Callable[[Any], Any]
 
 MOST_CHANNELS = 10_000
 """The bundle's metadata names every channel; no network of Clara's had a thousand."""
@@ -112,7 +112,7 @@ def label_format(value: Any) -> list[int]:
     return found
 
 
-def one_of(*choices: str) -> Kind:
+def one_of(*choices: str) -> ArgumentType:
     """Accept one of these texts.
 
     >>> one_of("softmax", "sigmoid")("softmax")
@@ -127,7 +127,7 @@ def one_of(*choices: str) -> Kind:
     return choice
 
 
-def optional(kind: Kind) -> Kind:
+def optional(kind: ArgumentType) -> ArgumentType:
     """Accept null as well.
 
     >>> optional(integer)(None) is None

@@ -17,10 +17,10 @@ _KEY_METRIC = Expr("$lambda engine: engine.state.metrics[engine.state.key_metric
 
 LR_POLICIES: Final = (
     Rule(
-        "DecayOnStep",
-        Section.LR_POLICY,
-        (Param("decay_ratio", kind=number), Param("decay_freq", kind=integer)),
-        (
+        name="DecayOnStep",
+        section=Section.LR_POLICY,
+        params=(Param("decay_ratio", kind=number), Param("decay_freq", kind=integer)),
+        targets=(
             T(
                 "torch.optim.lr_scheduler.StepLR",
                 optimizer=_OPTIMIZER,
@@ -35,15 +35,15 @@ LR_POLICIES: Final = (
                 epoch_level=False,
             ),
         ),
-        Outcome.EXACT,
-        "Stepped after each iteration, as Clara counted.",
-        "Multiplies the rate by decay_ratio every decay_freq training steps.",
+        outcome=Outcome.EXACT,
+        why="Stepped after each iteration, as Clara counted.",
+        clara="Multiplies the rate by decay_ratio every decay_freq training steps.",
     ),
     Rule(
-        "ReducePoly",
-        Section.LR_POLICY,
-        (Param("poly_power", 0.9, number),),
-        (
+        name="ReducePoly",
+        section=Section.LR_POLICY,
+        params=(Param("poly_power", 0.9, number),),
+        targets=(
             T(
                 "torch.optim.lr_scheduler.PolynomialLR",
                 optimizer=_OPTIMIZER,
@@ -52,32 +52,32 @@ LR_POLICIES: Final = (
             ),
             _BY_EPOCH,
         ),
-        Outcome.EQUIVALENT,
-        "The formula is inferred from the name and its inputs: rate x (1 - epoch / epochs) ^ poly_power.",
-        "Polynomial decay over all epochs.",
+        outcome=Outcome.EQUIVALENT,
+        why="The formula is inferred from the name and its inputs: rate x (1 - epoch / epochs) ^ poly_power.",
+        clara="Polynomial decay over all epochs.",
         also=("ReduceLRPoly",),
     ),
     Rule(
-        "ReduceCosine",
-        Section.LR_POLICY,
-        (Param("rate", 0.5, number, note="read as half a cosine over all epochs, which is what 0.5 gives"),),
-        (T("torch.optim.lr_scheduler.CosineAnnealingLR", optimizer=_OPTIMIZER, T_max=_EPOCHS), _BY_EPOCH),
-        Outcome.EQUIVALENT,
-        "Half a cosine over all epochs.",
-        "Cosine decay over all epochs.",
+        name="ReduceCosine",
+        section=Section.LR_POLICY,
+        params=(Param("rate", 0.5, number, note="read as half a cosine over all epochs, which is what 0.5 gives"),),
+        targets=(T("torch.optim.lr_scheduler.CosineAnnealingLR", optimizer=_OPTIMIZER, T_max=_EPOCHS), _BY_EPOCH),
+        outcome=Outcome.EQUIVALENT,
+        why="Half a cosine over all epochs.",
+        clara="Cosine decay over all epochs.",
         caveats=(
             Caveat(
-                lambda c: c["rate"] != 0.5,
+                lambda rate: rate != 0.5,
                 "what a rate other than 0.5 does is not documented; the bundle uses 0.5",
                 Outcome.APPROXIMATE,
             ),
         ),
     ),
     Rule(
-        "ReduceOnPlateau",
-        Section.LR_POLICY,
-        (Param("plateau_count_trigger", kind=integer), Param("reduction_rate", kind=number)),
-        (
+        name="ReduceOnPlateau",
+        section=Section.LR_POLICY,
+        params=(Param("plateau_count_trigger", kind=integer), Param("reduction_rate", kind=number)),
+        targets=(
             T(
                 "torch.optim.lr_scheduler.ReduceLROnPlateau",
                 optimizer=_OPTIMIZER,
@@ -87,8 +87,8 @@ LR_POLICIES: Final = (
             ),
             T("LrScheduleHandler", slot="val_handlers", lr_scheduler=_SCHEDULER, step_transform=_KEY_METRIC),
         ),
-        Outcome.APPROXIMATE,
-        "Stepped by the validation's key metric; PyTorch asks for an improvement of 0.01 percent, Clara for any.",
-        "Multiplies the rate after a number of validations without improvement.",
+        outcome=Outcome.APPROXIMATE,
+        why="Stepped by the validation's key metric; PyTorch asks for an improvement of 0.01 percent, Clara for any.",
+        clara="Multiplies the rate after a number of validations without improvement.",
     ),
 )

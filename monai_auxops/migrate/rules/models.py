@@ -6,7 +6,7 @@ from math import gcd
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import DATA_FORMAT
 from monai_auxops.migrate.rules.kinds import channels, flag, integer, integers, number, one_of, optional, text
 
@@ -28,9 +28,9 @@ _FACTS: Final[dict[str, Any]] = {
     "channels_last": A("data_format", lambda value: value == "channels_last" or None),
 }
 _SHAPE: Final[dict[str, Any]] = {
-    "spatial_dims": F(lambda c: c.facts.spatial_dims),
-    "in_channels": F(lambda c: c.facts.in_channels),
-    "out_channels": F(lambda c: c.facts.channels),
+    "spatial_dims": F(lambda facts: facts.spatial_dims),
+    "in_channels": F(lambda facts: facts.in_channels),
+    "out_channels": F(lambda facts: facts.channels),
 }
 _PRETRAINED = tuple(
     Param(name, None, optional(text), note="Keras weights do not load into PyTorch")
@@ -38,29 +38,29 @@ _PRETRAINED = tuple(
 )
 
 
-def _groups(call: Call, width: int) -> int:
-    return gcd(call["use_group_normG"], width)
+def _groups_do_not_divide(use_batch_norm: bool, init_filters: Any, use_group_normG: int) -> bool:  # noqa: N803
+    return not use_batch_norm and init_filters not in (OMIT, 0) and init_filters % use_group_normG != 0
 
 
-def _segresnet_norm(call: Call) -> list[object]:
-    if call["use_batch_norm"]:
+def _segresnet_norm(use_batch_norm: bool, use_group_normG: int, init_filters: Any) -> list[object]:  # noqa: N803
+    if use_batch_norm:
         return ["BATCH"]
-    width = 8 if call["init_filters"] is OMIT else call["init_filters"]
-    return ["GROUP", {"num_groups": _groups(call, width)}]
+    width = 8 if init_filters is OMIT else init_filters
+    return ["GROUP", {"num_groups": gcd(use_group_normG, width)}]
 
 
-def _unet_norm(call: Call) -> object:
-    if call["use_batch_norm"]:
+def _unet_norm(use_batch_norm: bool, use_group_norm: bool, use_group_normG: int, nf_enc: list[int]) -> object:  # noqa: N803
+    if use_batch_norm:
         return "BATCH"
-    if call["use_group_norm"]:
-        return ["GROUP", {"num_groups": gcd(*(_groups(call, width) for width in call["nf_enc"]))}]
+    if use_group_norm:
+        return ["GROUP", {"num_groups": gcd(use_group_normG, *nf_enc)}]
     return ["INSTANCE", {"affine": True}]
 
 
-def _decoder_differs(call: Call) -> bool:
-    widths = call["nf_enc"][-2::-1]
+def _decoder_differs(nf_enc: list[int], nf_dec: list[int], given: frozenset[str]) -> bool:
+    widths = nf_enc[-2::-1]
     expected = [width for width in widths for _ in range(2)]
-    return "nf_dec" in call.given and call["nf_dec"][: len(expected)] != expected
+    return "nf_dec" in given and nf_dec[: len(expected)] != expected
 
 
 def _levels(first: int, rest: int) -> A:
@@ -69,9 +69,9 @@ def _levels(first: int, rest: int) -> A:
 
 MODELS: Final = (
     Rule(
-        "SegResnet",
-        Section.MODEL,
-        (
+        name="SegResnet",
+        section=Section.MODEL,
+        params=(
             _CLASSES,
             Param("blocks_down", [1, 2, 2, 4], integers),
             Param("blocks_up", [1, 1, 1], integers),
@@ -87,7 +87,7 @@ MODELS: Final = (
             _ACTIVATION,
             DATA_FORMAT,
         ),
-        (
+        targets=(
             T(
                 "SegResNet",
                 **_SHAPE,
@@ -95,32 +95,28 @@ MODELS: Final = (
                 blocks_down=A("blocks_down"),
                 blocks_up=A("blocks_up"),
                 dropout_prob=A("dropout_prob", lambda p: p or OMIT),
-                norm=F(_segresnet_norm, uses=("use_batch_norm", "use_group_normG", "init_filters")),
+                norm=F(_segresnet_norm),
             ),
         ),
-        Outcome.EXACT,
-        "The same network: MONAI's has Clara's number of tensors and of parameters.",
-        "Residual encoder-decoder for segmentation, the network of the BraTS MMAR.",
+        outcome=Outcome.EXACT,
+        why="The same network: MONAI's has Clara's number of tensors and of parameters.",
+        clara="Residual encoder-decoder for segmentation, the network of the BraTS MMAR.",
         facts={**_FACTS, "weight_decay": A("reg_weight")},
         caveats=(
             Caveat(
-                lambda c: c["use_vae"], "the VAE branch, a regulariser of training, is left out", Outcome.APPROXIMATE
+                lambda use_vae: use_vae, "the VAE branch, a regulariser of training, is left out", Outcome.APPROXIMATE
             ),
             Caveat(
-                lambda c: (
-                    not c["use_batch_norm"]
-                    and c["init_filters"] not in (OMIT, 0)
-                    and c["init_filters"] % c["use_group_normG"] != 0
-                ),
+                F(_groups_do_not_divide),
                 "the number of groups does not divide init_filters; their greatest common divisor is used",
                 Outcome.APPROXIMATE,
             ),
         ),
     ),
     Rule(
-        "Unet",
-        Section.MODEL,
-        (
+        name="Unet",
+        section=Section.MODEL,
+        params=(
             _CLASSES,
             Param("nf_enc", [32, 64, 64, 64], integers),
             Param("nf_dec", [64, 64, 64, 64, 64, 32, 32], integers, note="the decoder has the encoder's widths"),
@@ -132,7 +128,7 @@ MODELS: Final = (
             _ACTIVATION,
             DATA_FORMAT,
         ),
-        (
+        targets=(
             T(
                 "DynUNet",
                 **_SHAPE,
@@ -141,19 +137,19 @@ MODELS: Final = (
                 upsample_kernel_size=A("nf_enc", lambda widths: [2] * (len(widths) - 1)),
                 filters=A("nf_enc"),
                 dropout=A("dropout_prob", lambda p: p or OMIT),
-                norm_name=F(_unet_norm, uses=("use_batch_norm", "use_group_norm", "use_group_normG")),
+                norm_name=F(_unet_norm),
             ),
         ),
-        Outcome.APPROXIMATE,
-        "Clara's layers are not documented: same levels and widths, two convolutions each, instance norm by default.",
-        "U-Net with the widths nf_enc on the way down and nf_dec on the way up.",
+        outcome=Outcome.APPROXIMATE,
+        why="Clara's layers are not documented: same levels and widths, two convolutions each, instance norm.",
+        clara="U-Net with the widths nf_enc on the way down and nf_dec on the way up.",
         facts={**_FACTS, "weight_decay": A("reg_weight")},
         caveats=(Caveat(_decoder_differs, "the decoder has nf_enc's widths, which nf_dec mirrored differs from"),),
     ),
     Rule(
-        "SegAhnet",
-        Section.MODEL,
-        (
+        name="SegAhnet",
+        section=Section.MODEL,
+        params=(
             _CLASSES,
             Param("if_use_psp", False, flag),
             Param("plane", "z", text, note="MONAI's network has no plane to choose"),
@@ -162,48 +158,50 @@ MODELS: Final = (
             DATA_FORMAT,
             Param("n_spatial_dim", 2, integer, note="follows the pipeline's crop size"),
         ),
-        (T("AHNet", **_SHAPE, psp_block_num=A("if_use_psp", lambda psp: 4 if psp else 0), upsample_mode="transpose"),),
-        Outcome.APPROXIMATE,
-        "The same architecture; Clara's ImageNet start and its choice of plane have no counterpart.",
-        "Anisotropic hybrid network: 2-D features in a 3-D network.",
+        targets=(
+            T("AHNet", **_SHAPE, psp_block_num=A("if_use_psp", lambda psp: 4 if psp else 0), upsample_mode="transpose"),
+        ),
+        outcome=Outcome.APPROXIMATE,
+        why="The same architecture; Clara's ImageNet start and its choice of plane have no counterpart.",
+        clara="Anisotropic hybrid network: 2-D features in a 3-D network.",
         facts=_FACTS,
         caveats=(
             Caveat(
-                lambda c: "n_spatial_dim" in c.given and c["n_spatial_dim"] != c.facts.spatial_dims,
+                lambda n_spatial_dim, facts, given: "n_spatial_dim" in given and n_spatial_dim != facts.spatial_dims,
                 "the crop decides the number of dimensions, and n_spatial_dim differs",
                 code="CT518",
             ),
         ),
     ),
     Rule(
-        "DenseNet121",
-        Section.MODEL,
-        (
+        name="DenseNet121",
+        section=Section.MODEL,
+        params=(
             Param("num_classes", None, optional(channels)),
             Param("weight_decay", 0.0, number, note="becomes the optimizer's weight_decay"),
             *_PRETRAINED,
             Param("final_activation", "linear", one_of("softmax", "sigmoid", "linear"), note=_ACTIVATION.note),
             DATA_FORMAT,
         ),
-        (T("DenseNet121", **_SHAPE),),
-        Outcome.APPROXIMATE,
-        "The same architecture; Clara started from Keras weights, the bundle from random ones.",
-        "Densely connected network for classification; its outputs follow label_format.",
+        targets=(T("DenseNet121", **_SHAPE),),
+        outcome=Outcome.APPROXIMATE,
+        why="The same architecture; Clara started from Keras weights, the bundle from random ones.",
+        clara="Densely connected network for classification; its outputs follow label_format.",
         facts={**_FACTS, "weight_decay": A("weight_decay")},
     ),
     *(
         Rule(
-            name,
-            Section.MODEL,
-            (
+            name=name,
+            section=Section.MODEL,
+            params=(
                 Param("num_classes", None, optional(channels)),
                 Param("final_activation", "softmax", one_of("softmax", "sigmoid", "linear"), note=_ACTIVATION.note),
                 DATA_FORMAT,
             ),
-            (),
-            Outcome.MANUAL,
-            reason,
-            did,
+            targets=(),
+            outcome=Outcome.MANUAL,
+            why=reason,
+            clara=did,
             facts=_FACTS,
         )
         for name, reason, did in (

@@ -11,9 +11,9 @@ from monai_auxops.migrate.rules.kinds import flag, number
 
 _PARAMS = Expr("$@network.parameters()")
 _RATE = Param("learning_rate", OMIT, number)
-_DECAY = F(lambda c: c.facts.weight_decay or OMIT)
+_DECAY = F(lambda facts: facts.weight_decay or OMIT)
 _REGULARISED = Caveat(
-    lambda c: bool(c.facts.weight_decay),
+    lambda facts: bool(facts.weight_decay),
     "the model's regularisation, a term of Clara's total loss, becomes weight_decay",
     Outcome.APPROXIMATE,
 )
@@ -21,13 +21,13 @@ _LOCKING = Param("use_locking", False, note="PyTorch updates in one thread")
 
 
 _LEARNING_RATE = F(
-    lambda c: Expr("@learning_rate") if c["learning_rate"] is OMIT else c["learning_rate"], uses=("learning_rate",)
+    lambda learning_rate: Expr("@learning_rate") if learning_rate is OMIT else learning_rate,
 )
 
 
 def _betas(first: float, second: float) -> tuple[tuple[Param, ...], F]:
     params = (Param("beta1", first, number), Param("beta2", second, number), Param("epsilon", 1e-8, number))
-    return params, F(lambda c: [c["beta1"], c["beta2"]], uses=("beta1", "beta2"))
+    return params, F(lambda beta1, beta2: [beta1, beta2])
 
 
 _ADAM_PARAMS, _ADAM_BETAS = _betas(0.9, 0.999)
@@ -35,10 +35,10 @@ _NOVOGRAD_PARAMS, _NOVOGRAD_BETAS = _betas(0.95, 0.99)
 
 OPTIMIZERS: Final = (
     Rule(
-        "Adam",
-        Section.OPTIMIZER,
-        (_RATE, *_ADAM_PARAMS, _LOCKING),
-        (
+        name="Adam",
+        section=Section.OPTIMIZER,
+        params=(_RATE, *_ADAM_PARAMS, _LOCKING),
+        targets=(
             T(
                 "torch.optim.Adam",
                 params=_PARAMS,
@@ -48,16 +48,16 @@ OPTIMIZERS: Final = (
                 weight_decay=_DECAY,
             ),
         ),
-        Outcome.EXACT,
-        "The same update up to where TensorFlow adds epsilon.",
-        "TensorFlow's AdamOptimizer.",
+        outcome=Outcome.EXACT,
+        why="The same update up to where TensorFlow adds epsilon.",
+        clara="TensorFlow's AdamOptimizer.",
         caveats=(_REGULARISED,),
     ),
     Rule(
-        "Momentum",
-        Section.OPTIMIZER,
-        (_RATE, Param("momentum", 0.9, number), Param("use_nesterov", False, flag), _LOCKING),
-        (
+        name="Momentum",
+        section=Section.OPTIMIZER,
+        params=(_RATE, Param("momentum", 0.9, number), Param("use_nesterov", False, flag), _LOCKING),
+        targets=(
             T(
                 "torch.optim.SGD",
                 params=_PARAMS,
@@ -67,35 +67,35 @@ OPTIMIZERS: Final = (
                 weight_decay=_DECAY,
             ),
         ),
-        Outcome.EXACT,
-        "The same update.",
-        "TensorFlow's MomentumOptimizer.",
+        outcome=Outcome.EXACT,
+        why="The same update.",
+        clara="TensorFlow's MomentumOptimizer.",
         caveats=(_REGULARISED,),
     ),
     Rule(
-        "NovoGrad",
-        Section.OPTIMIZER,
-        (
+        name="NovoGrad",
+        section=Section.OPTIMIZER,
+        params=(
             _RATE,
             *_NOVOGRAD_PARAMS,
             Param("weight_decay", 0.0, number),
             Param("grad_averaging", False, flag),
             Param("use_nesterov", False, flag, note="MONAI's has no Nesterov form"),
         ),
-        (
+        targets=(
             T(
                 "Novograd",
                 params=_PARAMS,
                 lr=_LEARNING_RATE,
                 betas=_NOVOGRAD_BETAS,
                 eps=A("epsilon"),
-                weight_decay=F(lambda c: c["weight_decay"] or c.facts.weight_decay, uses=("weight_decay",)),
+                weight_decay=F(lambda weight_decay, facts: weight_decay or facts.weight_decay),
                 grad_averaging=A("grad_averaging"),
             ),
         ),
-        Outcome.APPROXIMATE,
-        "MONAI's is the Adam-like form of the same method; Clara's defaults (0.95, 0.99) replace MONAI's.",
-        "Layer-wise normalised gradients with momentum.",
+        outcome=Outcome.APPROXIMATE,
+        why="MONAI's is the Adam-like form of the same method; Clara's defaults (0.95, 0.99) replace MONAI's.",
+        clara="Layer-wise normalised gradients with momentum.",
         caveats=(_REGULARISED,),
     ),
 )

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.rules.base import Caveat
+from monai_auxops.migrate.rules.base import A, Caveat
 from monai_auxops.migrate.rules.facts import Facts
 
 OUTPUT = Expr("@output_dir")
@@ -24,7 +24,7 @@ def leaves(path: str) -> bool:
 def escapes(name: str) -> Caveat:
     """Return the remark on an output path that climbs out of its folder."""
     text = "the path leaves its folder; the bundle writes to its own output folder"
-    return Caveat(lambda c: leaves(c[name] or ""), text, code="CT603")
+    return Caveat(A(name, lambda path: leaves(path or "")), text, code="CT603")
 
 
 def output_path(path: str, facts: Facts) -> Any:

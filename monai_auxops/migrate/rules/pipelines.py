@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Call, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.kinds import (
     anything,
     channels,
@@ -51,66 +51,76 @@ _PARAMS: Final = (
     Param("num_cache_objects", OMIT, integer),
     Param("replace_percent", 0.0, number),
     Param("caches_data", True, flag),
-    Param("task", None, optional(one_of("segmentation", "classification"))),
+    Param(
+        "task", None, optional(one_of("segmentation", "classification")), note="read where the class does not say it"
+    ),
 )
-_OF_CACHE = ("num_cache_objects", "replace_percent", "caches_data")
 
 _BATCH = F(
-    lambda c: 1 if c["batched_by_transforms"] else c["output_batch_size"],
-    uses=("batched_by_transforms", "output_batch_size"),
+    lambda batched_by_transforms, output_batch_size: 1 if batched_by_transforms else output_batch_size,
 )
 
 
-def _dims(call: Call) -> int:
-    crop = call["output_crop_size"]
-    if len(crop) in (2, 3):
-        return len(crop)
-    return 2 if call["output_data_dims"] == 2 else 3
+def _dims(output_crop_size: list[int], output_data_dims: int) -> int:
+    if len(output_crop_size) in (2, 3):
+        return len(output_crop_size)
+    return 2 if output_data_dims == 2 else 3
 
 
-def _crop(call: Call) -> tuple[int, ...]:
-    crop = call["output_crop_size"]
-    return tuple(crop) if crop and min(crop) > 0 else ()
+def _crop(output_crop_size: list[int]) -> tuple[int, ...]:
+    known = bool(output_crop_size) and min(output_crop_size) > 0
+    return tuple(output_crop_size) if known else ()
 
 
-def _caches(call: Call) -> bool:
-    return call["num_cache_objects"] is not OMIT and call["caches_data"]
+def _caches(num_cache_objects: Any, caches_data: bool) -> bool:
+    return num_cache_objects is not OMIT and caches_data
 
 
-def _replaces(call: Call) -> bool:
-    return _caches(call) and call["replace_percent"] > 0
+def _replaces(num_cache_objects: Any, caches_data: bool, replace_percent: float) -> bool:
+    return _caches(num_cache_objects, caches_data) and replace_percent > 0
+
+
+def _only_caches(num_cache_objects: Any, caches_data: bool, replace_percent: float) -> bool:
+    return _caches(num_cache_objects, caches_data) and replace_percent <= 0
+
+
+def _trains_on_its_cache(num_cache_objects: Any, caches_data: bool, replace_percent: float, data_list_key: str) -> bool:
+    return _only_caches(num_cache_objects, caches_data, replace_percent) and data_list_key != "validation"
+
+
+def _samples_by_category(items_per_category: Any, category_weights: Any, sampling: Any) -> bool:
+    return any(value not in (None, 1, {}, []) for value in (items_per_category, category_weights, sampling))
 
 
 def _facts(task: str | None) -> dict[str, Any]:
     return {
-        "task": task or F(lambda c: c["task"] or "segmentation", uses=("task",)),
+        "task": task or F(lambda task: task or "segmentation"),
         "datalist": A("data_list_file_path"),
         "data_root": A("data_file_base_dir"),
         "data_key": A("data_list_key"),
         "in_channels": A("output_image_channels"),
         "label_channels": A("output_label_channels"),
-        "spatial_dims": F(_dims, uses=("output_crop_size", "output_data_dims")),
-        "crop_size": F(_crop, uses=("output_crop_size",)),
+        "spatial_dims": F(_dims),
+        "crop_size": F(_crop),
         "channels_last": A("output_data_format", lambda value: value == "channels_last" or None),
         "label_format": A("output_label_format", lambda value: tuple(value or ())),
         "batch_size": A("output_batch_size"),
         "batched_by_transforms": A("batched_by_transforms"),
-        "cached": F(_caches, uses=_OF_CACHE),
     }
 
 
 _SAMPLING = Caveat(
-    lambda c: any(c[name] not in (None, 1, {}, []) for name in ("items_per_category", "category_weights", "sampling")),
+    _samples_by_category,
     "the sampling by category is not migrated: every item is seen once per epoch",
     Outcome.APPROXIMATE,
 )
 _DUPLICATES = Caveat(
-    lambda c: c["duplicate_count"] not in (0, 1),
+    lambda duplicate_count: duplicate_count not in (0, 1),
     "items are not duplicated (duplicate_count): multiply the epochs instead",
     Outcome.APPROXIMATE,
 )
 _SUBSET = Caveat(
-    lambda c: _caches(c) and not _replaces(c) and c["data_list_key"] != "validation",
+    _trains_on_its_cache,
     "Clara trained on the cached items only; the bundle caches as many and goes through all items each epoch",
     Outcome.APPROXIMATE,
     "CT517",
@@ -120,25 +130,29 @@ _SUBSET = Caveat(
 def _row(name: str, task: str | None, reason: str) -> Rule:
     cached = {"cache_num": A("num_cache_objects")}
     return Rule(
-        name,
-        Section.PIPELINE,
-        _PARAMS,
-        (
-            T("Dataset", slot="dataset", when=lambda c: not _caches(c)),
-            T("CacheDataset", slot="dataset", when=lambda c: _caches(c) and not _replaces(c), **cached),
+        name=name,
+        section=Section.PIPELINE,
+        params=_PARAMS,
+        targets=(
+            T(
+                "Dataset",
+                slot="dataset",
+                when=lambda num_cache_objects, caches_data: not _caches(num_cache_objects, caches_data),
+            ),
+            T("CacheDataset", slot="dataset", when=_only_caches, **cached),
             T("SmartCacheDataset", slot="dataset", when=_replaces, **cached, replace_rate=A("replace_percent")),
             T(
                 "DataLoader",
                 slot="dataloader",
                 batch_size=_BATCH,
-                shuffle=F(lambda c: c["shuffle"] and c.facts.training, uses=("shuffle",)),
+                shuffle=F(lambda shuffle, facts: shuffle and facts.training),
                 num_workers=A("num_workers"),
             ),
             T("SmartCacheHandler", slot="handlers", when=_replaces, smartcacher=Expr("@dataset")),
         ),
-        Outcome.EQUIVALENT,
-        reason,
-        "Reads, transforms and batches the items of a data list.",
+        outcome=Outcome.EQUIVALENT,
+        why=reason,
+        clara="Reads, transforms and batches the items of a data list.",
         facts=_facts(task),
         caveats=(_SAMPLING, _DUPLICATES, _SUBSET),
     )

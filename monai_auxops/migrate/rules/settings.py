@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.kinds import Kind, anything, flag, integer, number
+from monai_auxops.migrate.rules.kinds import ArgumentType, anything, flag, integer, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Setting:
 
     name: str
     to: str
-    kind: Kind
+    kind: ArgumentType
     default: Any
     outcome: Outcome
     reason: str

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import A, Call, Each, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import A, Each, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import (
     FIELD,
     FIELDS,
@@ -15,55 +15,54 @@ from monai_auxops.migrate.rules.common import (
     KEY,
     KEYS,
     LABEL_FIELD,
+    MODES,
     PAIR,
     linear,
-    modes,
     prob,
     radians,
 )
+from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text
 
 _SPACING_MODE = A("is_label", lambda label: "nearest" if label else "bilinear")
-_RESIZE_MODE = F(lambda c: "nearest" if c["is_label"] else linear(c), uses=("is_label",))
+_RESIZE_MODE = F(lambda is_label, facts: "nearest" if is_label else linear(facts))
 
 
 def _spacing(name: str, argument: str) -> Rule:
     return Rule(
-        name,
-        Section.TRANSFORM,
-        (FIELDS, Param(argument, kind=numbers), IS_LABEL),
-        (T("Spacingd", keys=KEYS, pixdim=A(argument), mode=_SPACING_MODE),),
-        Outcome.APPROXIMATE,
-        "Another resampler: voxels at the border and the size of the result may differ by one.",
-        "Resamples to a voxel size in millimetres.",
+        name=name,
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param(argument, kind=numbers), IS_LABEL),
+        targets=(T("Spacingd", keys=KEYS, pixdim=A(argument), mode=_SPACING_MODE),),
+        outcome=Outcome.APPROXIMATE,
+        why="Another resampler: voxels at the border and the size of the result may differ by one.",
+        clara="Resamples to a voxel size in millimetres.",
     )
 
 
-def _zoom_modes(call: Call) -> list[str]:
-    return [linear(call), "nearest"]
+def _zoom_modes(facts: Facts) -> list[str]:
+    return [linear(facts), "nearest"]
 
 
-def _plane_angle(call: Call) -> Any:
-    angle = radians(call["angle"])
-    return angle if call.facts.spatial_dims == 2 else [0.0, 0.0, angle]
+def _plane_angle(angle: float, facts: Facts) -> Any:
+    return radians(angle) if facts.spatial_dims == 2 else [0.0, 0.0, radians(angle)]
 
 
-def _spatial_shape(call: Call) -> Any:
+def _spatial_shape(target_shape: list[int], facts: Facts) -> Any:
     """Clara's shape may name the channels too, on the side where they stood."""
-    shape = call["target_shape"]
-    if len(shape) <= call.facts.spatial_dims:
-        return shape
-    return shape[:-1] if call.facts.channels_last else shape[1:]
+    if len(target_shape) <= facts.spatial_dims:
+        return target_shape
+    return target_shape[:-1] if facts.channels_last else target_shape[1:]
 
 
 SPATIAL: Final = (
     _spacing("ScaleByResolution", "target_resolution"),
     _spacing("ScaleBySpacing", "target_spacing"),
     Rule(
-        "ScaleByFactor",
-        Section.TRANSFORM,
-        (FIELDS, Param("factor", kind=numbers), IS_LABEL),
-        (
+        name="ScaleByFactor",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("factor", kind=numbers), IS_LABEL),
+        targets=(
             T(
                 "Zoomd",
                 keys=KEYS,
@@ -72,24 +71,24 @@ SPATIAL: Final = (
                 keep_size=False,
             ),
         ),
-        Outcome.APPROXIMATE,
-        "Another interpolation.",
-        "Scales the image by a factor.",
+        outcome=Outcome.APPROXIMATE,
+        why="Another interpolation.",
+        clara="Scales the image by a factor.",
     ),
     Rule(
-        "ScaleToShape",
-        Section.TRANSFORM,
-        (FIELDS, Param("target_shape", kind=integers), IS_LABEL),
-        (T("Resized", keys=KEYS, spatial_size=F(_spatial_shape, uses=("target_shape",)), mode=_RESIZE_MODE),),
-        Outcome.APPROXIMATE,
-        "Another interpolation.",
-        "Scales the image to a shape.",
+        name="ScaleToShape",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("target_shape", kind=integers), IS_LABEL),
+        targets=(T("Resized", keys=KEYS, spatial_size=F(_spatial_shape), mode=_RESIZE_MODE),),
+        outcome=Outcome.APPROXIMATE,
+        why="Another interpolation.",
+        clara="Scales the image to a shape.",
     ),
     Rule(
-        "RestoreOriginalShape",
-        Section.TRANSFORM,
-        (FIELD, Param("src_field", "image", text), IS_LABEL),
-        (
+        name="RestoreOriginalShape",
+        section=Section.TRANSFORM,
+        params=(FIELD, Param("src_field", "image", text), IS_LABEL),
+        targets=(
             T(
                 "Invertd",
                 keys=KEY,
@@ -99,75 +98,75 @@ SPATIAL: Final = (
                 to_tensor=True,
             ),
         ),
-        Outcome.APPROXIMATE,
-        "MONAI inverts all spatial transforms of the image, crops and orientation too.",
-        "Scales the prediction back to the shape of the image file.",
+        outcome=Outcome.APPROXIMATE,
+        why="MONAI inverts all spatial transforms of the image, crops and orientation too.",
+        clara="Scales the prediction back to the shape of the image file.",
     ),
     Rule(
-        "RandomAxisFlip",
-        Section.TRANSFORM,
-        (FIELDS, prob()),
-        (T("RandAxisFlipd", keys=KEYS, prob=A("probability")),),
-        Outcome.APPROXIMATE,
-        "One random axis at a time, as inferred from the name.",
-        "Flips along a random axis.",
+        name="RandomAxisFlip",
+        section=Section.TRANSFORM,
+        params=(FIELDS, prob()),
+        targets=(T("RandAxisFlipd", keys=KEYS, prob=A("probability")),),
+        outcome=Outcome.APPROXIMATE,
+        why="One random axis at a time, as inferred from the name.",
+        clara="Flips along a random axis.",
     ),
     Rule(
-        "RandomSpatialFlip",
-        Section.TRANSFORM,
-        (FIELDS, prob()),
-        (
+        name="RandomSpatialFlip",
+        section=Section.TRANSFORM,
+        params=(FIELDS, prob()),
+        targets=(
             Each(
-                F(lambda c: range(c.facts.spatial_dims)),
+                F(lambda facts: range(facts.spatial_dims)),
                 lambda axis: T("RandFlipd", keys=KEYS, prob=A("probability"), spatial_axis=axis),
             ),
         ),
-        Outcome.APPROXIMATE,
-        "Each axis on its own with probability 0.5, as inferred from the name.",
-        "Flips along random axes.",
+        outcome=Outcome.APPROXIMATE,
+        why="Each axis on its own with probability 0.5, as inferred from the name.",
+        clara="Flips along random axes.",
         also=("FlipAxisRandom",),
         open=True,
     ),
     Rule(
-        "RandomRotate2D",
-        Section.TRANSFORM,
-        (FIELDS, Param("angle", 0.0, number), Param("is_random", True, flag)),
-        (
+        name="RandomRotate2D",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("angle", 0.0, number), Param("is_random", True, flag)),
+        targets=(
             T(
                 "RandRotated",
-                when=lambda c: c["is_random"],
+                when=lambda is_random: is_random,
                 keys=KEYS,
                 range_x=A("angle", radians),
                 prob=1.0,
-                mode=modes("bilinear"),
+                mode=MODES,
             ),
             T(
                 "Rotated",
-                when=lambda c: not c["is_random"],
+                when=lambda is_random: not is_random,
                 keys=KEYS,
-                angle=F(_plane_angle, uses=("angle",)),
-                mode=modes("bilinear"),
+                angle=F(_plane_angle),
+                mode=MODES,
             ),
         ),
-        Outcome.APPROXIMATE,
-        "The angle is read as degrees to either side; images linear, labels nearest.",
-        "Rotates in the plane.",
+        outcome=Outcome.APPROXIMATE,
+        why="The angle is read as degrees to either side; images linear, labels nearest.",
+        clara="Rotates in the plane.",
         open=True,
     ),
     Rule(
-        "RandomRotate3D",
-        Section.TRANSFORM,
-        (FIELDS, prob()),
-        (T("RandRotate90d", keys=KEYS, prob=A("probability"), max_k=3),),
-        Outcome.APPROXIMATE,
-        "Multiples of 90 degrees in the first two axes; Clara's axes are not documented.",
-        "Rotates a volume at random.",
+        name="RandomRotate3D",
+        section=Section.TRANSFORM,
+        params=(FIELDS, prob()),
+        targets=(T("RandRotate90d", keys=KEYS, prob=A("probability"), max_k=3),),
+        outcome=Outcome.APPROXIMATE,
+        why="Multiples of 90 degrees in the first two axes; Clara's axes are not documented.",
+        clara="Rotates a volume at random.",
         open=True,
     ),
     Rule(
-        "RandomZoom",
-        Section.TRANSFORM,
-        (
+        name="RandomZoom",
+        section=Section.TRANSFORM,
+        params=(
             IMAGE_FIELD,
             LABEL_FIELD,
             Param("lower_limits", [0.9], numbers),
@@ -175,7 +174,7 @@ SPATIAL: Final = (
             Param("keep_size", True, flag, note="the bundle keeps the size, which batches need"),
             prob(1.0),
         ),
-        (
+        targets=(
             T(
                 "RandZoomd",
                 keys=PAIR,
@@ -185,18 +184,18 @@ SPATIAL: Final = (
                 mode=F(_zoom_modes),
             ),
         ),
-        Outcome.APPROXIMATE,
-        "Another interpolation; image linear, label nearest, and the size is kept.",
-        "Zooms image and label by a random factor per axis.",
+        outcome=Outcome.APPROXIMATE,
+        why="Another interpolation; image linear, label nearest, and the size is kept.",
+        clara="Zooms image and label by a random factor per axis.",
         open=True,
     ),
     Rule(
-        "SymmetricPadderDiv",
-        Section.TRANSFORM,
-        (FIELDS, Param("div_int", kind=integer)),
-        (T("DivisiblePadd", keys=KEYS, k=A("div_int"), method="symmetric"),),
-        Outcome.EXACT,
-        "The same, with zeros on both sides.",
-        "Pads until every side is divisible.",
+        name="SymmetricPadderDiv",
+        section=Section.TRANSFORM,
+        params=(FIELDS, Param("div_int", kind=integer)),
+        targets=(T("DivisiblePadd", keys=KEYS, k=A("div_int"), method="symmetric"),),
+        outcome=Outcome.EXACT,
+        why="The same, with zeros on both sides.",
+        clara="Pads until every side is divisible.",
     ),
 )

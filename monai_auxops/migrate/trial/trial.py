@@ -13,7 +13,7 @@ from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.blocks import ordered
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.convert import Entry
+from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import UnsafeKeyError
@@ -65,7 +65,7 @@ def _run(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     return found if "ok" in found else {"ok": False, "step": "", "error": last}
 
 
-def _spec(project: Project, own: list[Entry]) -> dict[str, Any]:
+def _spec(project: Project, own: list[Converted]) -> dict[str, Any]:
     """Describe the data to make, and the user's code to trust."""
     assert project.train is not None
     facts = project.train.facts["train"]
@@ -128,7 +128,7 @@ def origins(project: Project) -> dict[str, Where]:
     return found
 
 
-def _transforms(part: str, entries: list[Entry], project: Project) -> dict[str, Where]:
+def _transforms(part: str, entries: list[Converted], project: Project) -> dict[str, Where]:
     assert project.train is not None
     pairs = ordered(entries, project.train.facts[part])
     return {f"{part}#preprocessing#transforms#{index}": pair[0].component.where for index, pair in enumerate(pairs)}

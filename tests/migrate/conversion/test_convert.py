@@ -186,7 +186,7 @@ def test_own_handlers_become_stubs(mmar):
 def test_a_missing_argument_needs_hands(mmar):
     mmar.set("train.aux_ops.0.args", {})
     entry = mmar.read().train.first("train", "aux_ops")
-    assert (entry.outcome.value, entry.built) == ("manual", [])
+    assert (entry.outcome.value, entry.built) == ("manual", ())
 
 
 def test_several_files_and_no_choice_write_nothing(mmar, tmp_path):
