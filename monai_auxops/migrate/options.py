@@ -1,5 +1,6 @@
 """The options of `monai-auxops migrate`, in one place: what the command line offers and what the command reads."""
 
+# ruff: noqa: RUF009 (`_option` returns a dataclass field)
 from __future__ import annotations
 
 import argparse
