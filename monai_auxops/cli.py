@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("bundle", type=Path, nargs="?", default=Path("bundles/brain_tissue_segmentation"))
     show.add_argument("--epochs", type=int, help="default: what the bundle says")
     _report(commands.add_parser("report", help="show finished or running trainings as one HTML page"))
+    _evaluate(commands.add_parser("evaluate", help="measure the label maps of one folder against those of another"))
     return top
 
 
@@ -60,12 +61,30 @@ def _report(command: argparse.ArgumentParser) -> None:
     add("--worst", type=int, default=8, metavar="N", help="how many of the worst cases get a picture (default 8)")
 
 
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--pred", type=Path, required=True, metavar="DIR", help="the predictions: NIfTI, NRRD, MHA, PNG or TIFF")
+    add("--label", type=Path, required=True, metavar="DIR", help="the labels, with the same names")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="where cases.csv and summary.json go")
+    names = "names of the values 0, 1, 2 ..., or NAME=VALUE, or a metadata.json or dataset.json"
+    add("--classes", nargs="+", default=[], metavar="NAMES", help=names)
+    add("--regions", nargs="+", default=[], metavar="NAME=VALUES", help="several classes as one, as in WT=1,2,4")
+    add("--ignore", nargs="+", type=int, default=[], metavar="VALUE", help="label values that nobody annotated")
+    add("--background", action="store_true", help="measure the value 0 as well")
+    add("--surface", action="store_true", help="distances of surfaces: HD95, average, surface Dice (NSD)")
+    add("--tolerance", type=float, default=1.0, metavar="MM", help="of the surface Dice (default 1 mm)")
+    add("--probabilities", action="store_true", help="the predictions are probabilities, one channel or one per class")
+    add("--threshold", type=float, default=0.5, help="of probabilities with one channel (default 0.5)")
+    add("--resample", action="store_true", help="bring predictions to the grid of their labels")
+    add("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     args = parser().parse_args(arguments)
     try:
         run = {"migrate": migrate, "attach": attach, "components": components, "explain": explain, "demo": demo}
-        run["report"] = report
+        run |= {"report": report, "evaluate": evaluate}
         return run[args.command](args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -130,3 +149,25 @@ def report(args: argparse.Namespace) -> int:
     from monai_auxops.report.command import report
 
     return report(args.runs, args.output, args.metric, args.worst)
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure predictions on disk."""
+    from monai_auxops.evaluation.command import Options, evaluate
+
+    options = Options(
+        predictions=args.pred,
+        labels=args.label,
+        output=args.output,
+        classes=args.classes,
+        regions=args.regions,
+        ignored=args.ignore,
+        background=args.background,
+        surface=args.surface,
+        tolerance=args.tolerance,
+        probabilities=args.probabilities,
+        threshold=args.threshold,
+        resample=args.resample,
+        workers=args.workers,
+    )
+    return evaluate(options)

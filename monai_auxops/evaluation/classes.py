@@ -1,0 +1,122 @@
+"""What is measured: classes by value and name, and regions made of several."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Target(NamedTuple):
+    """A class or a region: its name, and the label values that belong to it."""
+
+    name: str
+    values: tuple[int, ...]
+
+
+class Naming(NamedTuple):
+    """What is known of the label values: their names, regions, and those nobody annotated."""
+
+    names: dict[int, str]
+    regions: tuple[Target, ...] = ()
+    ignored: tuple[int, ...] = ()
+
+
+def read_naming(classes: Sequence[str], regions: Sequence[str] = (), ignored: Iterable[int] = ()) -> Naming:
+    """Read the options ``--classes``, ``--regions`` and ``--ignore``.
+
+    Args:
+        classes: names of the values 0, 1, 2 …, or ``NAME=VALUE``, or one path of a bundle's ``metadata.json`` or of a
+            ``dataset.json`` of nnU-Net or the Medical Segmentation Decathlon.
+        regions: ``NAME=VALUE,VALUE``.
+        ignored: label values that nobody annotated: their voxels count nowhere.
+
+    Raises:
+        ValueError: what cannot be read, with the text that was given.
+
+    >>> read_naming(["background", "liver"], ["any=1,2"]).names
+    {0: 'background', 1: 'liver'}
+    >>> read_naming(["liver=1", "tumor=4"], ["any=1,4"]).regions
+    (Target(name='any', values=(1, 4)),)
+    """
+    known = Naming({})
+    if len(classes) == 1 and classes[0].endswith(".json"):
+        known = read_file(Path(classes[0]))
+    elif classes:
+        known = Naming(_names(classes))
+    given = tuple(_region(text) for text in regions)
+    _refuse_equal([*known.names.values(), *(region.name for region in (*known.regions, *given))])
+    return Naming(known.names, (*known.regions, *given), (*known.ignored, *ignored))
+
+
+def read_file(path: Path) -> Naming:
+    """Read the names of a ``metadata.json`` or ``dataset.json``."""
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--classes {path}: cannot be read ({error})") from error
+    if isinstance(content, dict) and isinstance(content.get("labels"), dict):
+        return _of_dataset(content["labels"], path)
+    for output in _outputs(content):
+        if isinstance(output.get("channel_def"), dict):
+            return Naming({_whole(value, path): str(name) for value, name in output["channel_def"].items()})
+    raise ValueError(f"--classes {path}: expected labels (dataset.json) or a channel_def (metadata.json)")
+
+
+def targets(naming: Naming, found: Iterable[int], background: bool = False) -> list[Target]:
+    """List what is measured: every value that is named or was found, then the regions.
+
+    >>> targets(Naming({0: "background", 1: "liver"}, ignored=(255,)), [0, 1, 2, 255])
+    [Target(name='liver', values=(1,)), Target(name='label 2', values=(2,))]
+    """
+    left_out = {*naming.ignored, *([] if background else [0])}
+    values = sorted({*naming.names, *found} - left_out)
+    singles = [Target(naming.names.get(value, f"label {value}"), (value,)) for value in values]
+    return [*singles, *naming.regions]
+
+
+def _names(classes: Sequence[str]) -> dict[int, str]:
+    texts = [text.strip() for given in classes for text in given.split(",") if text.strip()]
+    if not any("=" in text for text in texts):
+        return dict(enumerate(texts))
+    pairs = [text.rpartition("=") for text in texts]
+    return {_whole(value, "--classes"): name.strip() for name, _, value in pairs}
+
+
+def _region(text: str) -> Target:
+    name, _, values = text.partition("=")
+    if not name.strip() or not values:
+        raise ValueError(f"--regions: expected NAME=VALUE,VALUE, got {text!r}")
+    return Target(name.strip(), tuple(_whole(value, "--regions") for value in values.split(",")))
+
+
+def _of_dataset(labels: Mapping[str, Any], path: Path) -> Naming:
+    """Both notations: ``{"1": "liver"}`` of the Decathlon, ``{"liver": 1, "any": [1, 2]}`` of nnU-Net."""
+    if all(str(key).isdigit() for key in labels):
+        return Naming({int(value): str(name) for value, name in labels.items()})
+    regions = {n: v for n, v in labels.items() if isinstance(v, list)}
+    single = {n: _whole(v, path) for n, v in labels.items() if n not in regions}
+    ignored = tuple(value for name, value in single.items() if name == "ignore")
+    named = {value: name for name, value in single.items() if name != "ignore"}
+    made = tuple(Target(name, tuple(_whole(v, path) for v in values)) for name, values in regions.items())
+    return Naming(named, made, ignored)
+
+
+def _outputs(content: Any) -> list[dict[str, Any]]:
+    formats = content.get("network_data_format") if isinstance(content, dict) else None
+    outputs = formats.get("outputs") if isinstance(formats, dict) else None
+    return [out for out in outputs.values() if isinstance(out, dict)] if isinstance(outputs, dict) else []
+
+
+def _whole(value: Any, where: Path | str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: expected a whole number as a label value, got {value!r}") from None
+
+
+def _refuse_equal(names: Sequence[str]) -> None:
+    equal = sorted({name for name in names if names.count(name) > 1})
+    if equal:
+        raise ValueError(f"expected different names of classes and regions, got {', '.join(equal)} more than once")

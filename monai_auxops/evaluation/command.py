@@ -1,0 +1,149 @@
+"""``monai-auxops evaluate``: from two folders to the table of a paper."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai_auxops.evaluation.classes import Naming, read_naming, targets
+from monai_auxops.evaluation.measure import Measured, Settings, rows_of
+from monai_auxops.evaluation.output import check_output, console_table, write_summary, write_table
+from monai_auxops.evaluation.pairing import find_pairs
+from monai_auxops.evaluation.run import measure_all
+from monai_auxops.evaluation.summary import summarize
+
+COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of ``evaluate``."""
+
+    predictions: Path
+    labels: Path
+    output: Path
+    classes: Sequence[str] = ()
+    regions: Sequence[str] = ()
+    ignored: Sequence[int] = ()
+    background: bool = False
+    surface: bool = False
+    tolerance: float = 1.0
+    probabilities: bool = False
+    threshold: float = 0.5
+    resample: bool = False
+    workers: int = 1
+
+
+class Evaluation(NamedTuple):
+    """What was measured: a row per case and class, and a sentence for all that was not."""
+
+    rows: list[dict[str, Any]]
+    classes: dict[str, dict[str, Any]]
+    problems: list[str]
+    remarks: list[str]
+
+
+def evaluate(options: Options) -> int:
+    """Measure, write the files, print the table.
+
+    Returns:
+        0 where every case was measured; 1 where one was not; 2 where nothing could be done.
+    """
+    try:
+        check_output(options.output)
+        result = evaluation(options)
+        options.output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        print(f"monai-auxops evaluate: {error}", file=sys.stderr)
+        return REFUSED
+    paths = [write_table(options.output, result.rows), write_summary(options.output, described(result, options))]
+    for sentence in (*result.problems, *result.remarks):
+        print(sentence, file=sys.stderr)
+    sys.stdout.write(console_table(result.classes))
+    for path in paths:
+        print(path.resolve())
+    return INCOMPLETE if result.problems else COMPLETE
+
+
+def evaluation(options: Options) -> Evaluation:
+    """Measure the cases of two folders.
+
+    Raises:
+        ValueError: options that cannot be meant, a folder that is not there or holds no image.
+    """
+    for folder in (options.predictions, options.labels):
+        if not folder.is_dir():
+            raise ValueError(f"no folder {folder}")
+    settings = settings_of(options)
+    pairing = find_pairs(options.predictions, options.labels)
+    results = list(progress(measure_all(pairing.pairs, settings, options.workers), len(pairing.pairs)))
+    results.sort(key=lambda result: result.pair)
+    found = sorted({int(value) for result in results if result.joint is not None for value in result.joint.values})
+    measured_targets = targets(settings.naming, [v for v in found if v >= 0], settings.background)
+    rows = [row for result in results for row in rows_of(result, measured_targets)]
+    failed = [f"{result.pair.case}: {result.reason}" for result in results if result.reason]
+    problems = [*pairing.problems, *failed, *unnamed(settings.naming, found)]
+    return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results))
+
+
+def settings_of(options: Options) -> Settings:
+    """Check the options that only have a meaning together."""
+    if options.tolerance < 0:
+        raise ValueError(f"--tolerance: expected mm, at least 0, got {options.tolerance}")
+    if options.workers < 1:
+        raise ValueError(f"--workers: expected at least 1, got {options.workers}")
+    naming = read_naming(options.classes, options.regions, options.ignored)
+    shared = (options.background, options.surface, options.tolerance, options.probabilities)
+    return Settings(naming, *shared, options.threshold, options.resample)
+
+
+def described(result: Evaluation, options: Options) -> dict[str, Any]:
+    """Return what the summary says beside the numbers."""
+    cases = {row["case"] for row in result.rows if row["status"] != "failed"}
+    return {
+        "predictions": str(options.predictions),
+        "labels": str(options.labels),
+        "cases": len(cases),
+        "complete": not result.problems,
+        "tolerance_mm": options.tolerance if options.surface else None,
+        "classes": result.classes,
+        "problems": result.problems,
+        "remarks": result.remarks,
+    }
+
+
+def unnamed(naming: Naming, found: Iterable[int]) -> list[str]:
+    """Say which values have no name, where names were given."""
+    if not naming.names:
+        return []
+    in_regions = {value for region in naming.regions for value in region.values}
+    known = {0, *naming.names, *naming.ignored, *in_regions}
+    odd = [str(value) for value in found if value not in known]
+    if not odd:
+        return []
+    return [f"values without a name in --classes: {', '.join(odd)}; measured as label {odd[0]} and so on"]
+
+
+def remarks(naming: Naming, found: Iterable[int], results: Sequence[Measured]) -> list[str]:
+    """Say what a reader should know though nothing went wrong."""
+    unseen = [name for value, name in naming.names.items() if value not in set(found) and value != 0]
+    said = [f"in no label and no prediction: {', '.join(unseen)}"] if unseen else []
+    spacings = {result.spacing for result in results if result.joint is not None}
+    if any(set(spacing) == {1.0} for spacing in spacings):
+        said.append("a spacing of exactly 1 (files such as PNG do not say theirs): lengths may be in pixels, not mm")
+    return said
+
+
+def progress(results: Iterator[Measured], total: int) -> Iterator[Measured]:
+    """Show a bar where somebody watches and tqdm is installed."""
+    if not sys.stderr.isatty():
+        return results
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return results
+    bar: Iterator[Measured] = tqdm(results, total=total, desc="cases", leave=False)
+    return bar

@@ -1,0 +1,72 @@
+"""Voxels by labelled and predicted class, of two label maps: every overlap follows from this one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from monai_auxops.counting.counts import Counts
+
+CHUNK = 1 << 18  # voxels at a time: the keys stay in the processor's cache
+MAX_DENSE = 256  # values up to which they are indices of the table as they are
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class JointTable:
+    """How many voxels have the label ``values[i]`` and the prediction ``values[j]``, without those nobody annotated."""
+
+    values: npt.NDArray[np.int64]  # [n], sorted
+    voxels: npt.NDArray[np.int64]  # [n, n]: label by prediction
+
+    def counts(self, targets: Sequence[Iterable[int]]) -> Counts:
+        """Return the counts ``[1, C]`` of classes or regions, each given by its label values."""
+        inside = np.array([np.isin(self.values, list(values)) for values in targets]).reshape(-1, len(self.values))
+        chosen = inside.astype(np.int64)
+        tp = np.einsum("ci,ij,cj->c", chosen, self.voxels, chosen)
+        labelled, predicted = chosen @ self.voxels.sum(1), chosen @ self.voxels.sum(0)
+        tn = self.voxels.sum() - labelled - predicted + tp
+        tensors = [torch.from_numpy(part)[None] for part in (tp, predicted - tp, labelled - tp, tn)]
+        return Counts(*tensors)
+
+
+def count_joint(label: Array, prediction: Array, ignored: Sequence[int] = ()) -> JointTable:
+    """Count two integer label maps of one shape, in chunks.
+
+    >>> count_joint(np.array([0, 1, 1, 9]), np.array([0, 1, 0, 1]), ignored=[9]).voxels
+    array([[1, 0, 0],
+           [1, 1, 0],
+           [0, 0, 0]])
+    """
+    if label.flags.f_contiguous and prediction.flags.f_contiguous:
+        label, prediction = label.T, prediction.T  # so that nothing is copied
+    y, x = label.ravel(), prediction.ravel()
+    lowest, highest = (min(y.min(), x.min()), max(y.max(), x.max())) if y.size else (0, 0)
+    values = None
+    size = int(highest) + 1
+    if lowest < 0 or size > MAX_DENSE:
+        values = np.union1d(np.unique(y), np.unique(x)).astype(np.int64)
+        size = len(values)
+    table = np.zeros(size * size, np.int64)
+    for start in range(0, y.size, CHUNK):
+        rows, columns = y[start : start + CHUNK], x[start : start + CHUNK]
+        if values is not None:
+            rows, columns = np.searchsorted(values, rows), np.searchsorted(values, columns)
+        key = np.multiply(rows, size, dtype=np.int64)
+        key += columns.astype(np.int64, copy=False)
+        table += np.bincount(key, minlength=size * size)
+    whole = np.arange(size) if values is None else values
+    voxels = table.reshape(size, size)
+    voxels[np.isin(whole, list(ignored))] = 0
+    return _without_empty(whole, voxels, ignored)
+
+
+def _without_empty(values: Array, voxels: Array, ignored: Sequence[int]) -> JointTable:
+    """Leave out the values that no file holds."""
+    there = (voxels.sum(0) + voxels.sum(1) > 0) | np.isin(values, list(ignored))
+    return JointTable(values[there].astype(np.int64), voxels[np.ix_(there, there)])

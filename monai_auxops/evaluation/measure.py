@@ -1,0 +1,133 @@
+"""Measure one case: read both files, compare their grids, count, and say what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from monai_auxops.counting.counts import Counts
+from monai_auxops.evaluation import volumes
+from monai_auxops.evaluation.classes import Naming, Target, targets
+from monai_auxops.evaluation.joint import JointTable, count_joint
+from monai_auxops.evaluation.pairing import Pair
+from monai_auxops.evaluation.surfaces import surface_distances
+from monai_auxops.ops.overlap import overlap, precision, recall
+
+
+class Settings(NamedTuple):
+    """What is measured, and how."""
+
+    naming: Naming
+    background: bool = False
+    surface: bool = False
+    tolerance: float = 1.0  # mm
+    probabilities: bool = False
+    threshold: float = 0.5
+    resample: bool = False
+
+
+@dataclass
+class Measured:
+    """What one case gave: a table of voxels and distances by target, or the reason why there is none."""
+
+    pair: Pair
+    joint: JointTable | None = None
+    voxel: float = math.nan  # mm³ of a voxel, mm² in two dimensions
+    spacing: tuple[float, ...] = ()
+    distances: dict[str, dict[str, float]] = field(default_factory=dict)
+    reason: str = ""
+
+
+def measure(pair: Pair, settings: Settings) -> Measured:
+    """Measure a case; whatever its files do to a reader becomes the reason of a row."""
+    try:
+        return _measure(pair, settings)
+    except Exception as error:  # of a foreign file's reader: of no common type
+        return Measured(pair, reason=_sentence(error))
+
+
+def rows_of(measured: Measured, measured_targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """Return a row of the table for each class and region, or a single one with the reason.
+
+    ``status`` tells apart what a mean hides: ``measured``; ``missed``, labelled but not one voxel found;
+    ``hallucinated``, predicted but not labelled (no Dice); ``absent``, neither.
+    """
+    pair = measured.pair
+    files = {"prediction": str(pair.prediction), "label": str(pair.label), "reason": measured.reason}
+    if measured.joint is None:
+        return [{"case": pair.case, "class": "", "status": "failed"} | files]
+    exact = measured.joint.counts([target.values for target in measured_targets])
+    counts = Counts(*(part.double() for part in exact))
+    values = {
+        "dice": overlap(counts),
+        "iou": overlap(counts, jaccard=True),
+        "precision": precision(counts),
+        "recall": recall(counts),
+        "tp": exact.tp,
+        "fp": exact.fp,
+        "fn": exact.fn,
+        "label_ml": (counts.tp + counts.fn) * measured.voxel / 1000,
+        "prediction_ml": (counts.tp + counts.fp) * measured.voxel / 1000,
+    }
+    lists = {name: value[0].tolist() for name, value in values.items()}
+    rows = []
+    for at, target in enumerate(measured_targets):
+        numbers = {name: column[at] for name, column in lists.items()} | measured.distances.get(target.name, {})
+        rows.append({"case": pair.case, "class": target.name, "status": status_of(numbers)} | numbers | files)
+    return rows
+
+
+def status_of(counts: dict[str, Any]) -> str:
+    """Tell the four outcomes of a class in a case apart.
+
+    >>> status_of({"tp": 0, "fp": 3, "fn": 0}), status_of({"tp": 0, "fp": 3, "fn": 2})
+    ('hallucinated', 'missed')
+    """
+    if counts["tp"]:
+        return "measured"
+    if counts["fn"]:
+        return "missed"
+    return "hallucinated" if counts["fp"] else "absent"
+
+
+def _measure(pair: Pair, settings: Settings) -> Measured:
+    prediction, label = volumes.read_volume(pair.prediction), volumes.read_volume(pair.label)
+    truth = volumes.label_map(label)
+    different = volumes.grid_difference(prediction, label)
+    if different is not None:
+        if not settings.resample:
+            raise ValueError(
+                f"{pair.prediction} and {pair.label} have different grids: {different}; "
+                "--resample brings the prediction to the label's"
+            )
+        mode = "bilinear" if settings.probabilities else "nearest"
+        prediction = volumes.resampled(prediction, label, mode)
+    if settings.probabilities:
+        predicted = volumes.decided(prediction, settings.threshold)
+    else:
+        predicted = volumes.label_map(prediction)
+    joint = count_joint(truth, predicted, settings.naming.ignored)
+    result = Measured(pair, joint, math.prod(label.spacing), label.spacing)
+    if settings.surface:
+        result.distances = _distances(truth, predicted, result, settings)
+    return result
+
+
+def _distances(truth: Any, predicted: Any, measured: Measured, settings: Settings) -> dict[str, dict[str, float]]:
+    """Measure the surfaces of every class and region that both files hold."""
+    assert measured.joint is not None
+    annotated = ~np.isin(truth, settings.naming.ignored)
+    found = {}
+    for target in targets(settings.naming, measured.joint.values.tolist(), settings.background):
+        masks = [np.isin(values, target.values) & annotated for values in (predicted, truth)]
+        found[target.name] = surface_distances(masks[0], masks[1], measured.spacing, settings.tolerance)
+    return found
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"

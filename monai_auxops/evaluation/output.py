@@ -1,0 +1,122 @@
+"""The files of an evaluation, and the table on the console."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+MADE_BY = "monai-auxops evaluate"
+TABLE, SUMMARY, PAGE = "cases.csv", "summary.json", "report.html"
+LEADING, TRAILING = ("case", "class", "status"), ("prediction", "label", "reason")
+
+
+class NotOursError(ValueError):
+    """A file stands in the way that this command did not write."""
+
+
+def check_output(folder: Path) -> None:
+    """Refuse a folder in which a file would be replaced that an evaluation did not write.
+
+    Raises:
+        NotOursError: such a file, or a file in the place of the folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotOursError(f"{folder} is a file, expected a folder")
+    there = [name for name in (TABLE, SUMMARY, PAGE) if (folder / name).exists()]
+    if there and not _is_ours(folder):
+        raise NotOursError(f"{folder} holds {', '.join(there)} of something else; choose another folder")
+
+
+def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a row per case and class as CSV."""
+    middle = dict.fromkeys(name for row in rows for name in row if name not in (*LEADING, *TRAILING))
+    columns = [*LEADING, *middle, *TRAILING]
+    path = folder / TABLE
+    with _replacing(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
+    _replacing(path).replace(path)
+    return path
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> Path:
+    """Write the numbers of the paper as JSON."""
+    path = folder / SUMMARY
+    text = json.dumps({"made_by": MADE_BY, **summary}, indent=1, allow_nan=False)
+    _replacing(path).write_text(text + "\n", encoding="utf-8")
+    _replacing(path).replace(path)
+    return path
+
+
+def cell(value: Any) -> str:
+    """Return a value as a CSV's text: nothing where there is none, and nothing that a spreadsheet would run.
+
+    >>> cell(0.1234567), cell(float("nan")), cell("=cmd|x"), cell(12)
+    ('0.1234567', '', "'=cmd|x", '12')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = " ".join(str(value).splitlines())
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and isinstance(value, str) else text
+
+
+def console_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the classes as aligned lines of text.
+
+    >>> value = {"n": 2, "mean": 0.8, "sd": 0.1, "median": 0.8, "ci95": [0.7, 0.9]}
+    >>> print(console_table({"liver": {"missed": 0, "hallucinated": 1, "dice": value}}), end="")
+    class  n  missed  hallucinated  dice mean ± sd  median  95 % interval
+    liver  2       0             1  0.8000 ± 0.1000  0.8000  0.7000 to 0.9000
+    """
+    distances = [name for name in ("hd95_mm", "asd_mm", "nsd") if any(name in of_it for of_it in classes.values())]
+    names = {"hd95_mm": "HD95, mm", "asd_mm": "ASD, mm", "nsd": "NSD"}
+    head = ["class", "n", "missed", "hallucinated", "dice mean ± sd", "median", "95 % interval"]
+    lines = [[*head, *(names[name] for name in distances)]]
+    for name, of_it in classes.items():
+        dice = of_it.get("dice", {})
+        interval = dice.get("ci95") or []
+        numbers = [str(dice.get("n", 0)), str(of_it["missed"]), str(of_it["hallucinated"]), mean_and_sd(dice)]
+        spread = [rounded(dice.get("median")), " to ".join(map(rounded, interval)) or "–"]
+        lines.append([name, *numbers, *spread, *(mean_and_sd(of_it.get(key, {})) for key in distances)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(_aligned(line, widths) for line in lines)
+
+
+def mean_and_sd(numbers: Mapping[str, Any]) -> str:
+    """Return ``mean ± sd`` with four digits, "–" where nothing was measured."""
+    if "mean" not in numbers:
+        return "–"
+    spread = numbers.get("sd")
+    return rounded(numbers["mean"]) + ("" if spread is None else f" ± {rounded(spread)}")
+
+
+def rounded(value: float | None) -> str:
+    """Return four decimals, "–" for none."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _aligned(line: Iterable[str], widths: Sequence[int]) -> str:
+    first, *rest = zip(line, widths, strict=True)
+    cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in rest)]
+    return "  ".join(cells).rstrip() + "\n"
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        content = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("made_by") == MADE_BY
+
+
+def _replacing(path: Path) -> Path:
+    """Name the file that becomes ``path`` when it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}")

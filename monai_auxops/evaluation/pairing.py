@@ -1,0 +1,142 @@
+"""Which prediction belongs to which label: by the names of the files, and never by a guess between two."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+SUFFIXES: Final = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tiff", ".tif")
+# What tools add to a case's name: nnU-Net's first channel, MONAI's SaveImage, and the usual words.
+ENDINGS: Final = re.compile(r"[_-](0000|seg|segmentation|pred|prediction|label|labels|mask|gt)$", re.IGNORECASE)
+
+
+class Pair(NamedTuple):
+    """The two files of a case."""
+
+    case: str
+    prediction: Path
+    label: Path
+
+
+@dataclass
+class Pairing:
+    """The pairs, and a sentence for each file or case that has none."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find_pairs(predictions: Path, labels: Path) -> Pairing:
+    """Pair the images of two folders, and of the folders below them.
+
+    Names are compared in three steps, and a file that found its partner leaves the others: the path below the folder,
+    the name of the file, and the name without what tools add (``_0000``, ``_seg``, ``_pred``, ``_label`` and the like)
+    or the name of a folder that holds a single file. Where a step finds more than one candidate, none is taken.
+
+    Raises:
+        ValueError: a folder without an image.
+    """
+    sides = _Side(predictions), _Side(labels)
+    pairing = Pairing()
+    for keys_of in (path_keys, name_keys, bare_keys):
+        _take_pairs(pairing, keys_of, *sides)
+    bare = {bare_name(pair.case): pair.case for pair in pairing.pairs}
+    for side, kind, other in ((sides[0], "prediction", "label"), (sides[1], "label", "prediction")):
+        pairing.problems += [f"{path}: {_missing_partner(path, kind, other, bare)}" for path in side.files]
+    pairing.pairs.sort()
+    return pairing
+
+
+class _Side:
+    """The files of a folder that have no partner yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.files = folder, dict.fromkeys(image_files(folder))
+        if not self.files:
+            raise ValueError(f"no image in {folder}: expected files that end in {', '.join(SUFFIXES)}")
+        self.in_folder = Counter(path.parent for path in self.files)
+
+    def by_key(self, keys_of: Callable[[Path, _Side], set[str]]) -> dict[str, list[Path]]:
+        """List the files by what identifies them."""
+        table: dict[str, list[Path]] = defaultdict(list)
+        for path in self.files:
+            for key in keys_of(path, self):
+                table[key].append(path)
+        return table
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images in ``folder`` and below it, without hidden ones."""
+    paths = (path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
+    return sorted(p for p in paths if p.is_file() and not _is_hidden(p.relative_to(folder)))
+
+
+def case_name(path: Path) -> str:
+    """Return the name of a file without the ending of its format.
+
+    >>> case_name(Path("out/case.v2_0000.nii.gz"))
+    'case.v2_0000'
+    """
+    ending = next((end for end in SUFFIXES if path.name.lower().endswith(end)), "")
+    return path.name[: len(path.name) - len(ending)]
+
+
+def bare_name(name: str) -> str:
+    """Return a name without what tools add to it.
+
+    >>> bare_name("BraTS_001_0000_seg"), bare_name("seg")
+    ('BraTS_001', 'seg')
+    """
+    shorter = ENDINGS.sub("", name)
+    return name if shorter == name else bare_name(shorter)
+
+
+def path_keys(path: Path, side: _Side) -> set[str]:
+    """Identify a file by its path below the folder."""
+    return {str(path.relative_to(side.folder).with_name(case_name(path)))}
+
+
+def name_keys(path: Path, _: _Side) -> set[str]:
+    """Identify a file by its name."""
+    return {case_name(path)}
+
+
+def bare_keys(path: Path, side: _Side) -> set[str]:
+    """Identify a file by its bare name, and by its folder's where it is alone in it."""
+    alone = path.parent != side.folder and side.in_folder[path.parent] == 1
+    return {bare_name(case_name(path)), *([path.parent.name] if alone else [])}
+
+
+def _take_pairs(
+    pairing: Pairing, keys_of: Callable[[Path, _Side], set[str]], predicted: _Side, labelled: _Side
+) -> None:
+    """Move what belongs together from the two sides to ``pairing``."""
+    mine_by_key, theirs_by_key = predicted.by_key(keys_of), labelled.by_key(keys_of)
+    for key in sorted(mine_by_key.keys() & theirs_by_key.keys()):
+        mine = [path for path in mine_by_key[key] if path in predicted.files]
+        theirs = [path for path in theirs_by_key[key] if path in labelled.files]
+        if len(mine) == 1 and len(theirs) == 1:
+            pairing.pairs.append(Pair(key, mine[0], theirs[0]))
+        elif mine and theirs:
+            names = ", ".join(map(str, [*mine, *theirs]))
+            pairing.problems.append(f"{key}: more than one file for a case, none was measured ({names})")
+        else:
+            continue
+        for side, taken in ((predicted, mine), (labelled, theirs)):
+            for path in taken:
+                del side.files[path]
+
+
+def _missing_partner(path: Path, kind: str, other: str, paired: dict[str, str]) -> str:
+    twin = paired.get(bare_name(case_name(path)))
+    if twin is None:
+        return f"a {kind} without a {other}"
+    return f"a second {kind} for the case {twin}; the one with the same name as its {other} was measured"
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,67 @@
+"""Measure all cases, in this process or in several."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from monai_auxops.evaluation.measure import Measured, Settings, measure
+from monai_auxops.evaluation.pairing import Pair
+
+INTERRUPTED = "not measured: interrupted"
+
+
+def measure_all(pairs: Sequence[Pair], settings: Settings, workers: int = 1) -> Iterator[Measured]:
+    """Yield what each case gave, in any order; after Ctrl-C the rest as failed, so that nothing measured is lost."""
+    missing = dict.fromkeys(pairs)
+    measured = _in_turn(pairs, settings) if workers < 2 else _in_parallel(pairs, settings, workers)
+    try:
+        for result in measured:
+            del missing[result.pair]
+            yield result
+    except KeyboardInterrupt:
+        yield from (Measured(pair, reason=INTERRUPTED) for pair in missing)
+
+
+def _in_turn(pairs: Sequence[Pair], settings: Settings) -> Iterator[Measured]:
+    return (measure(pair, settings) for pair in pairs)
+
+
+def _in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int) -> Iterator[Measured]:
+    """Use a pool; a process that dies takes the pool with it, and what is left is measured one process a case."""
+    left = dict.fromkeys(pairs)
+    with _pool(workers) as pool:
+        futures = [pool.submit(measure, pair, settings) for pair in pairs]
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                del left[result.pair]
+                yield result
+        except BrokenProcessPool:
+            pass
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    for pair in left:
+        yield _alone(pair, settings)
+
+
+def _alone(pair: Pair, settings: Settings) -> Measured:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(measure, pair, settings).result()
+        except BrokenProcessPool:
+            return Measured(pair, reason="the process that measured it was ended (out of memory?)")
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Fresh interpreters: a forked one would inherit the locks of torch's threads."""
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)

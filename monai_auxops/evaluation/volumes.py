@@ -1,0 +1,140 @@
+"""A label map or probabilities from a file, by MONAI's readers, and whether two files share a grid."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from monai.data import ITKReader, MetaTensor, NibabelReader, NrrdReader, PILReader
+from monai.transforms import LoadImage, ResampleToMatch
+
+Array = npt.NDArray[Any]
+
+
+class Volume(NamedTuple):
+    """Class indices ``[*S]`` or scores ``[C, *S]``, and where the voxels are."""
+
+    values: Array
+    affine: npt.NDArray[np.float64]  # [d + 1, d + 1]: voxel to mm; pixels are one long where the file does not say
+    path: Path
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """The lengths of a voxel's edges."""
+        return tuple(np.linalg.norm(self.affine[:-1, :-1], axis=0).tolist())
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a file as it is: no orientation and no type is changed.
+
+    Raises:
+        ImportError: a format that needs a package which is not installed.
+        Exception: whatever the reader raises for a damaged file.
+    """
+    image = LoadImage(reader=reader_of(path), image_only=True, dtype=None)(path)
+    values, meta = np.asarray(image.array), image.meta
+    dimensions = len(np.atleast_1d(meta["spatial_shape"]))
+    affine = np.eye(dimensions + 1)
+    known = np.asarray(image.affine, np.float64)
+    affine[:-1, :-1] = known[:dimensions, :dimensions]
+    affine[:-1, -1] = known[:dimensions, -1]
+    if values.ndim == dimensions + 1:
+        values = np.moveaxis(values, int(meta["original_channel_dim"]), 0)
+    return Volume(values[0] if values.ndim > dimensions and len(values) == 1 else values, affine, path)
+
+
+def reader_of(path: Path) -> Any:
+    """Choose MONAI's reader by the file's ending."""
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        return NibabelReader()
+    if name.endswith((".png", ".tif", ".tiff")):
+        return PILReader()
+    if name.endswith(".nrrd") and _is_installed("nrrd"):
+        return NrrdReader()
+    if not _is_installed("itk"):
+        raise ImportError(f'files like {path.name} need ITK: pip install "monai-auxops[evaluate]"')
+    return ITKReader()
+
+
+def label_map(volume: Volume) -> Array:
+    """Return class indices as integers.
+
+    Raises:
+        ValueError: several channels, or values that are not whole numbers.
+    """
+    values = volume.values
+    if values.ndim >= len(volume.affine):
+        channels = values.shape[0]
+        raise ValueError(
+            f"{volume.path.name}: {channels} channels; expected a label map (--probabilities for a map per class)"
+        )
+    if values.dtype == bool:
+        return values.view(np.uint8)
+    if not np.issubdtype(values.dtype, np.floating):
+        return values
+    with np.errstate(invalid="ignore"):  # NaN: not whole either
+        whole: Array = values.astype(np.int32)
+    if not np.array_equal(whole, values):
+        odd = values[whole != values][0]
+        raise ValueError(
+            f"{volume.path.name}: values that are not whole numbers, such as {odd:.4g}; expected a label map "
+            "(--probabilities for probabilities)"
+        )
+    return whole
+
+
+def decided(volume: Volume, threshold: float) -> Array:
+    """Turn probabilities into class indices: the first highest of several, or where a single map exceeds ``threshold``.
+
+    A voxel with NaN belongs to no class: -1.
+    """
+    scores = volume.values
+    if scores.ndim < len(volume.affine):
+        return (scores > threshold).astype(np.int16)
+    classes: Array = scores.argmax(0).astype(np.int16)
+    classes[np.isnan(scores).any(0)] = -1
+    return classes
+
+
+def grid_difference(prediction: Volume, label: Volume) -> str | None:
+    """Say how two grids differ, None where they agree: a corner is off by less than a tenth of a voxel."""
+    shapes = [list(volume.values.shape[-len(volume.affine) + 1 :]) for volume in (prediction, label)]
+    if shapes[0] != shapes[1]:
+        return f"shapes {shapes[0]} and {shapes[1]}"
+    corners = np.array(np.meshgrid(*([0, n - 1] for n in shapes[0]), [1])).reshape(len(shapes[0]) + 1, -1)
+    off = np.abs((prediction.affine - label.affine) @ corners).max()
+    if off <= 0.1 * min(label.spacing):
+        return None
+    spacings = [" × ".join(f"{length:.4g}" for length in volume.spacing) for volume in (prediction, label)]
+    return f"voxels up to {off:.4g} mm apart (spacing {spacings[0]} and {spacings[1]} mm)"
+
+
+def resampled(prediction: Volume, label: Volume, mode: str) -> Volume:
+    """Bring a prediction to the label's grid.
+
+    Args:
+        prediction: class indices or scores.
+        label: whose grid is meant.
+        mode: ``"nearest"`` for classes, ``"bilinear"`` for scores.
+    """
+    channels = prediction.values.ndim == len(prediction.affine)
+    source = prediction.values if channels else prediction.values[None]
+    image = MetaTensor(source.astype(np.float32), affine=_three(prediction.affine))
+    like = MetaTensor(np.zeros((1, *label.values.shape), np.float32), affine=_three(label.affine))
+    moved = np.asarray(ResampleToMatch(mode=mode, padding_mode="zeros")(image, like).array)
+    return Volume(moved if channels else moved[0], label.affine, prediction.path)
+
+
+def _three(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """As MONAI keeps affines: 4 × 4, whatever the number of dimensions."""
+    full, n = np.eye(4), len(affine) - 1
+    full[:n, :n], full[:n, -1] = affine[:-1, :-1], affine[:-1, -1]
+    return full
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

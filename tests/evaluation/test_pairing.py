@@ -1,0 +1,90 @@
+"""Files find their partners by name, and nothing is guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monai_auxops.evaluation.pairing import find_pairs
+
+
+def folders(root: Path, predictions: list[str], labels: list[str]) -> tuple[Path, Path]:
+    for folder, names in (("pred", predictions), ("label", labels)):
+        for name in names:
+            path = root / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+    return root / "pred", root / "label"
+
+
+@pytest.mark.parametrize(
+    ("prediction", "label", "case"),
+    [
+        ("a.nii.gz", "a.nii.gz", "a"),
+        ("a.nii.gz", "a.nrrd", "a"),
+        ("a_0000.nii.gz", "a.nii.gz", "a"),
+        ("a.nii.gz", "a_0000.nii.gz", "a"),
+        ("a_seg.nii.gz", "a_label.mha", "a"),
+        ("A/A_seg.nii.gz", "A.nii.gz", "A"),
+        ("BraTS_01.nii.gz", "BraTS_01/seg.nii.gz", "BraTS_01"),
+        ("x/a_0000_seg.NII.GZ", "y/a.nii", "a"),
+        ("slice.v2.png", "slice.v2_mask.png", "slice.v2"),
+    ],
+)
+def test_names_that_belong_together(tmp_path, prediction, label, case):
+    pairing = find_pairs(*folders(tmp_path, [prediction], [label]))
+    assert [(pair.case, pair.prediction.name) for pair in pairing.pairs] == [(case, Path(prediction).name)]
+    assert pairing.problems == []
+
+
+def test_two_files_for_one_case_are_not_guessed_between(tmp_path):
+    pairing = find_pairs(*folders(tmp_path, ["a_seg.nii.gz", "a_pred.nii.gz", "b.nii"], ["a.nii.gz", "b.nii"]))
+    assert [pair.case for pair in pairing.pairs] == ["b"]
+    (problem,) = pairing.problems
+    assert problem.startswith("a: more than one file for a case, none was measured")
+    assert "a_seg.nii.gz" in problem
+    assert "a_pred.nii.gz" in problem
+
+
+def test_two_formats_of_one_case_are_two_files(tmp_path):
+    pairing = find_pairs(*folders(tmp_path, ["a.nii", "a.nii.gz"], ["a.nii.gz"]))
+    assert pairing.pairs == []
+    assert "more than one file" in pairing.problems[0]
+
+
+def test_the_file_with_the_very_name_wins_and_the_other_is_named(tmp_path):
+    pairing = find_pairs(*folders(tmp_path, ["a.nii.gz", "a_seg.nii.gz"], ["a.nii.gz"]))
+    assert [pair.prediction.name for pair in pairing.pairs] == ["a.nii.gz"]
+    assert "a second prediction for the case a" in pairing.problems[0]
+
+
+def test_other_channels_of_nnunet_are_other_files(tmp_path):
+    pairing = find_pairs(*folders(tmp_path, ["a_0000.nii.gz", "a_0001.nii.gz"], ["a.nii.gz"]))
+    assert [pair.prediction.name for pair in pairing.pairs] == ["a_0000.nii.gz"]
+    assert "a_0001.nii.gz: a prediction without a label" in pairing.problems[0]
+
+
+def test_numbered_slices_keep_their_numbers(tmp_path):
+    names = [f"slice_{i:04}.png" for i in range(3)]
+    assert [pair.case for pair in find_pairs(*folders(tmp_path, names, names)).pairs] == [n[:-4] for n in names]
+
+
+def test_what_has_no_partner_is_listed(tmp_path):
+    pairing = find_pairs(*folders(tmp_path, ["a.nii", "b.nii"], ["b.nii", "c.nii"]))
+    assert [pair.case for pair in pairing.pairs] == ["b"]
+    assert [text.partition(": ")[2] for text in pairing.problems] == [
+        "a prediction without a label",
+        "a label without a prediction",
+    ]
+
+
+def test_other_files_and_hidden_ones_are_no_images(tmp_path):
+    pairing = find_pairs(*folders(tmp_path, ["a.nii", "plans.json", "._a.nii", ".x/b.nii"], ["a.nii"]))
+    assert len(pairing.pairs) == 1
+    assert pairing.problems == []
+
+
+def test_a_folder_without_an_image(tmp_path):
+    with pytest.raises(ValueError, match=r"no image in .*label: expected files that end in \.nii\.gz"):
+        find_pairs(*folders(tmp_path, ["a.nii"], ["a.txt"]))
