@@ -7,12 +7,12 @@ OLD_IGNITE := $(VENV)/ignite-0.4.11
 WHEEL := build/wheel-test
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test lint unit slow old-ignite wheel clean
+.PHONY: demo test lint unit slow docs old-ignite wheel clean
 
 demo: $(VENV)/.demo
 	$(RUN) -m monai_auxops demo
 
-test: lint unit slow old-ignite wheel
+test: lint unit slow docs old-ignite wheel
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -26,6 +26,10 @@ unit: $(VENV)/.dev
 # Tests of more than a few seconds each: whole trainings, fuzzing, large growth.
 slow: $(VENV)/.dev
 	$(RUN) -m pytest --numprocesses 2 --dist worksteal -m slow
+
+# The site, with warnings as errors, in build/site.
+docs: $(VENV)/.dev
+	$(VENV)/bin/mkdocs build --quiet --strict
 
 # MONAI's minimum is Ignite 0.4.11: the engine tests run on it, too.
 old-ignite: $(VENV)/.dev $(OLD_IGNITE)
