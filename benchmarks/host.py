@@ -5,7 +5,7 @@
 A GPU waits for its host where a network is small, so each operation that is dispatched and each Python call counts. For
 one to eight ops on a tiny batch (B2 C14 8³) this prints, per iteration,
 
-- device operations that are no views, and views beside them: dispatched on the ``meta`` device, where no data is touched,
+- device operations that are no views, and views beside them: dispatched on the ``meta`` device, which touches no data,
   so the counts hold for any device but for the count kernel itself;
 - Python calls, as ``cProfile`` counts them;
 - host time as a multiple of one addition of two tensors, measured in the same run.
