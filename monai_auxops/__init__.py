@@ -39,8 +39,10 @@ _HOME = {
     "loss_of": "handlers",
 }
 __all__ = [*_HOME, "__version__"]
+_MODULES = ("functional",)  # public modules: not in __all__, since MONAI's bundles look for classes
 
 if TYPE_CHECKING:
+    from monai_auxops import functional as functional
     from monai_auxops.core.context import BuildContext as BuildContext
     from monai_auxops.handlers import AuxConfusionHandler as AuxConfusionHandler
     from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler
@@ -73,6 +75,8 @@ def _load() -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _load()
@@ -80,7 +84,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, *_MODULES})
 
 
 if "monai" in sys.modules:

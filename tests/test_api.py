@@ -13,7 +13,9 @@ import torch
 from monai.bundle import ConfigParser
 
 import monai_auxops
-from monai_auxops import metrics, ops
+from monai_auxops import AuxiliaryOperation, ComputeDice, DiceMaskedOutput, metrics, ops
+from monai_auxops.ops.dice_options import DICE_KEYWORDS, DiceKeywords, DiceOptions
+from monai_auxops.ops.options import OP_OPTIONS, OpOptions
 
 REQUIRED = inspect.Parameter.empty
 SHOWN = [("do_summary", True), ("do_print", True)]
@@ -26,6 +28,7 @@ DICE = [
     ("threshold", 0.5),
     *SHOWN,
 ]
+OPTIONS = {"stage": "raw", "output_transform": None, "report_path": None, "case_key": None}
 DICE_EXTENSIONS = {
     "final_activation": None,
     "class_names": None,
@@ -33,7 +36,7 @@ DICE_EXTENSIONS = {
     "ignore_index": None,
     "mask_key": None,
     "empty_value": math.nan,
-    "stage": "raw",
+    **OPTIONS,
 }
 REPORT = [("report_path", None), *SHOWN, ("is_key_metric", False)]
 AUC = [("name", REQUIRED), ("field", REQUIRED), ("label_field", REQUIRED), ("auc_average", "macro")]
@@ -42,11 +45,11 @@ AUC = [("name", REQUIRED), ("field", REQUIRED), ("label_field", REQUIRED), ("auc
 SIGNATURES = {
     "ComputeAccuracy": (
         [("tag", REQUIRED), ("use_sigmoid", False), *SHOWN],
-        {"exclusive": False, "final_activation": None, "stage": "raw"},
+        {"exclusive": False, "final_activation": None, **OPTIONS},
     ),
     "ComputeBinaryPreds": (
         [("binary_preds_name", "binary_preds"), ("binary_labels_name", "binary_labels")],
-        {"label_format": None, "stage": "raw"},
+        {"label_format": None, **OPTIONS},
     ),
     "ComputeDice": (
         [("tag", REQUIRED), ("mask_tag", None), *DICE],
@@ -60,7 +63,7 @@ SIGNATURES = {
             ("use_sigmoid_for_accuracy", False),
             *SHOWN,
         ],
-        {"label_format": None, "stage": "raw"},
+        {"label_format": None, **OPTIONS},
     ),
     "ComputeMulticlassPreds": (
         [
@@ -69,13 +72,13 @@ SIGNATURES = {
             ("use_sigmoid_for_binary", True),
             ("use_softmax_for_multiclass", True),
         ],
-        {"label_format": None, "labels_onehot": False, "stage": "raw"},
+        {"label_format": None, "labels_onehot": False, **OPTIONS},
     ),
     "DiceMaskedOutput": ([("tags", REQUIRED), *DICE], DICE_EXTENSIONS),
-    "NegLoss": ([("tag", REQUIRED), *SHOWN], {"loss_function": None, "stage": "raw"}),
+    "NegLoss": ([("tag", REQUIRED), *SHOWN], {"loss_function": None, **OPTIONS}),
     "ReduceMeanMasked": (
         [("tag", REQUIRED), ("mask_tag", None), ("axis", None), *SHOWN],
-        {"final_activation": None, "stage": "raw"},
+        {"final_activation": None, **OPTIONS},
     ),
     "ComputeAverage": (
         [("name", REQUIRED), ("field", REQUIRED), ("invalid_value", math.nan), *REPORT, ("negate_value", False)],
@@ -123,17 +126,39 @@ def test_claras_arguments_order_and_defaults(name):
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_extensions_are_keyword_only(name):
-    came = {p.name: p.default for p in parameters(getattr(monai_auxops, name)) if p.kind == p.KEYWORD_ONLY}
+    cls = getattr(monai_auxops, name)
+    came = {p.name: p.default for p in parameters(cls) if p.kind == p.KEYWORD_ONLY}
+    if any(p.kind == p.VAR_KEYWORD for p in parameters(cls)):
+        came |= cls.keywords
     assert came.keys() == SIGNATURES[name][1].keys()
     assert all(same_default(came[key], default) for key, default in SIGNATURES[name][1].items())
-    kinds = {p.kind for p in parameters(getattr(monai_auxops, name))}
-    assert kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    assert not any(p.kind == p.VAR_POSITIONAL for p in parameters(cls))
+
+
+def test_typed_keywords_are_those_that_an_op_takes():
+    """What a type checker knows, and what the constructor takes."""
+    assert {*OpOptions.__annotations__} == {*AuxiliaryOperation.keywords}
+    assert {*DiceKeywords.__annotations__} == {*ComputeDice.keywords} == {*DiceMaskedOutput.keywords}
+
+
+@pytest.mark.parametrize("name", ops.__all__[1:])
+def test_an_unknown_option_names_the_op_and_the_closest_one(name):
+    required = {key: "mine" for key, default in SIGNATURES[name][0] if default is REQUIRED}
+    with pytest.raises(TypeError, match=rf"{name}\(.*\): unknown option 'stagge'; did you mean 'stage'\?"):
+        getattr(monai_auxops, name)(**required, stagge="raw")
+    with pytest.raises(TypeError, match=rf"{name}\(.*\): unknown option 'xyz'; expected one of .*case_key"):
+        getattr(monai_auxops, name)(**required, xyz=1)
+
+
+def test_claras_own_arguments_are_suggested_as_well():
+    with pytest.raises(TypeError, match=r"unknown option 'treshold'; did you mean 'threshold'\?"):
+        ComputeDice("dice", treshold=0.3)
 
 
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        ("__init__", ["do_summary", "do_print", "stage"]),
+        ("__init__", ["do_summary", "do_print", "options"]),
         ("get_output_tensors", ["predictions", "label", "build_ctx"]),
         ("build", ["build_ctx"]),
         ("__call__", ["y_pred", "y", "loss", "build_ctx"]),
@@ -181,8 +206,17 @@ def test_every_class_has_a_summary_an_example_and_its_source(name):
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_every_argument_is_described(name):
-    text = inspect.getdoc(getattr(monai_auxops, name))
-    assert [p.name for p in parameters(getattr(monai_auxops, name)) if f"\n    {p.name}: " not in text] == []
+    cls = getattr(monai_auxops, name)
+    text = inspect.getdoc(cls)
+    named = [p.name for p in parameters(cls) if p.kind != p.VAR_KEYWORD]
+    assert [argument for argument in named if f"\n    {argument}: " not in text] == []
+
+
+def test_every_keyword_option_is_described():
+    where = {OpOptions: OP_OPTIONS, DiceOptions: DICE_KEYWORDS.keys() - OP_OPTIONS.keys()}
+    for cls, options in where.items():
+        text = inspect.getdoc(cls) + inspect.getdoc(cls.__mro__[1])
+        assert [name for name in options if f"\n    {name}: " not in text] == []
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

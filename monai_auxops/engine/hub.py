@@ -29,8 +29,9 @@ class Op(Protocol):
     stage: str
     do_print: bool
     do_summary: bool
-    resumed: bool
 
+    @property
+    def resumed(self) -> bool: ...
     @property
     def epoch_tags(self) -> tuple[str, ...] | None: ...
     @property

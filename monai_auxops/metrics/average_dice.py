@@ -8,8 +8,8 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.counting.counts import Counts, count
+from monai_auxops.counting.overlap import overlap
 from monai_auxops.metrics.base import CaseMetric
-from monai_auxops.ops.overlap import overlap
 
 
 class ComputeAverageDice(CaseMetric):

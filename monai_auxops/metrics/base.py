@@ -10,12 +10,13 @@ from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core import ranks
+from monai_auxops.core.accumulator import is_per_sample
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.running import Totals
 from monai_auxops.engine.hub import OutputTransform
 from monai_auxops.metrics.case_report import CaseReport
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.naming import check_tag, is_per_sample
+from monai_auxops.ops.naming import check_tag
 
 
 class ValidationMetric(AuxiliaryOperation):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.counting.counts import count
+from monai_auxops.counting.elements import of_classes, of_elements
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
-from monai_auxops.ops.overlap import ratio
+from monai_auxops.ops.options import OpOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ComputeAccuracy(AuxiliaryOperation):
@@ -28,7 +34,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         do_print: whether the console shows the value.
         exclusive: labels ``[B, C, *S]`` are one-hot: compare the argmax over channels.
         final_activation: ``"sigmoid"`` is ``use_sigmoid``; ``"softmax"`` fits only class indices or ``exclusive``.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: shapes that do not fit, ``use_sigmoid`` and ``final_activation`` both, a softmax of binary labels.
@@ -54,11 +60,11 @@ class ComputeAccuracy(AuxiliaryOperation):
         *,
         exclusive: bool = False,
         final_activation: str | None = None,
-        stage: str = "raw",
+        **options: Unpack[OpOptions],
     ) -> None:
         self.tag, self.use_sigmoid, self.exclusive = check_tag(tag, self), use_sigmoid, exclusive
         self.final_activation = final_activation
-        super().__init__(do_summary, do_print, stage=stage)
+        super().__init__(do_summary, do_print, **options)
         if final_activation not in (None, "sigmoid", "softmax"):
             self.fail(f"final_activation to be None, 'sigmoid' or 'softmax', got {final_activation!r}")
         if use_sigmoid and final_activation is not None:
@@ -90,17 +96,14 @@ class ComputeAccuracy(AuxiliaryOperation):
                 f"expected a label of the predictions' shape {list(predictions.shape)}, got {list(label.shape)}"
             )
         key = ("counts", "channels_first", onehot, None)
-        tp, _, fn, _ = build_ctx.once(key, lambda: count(predictions, label, onehot=onehot))
-        return ratio(tp.sum(1), (tp + fn).sum(1))
+        return of_classes(build_ctx.once(key, lambda: count(predictions, label, onehot=onehot))).accuracy()
 
     def _of_elements(self, predictions: Tensor, label: Tensor) -> Tensor:
         if self.final_activation == "softmax":
             raise ValueError("expected class indices with final_activation='softmax', got a label of the same shape")
         self._warn_if_onehot(label)
         cut = 0.0 if self.use_sigmoid or self.final_activation == "sigmoid" else 0.5
-        valid = (label >= 0) & (label <= 1)  # false for NaN
-        right = ((predictions > cut) == (label > 0.5)) & ~predictions.isnan() & valid
-        return ratio(right.flatten(1).sum(1), valid.flatten(1).sum(1))
+        return of_elements(predictions, label, cut).accuracy()
 
     def _warn_if_onehot(self, label: Tensor) -> None:
         if not self._seen and label.shape[1] > 1 and label.numel() and bool((label.sum(1) == 1).all()):

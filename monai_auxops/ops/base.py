@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
-import torch
 from ignite.engine import Engine
 from monai.metrics import Metric
 from torch import Tensor
 
 from monai_auxops.core import ranks
+from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.context import BuildContext, plain, undisturbed
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
 from monai_auxops.engine.events import is_key
 from monai_auxops.engine.hub import Entry, Hub, OutputTransform
-from monai_auxops.ops.naming import Named, check_tag, is_per_sample
+from monai_auxops.ops.naming import Named, check_tag
+from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed
@@ -38,8 +42,13 @@ class AuxiliaryOperation(GraphComponent):
     Args:
         do_summary: whether ``AuxTensorBoardStatsHandler`` shows the values.
         do_print: whether ``AuxStatsHandler`` shows the values.
-        stage: ``"raw"`` reads the network's output, ``"post"`` prediction and label after post-processing.
+        **options: for every aux-op, see :class:`~monai_auxops.ops.options.OpOptions`: ``stage``, ``output_transform``,
+            ``report_path``, ``case_key``.
 
+    Raises:
+        TypeError: an unknown option.
+
+    >>> import torch
     >>> class Foreground(AuxiliaryOperation):
     ...     def get_output_tensors(self, predictions, label, build_ctx):
     ...         return {"foreground": (label > 0).flatten(1).float().mean(1)}
@@ -51,21 +60,29 @@ class AuxiliaryOperation(GraphComponent):
     Source: Clara Train 3.1, ``ai4med.components.aux_ops``.
     """
 
+    keywords = OP_OPTIONS
     accumulated: tuple[str, ...] | None = None  # the tags with an epoch value; None: decided at the first batch
+    sum_tags: tuple[str, ...] = ()  # names of what :meth:`sums` adds up
+    unsettled = False  # whether the tags were decided by a batch, which another rank may not have seen
     skip_nan = True
     do_summary = do_print = True
     stage = "raw"
+    output_transform: OutputTransform | str | int | None = None
+    report_path: Any = None
+    case_key: str | None = None
     higher_is_better: bool | None = None  # None: neither
     bounds: Bounds = (None, None)  # of a value; None: no bound on that side
     cause_of_nothing = ""  # what else a user may have done, where an epoch has no value
-    unsettled = resumed = False
-    _running: RunningMean | None = None
-    _attached = _open = False
+    _accumulator: Accumulator | None = None
+    _attached = False
 
-    def __init__(self, do_summary: bool = True, do_print: bool = True, *, stage: str = "raw") -> None:
-        if stage not in ("raw", "post"):
-            self.fail(f"stage to be 'raw' or 'post', got {stage!r}")
-        self.do_summary, self.do_print, self.stage = do_summary, do_print, stage
+    def __init__(self, do_summary: bool = True, do_print: bool = True, **options: Unpack[OpOptions]) -> None:
+        self.do_summary, self.do_print = do_summary, do_print
+        for name, default in self.keywords.items():  # kept under their names, for repr and whoever reads them back
+            setattr(self, name, options.get(name, default))
+        refuse_unknown(self, options, self.keywords)
+        if self.stage not in ("raw", "post"):
+            self.fail(f"stage to be 'raw' or 'post', got {self.stage!r}")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,37 +129,50 @@ class AuxiliaryOperation(GraphComponent):
 
     def _accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None:
         """Add the outputs of one batch to the running means."""
-        size, self._open = build_ctx.batch_size, True
+        size = build_ctx.batch_size
         if self.accumulated is None:
-            self.accumulated = tuple(tag for tag, value in outputs.items() if is_per_sample(value, size))
-            self.unsettled = True
-            if not self.accumulated and outputs:
-                shapes = {tag: list(value.shape) for tag, value in outputs.items()}
-                self.warn_once(f"no output has an epoch value: expected one of shape (), [1] or [{size}], got {shapes}")
-        rows = [self._row(tag, outputs, size) for tag in self.accumulated]
-        if self.running is not None and rows:
-            self.running.update(stacked(rows))
+            self.accumulated, self.unsettled = self._with_epoch_value(outputs, size), True
+        accumulator = self.accumulator
+        if accumulator is not None:
+            try:
+                accumulator.add(outputs, size)
+            except ValueError as error:
+                raise ValueError(f"{self!r}: {error}") from None
+            if self.sum_tags:
+                accumulator.add_sums(self.sums(build_ctx))
 
-    def _row(self, tag: str, outputs: dict[str, Tensor], size: int) -> Tensor:
-        came = list(outputs[tag].shape) if tag in outputs else "nothing"
-        if tag not in outputs or not is_per_sample(outputs[tag], size):
-            raise ValueError(
-                f"{self!r}: expected {tag!r} to be of shape (), [1] or [{size}] in every batch, got {came}"
-            )
-        value = outputs[tag]
-        return value if value.shape == (size,) else value.reshape(-1).expand(size)
+    def _with_epoch_value(self, outputs: dict[str, Tensor], size: int) -> tuple[str, ...]:
+        tags = tuple(tag for tag, value in outputs.items() if is_per_sample(value, size))
+        if not tags and outputs:
+            shapes = {tag: list(value.shape) for tag, value in outputs.items()}
+            self.warn_once(f"no output has an epoch value: expected one of shape (), [1] or [{size}], got {shapes}")
+        return tags
+
+    def sums(self, build_ctx: BuildContext) -> Tensor:
+        """Integers of one batch to add up over the epoch, ``[n, B]``: a row for each of ``sum_tags``."""
+        raise NotImplementedError
+
+    @property
+    def accumulator(self) -> Accumulator | None:
+        """What is added up over the epoch; None while the tags of an undeclared op are unknown."""
+        if self._accumulator is None and self.accumulated is not None:
+            self._accumulator = Accumulator(self.accumulated, self.skip_nan, self.sum_tags)
+        return self._accumulator
 
     @property
     def running(self) -> RunningMean | None:
-        """The state of the epoch so far; None while the tags of an undeclared op are unknown."""
-        if self._running is None and self.accumulated is not None:
-            self._running = RunningMean(self.accumulated, self.skip_nan)
-        return self._running
+        """The means of the epoch so far; None while the tags of an undeclared op are unknown."""
+        return None if self.accumulator is None else self.accumulator.mean
 
     @property
     def states(self) -> list[RunningMean]:
         """All that is summed over the epoch and over ranks."""
-        return [] if self.running is None else [self.running]
+        return [] if self.accumulator is None else self.accumulator.states
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a saved epoch continues, so that its next start does not reset it."""
+        return self.accumulator is not None and self.accumulator.phase is Phase.RESUMED
 
     def __call__(
         self,
@@ -199,9 +229,8 @@ class AuxiliaryOperation(GraphComponent):
 
     def reset(self) -> None:
         """Start a new epoch."""
-        self._open = False
-        for state in self.states:
-            state.reset()
+        if self.accumulator is not None:
+            self.accumulator.reset()
 
     @property
     def epoch_tags(self) -> tuple[str, ...] | None:
@@ -212,7 +241,8 @@ class AuxiliaryOperation(GraphComponent):
         """Reset, unless the epoch goes on after :meth:`load_state_dict`; ``anew``: its first samples come again."""
         if anew or not self.resumed:
             self.reset()
-        self.resumed = False
+        elif self.accumulator is not None:
+            self.accumulator.phase = Phase.OPEN
 
     def values_of(self, totals: Totals) -> dict[str, float]:
         """The values by tag, from sums and counts: the means, unless the op knows better."""
@@ -220,13 +250,15 @@ class AuxiliaryOperation(GraphComponent):
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
         """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than sums."""
-        if self._open and totals.counts and not any(totals.counts.values()):
+        measured = self.accumulator is not None and self.accumulator.phase is not Phase.CLOSED
+        if measured and totals.counts and not any(totals.counts.values()):
             self.warn_once(f"nothing to measure in a whole epoch, so its values are NaN{self.cause_of_nothing}")
         return self.values_of(totals)
 
     def epoch_completed(self) -> None:
         """The epoch's values were taken: a state saved from now on belongs to no open epoch."""
-        self._open = False
+        if self.accumulator is not None:
+            self.accumulator.phase = Phase.CLOSED
 
     def attach(
         self, engine: Engine, name: str | None = None, *, output_transform: OutputTransform | None = None
@@ -251,21 +283,15 @@ class AuxiliaryOperation(GraphComponent):
 
     def state_dict(self) -> dict[str, Any]:
         """The state of this process, small and on the CPU; no collective, safe on one rank alone."""
-        return {"open": self._open, "states": [state.state_dict() for state in self.states]}
+        return {"open": False, "states": []} if self.accumulator is None else self.accumulator.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue an epoch that was saved in its middle: the next reset at an epoch's start is skipped."""
         if self.accumulated is None and state["states"]:
             self.accumulated = tuple(state["states"][0]["tags"])
         self.reset()
-        if state["states"]:  # none: saved before the first batch of an op that declares no tags
-            for mine, saved in zip(self.states, state["states"], strict=True):
-                mine.load_state_dict(saved)
-        self._open = self.resumed = bool(state["open"])
-
-
-def stacked(rows: list[Tensor]) -> Tensor:
-    """All rows as one tensor; as float64 unless their types agree, for integers beside float32 would be rounded."""
-    if len({row.dtype for row in rows}) > 1 and rows[0].device.type != "mps":  # Apple's GPUs have no float64
-        rows = [row.double() for row in rows]
-    return torch.stack(rows)
+        if self.accumulator is not None:
+            try:
+                self.accumulator.load_state_dict(state)
+            except ValueError as error:
+                raise ValueError(f"{self!r}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,10 @@ from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.label_format import check, label_format_of, split
 from monai_auxops.ops.naming import check_tag
+from monai_auxops.ops.options import OpOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ComputeBinaryPreds(AuxiliaryOperation):
@@ -21,7 +26,7 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         binary_labels_name: name of their labels ``[B, n]``.
         label_format: one integer per label, 1 for the binary ones. Default: ``label_format`` of the context's
             ``_data_property``, else all columns are binary.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: no binary label, or shapes that do not fit.
@@ -42,12 +47,12 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         binary_labels_name: str = "binary_labels",
         *,
         label_format: Sequence[int] | None = None,
-        stage: str = "raw",
+        **options: Unpack[OpOptions],
     ) -> None:
         self.binary_preds_name = check_tag(binary_preds_name, self)
         self.binary_labels_name = check_tag(binary_labels_name, self)
         self.label_format = label_format
-        super().__init__(False, False, stage=stage)
+        super().__init__(False, False, **options)
         check(label_format, self)
         if binary_preds_name == binary_labels_name:
             self.fail(f"two different names, got {binary_preds_name!r} twice")

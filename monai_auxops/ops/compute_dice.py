@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.dice_base import DiceOperation
+from monai_auxops.ops.dice_options import DiceKeywords
 from monai_auxops.ops.naming import check_tag
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ComputeDice(DiceOperation):
@@ -34,15 +37,9 @@ class ComputeDice(DiceOperation):
         threshold: on probabilities, where predictions are thresholded.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
-        final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
-        class_names: of the classes (after ``skip_background``): a value for each under ``<tag>/<class>``.
-        statistics: what else to report from the same counts: ``"global"``, ``"support"``, ``"precision"``,
-            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``; see :class:`DiceOperation`.
-        empty_value: the value where a class is in neither label nor prediction. NaN is Clara's: an absent class is
-            never counted.
-        ignore_index: voxels with this label are left out.
-        mask_key: a tensor ``[B, 1, *S]`` of the batch: only voxels where it is positive count.
+        **options: ``final_activation``, ``class_names``, ``statistics``, ``empty_value``, ``ignore_index``,
+            ``mask_key``: see :class:`~monai_auxops.ops.dice_options.DiceOptions`; those of every aux-op: see
+            :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: shapes or channels that do not fit, one channel with ``skip_background``.
@@ -68,17 +65,11 @@ class ComputeDice(DiceOperation):
         threshold: float = 0.5,
         do_summary: bool = True,
         do_print: bool = True,
-        *,
-        final_activation: str | None = None,
-        stage: str = "raw",
-        class_names: Sequence[str] | None = None,
-        statistics: Sequence[str] = (),
-        empty_value: float = math.nan,
-        ignore_index: int | None = None,
-        mask_key: str | None = None,
+        **options: Unpack[DiceKeywords],
     ) -> None:
         self.tag, self.mask_tag = check_tag(tag, self), mask_tag
         super().__init__(
+            [tag],
             data_format,
             skip_background,
             is_onehot_targets,
@@ -87,23 +78,16 @@ class ComputeDice(DiceOperation):
             threshold,
             do_summary,
             do_print,
-            final_activation=final_activation,
-            stage=stage,
-            class_names=class_names,
-            statistics=statistics,
-            empty_value=empty_value,
-            ignore_index=ignore_index,
-            mask_key=mask_key,
+            **options,
         )
         if mask_tag is not None and check_tag(mask_tag, self) == tag:
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")
-        self.accumulated = self.all_tags([tag])
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
-        dice, mean = self.overlaps(predictions, label, build_ctx)
+        dice, mean = self.overlaps(build_ctx)
         outputs = {self.tag: mean} | self.named(self.tag, dice, build_ctx)
         if self.mask_tag is not None:
             outputs[self.mask_tag] = (~dice.isnan()).float()

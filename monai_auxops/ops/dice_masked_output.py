@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.dice_base import DiceOperation
+from monai_auxops.ops.dice_options import DiceKeywords
 from monai_auxops.ops.naming import check_tag
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class DiceMaskedOutput(DiceOperation):
@@ -31,15 +35,9 @@ class DiceMaskedOutput(DiceOperation):
         threshold: on probabilities, where predictions are thresholded.
         do_summary: whether TensorBoard shows the values.
         do_print: whether the console shows the values.
-        final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
-        class_names: of the classes (after ``skip_background``): a value for each under ``<tag>/<class>``.
-        statistics: what else to report from the same counts: ``"global"``, ``"support"``, ``"precision"``,
-            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``; see :class:`DiceOperation`.
-        empty_value: the value where a class is in neither label nor prediction. NaN is Clara's: an absent class is
-            never counted.
-        ignore_index: voxels with this label are left out.
-        mask_key: a tensor ``[B, 1, *S]`` of the batch: only voxels where it is positive count.
+        **options: ``final_activation``, ``class_names``, ``statistics``, ``empty_value``, ``ignore_index``,
+            ``mask_key``: see :class:`~monai_auxops.ops.dice_options.DiceOptions`; those of every aux-op: see
+            :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: a number of tags that does not fit the classes; shapes that do not fit.
@@ -65,17 +63,13 @@ class DiceMaskedOutput(DiceOperation):
         threshold: float = 0.5,
         do_summary: bool = True,
         do_print: bool = True,
-        *,
-        final_activation: str | None = None,
-        stage: str = "raw",
-        class_names: Sequence[str] | None = None,
-        statistics: Sequence[str] = (),
-        empty_value: float = math.nan,
-        ignore_index: int | None = None,
-        mask_key: str | None = None,
+        **options: Unpack[DiceKeywords],
     ) -> None:
         self.tags = tuple(tags) if isinstance(tags, list | tuple) else (tags,)
+        if not self.tags or len(set(self.tags)) < len(self.tags):
+            self.fail(f"tags to be one name or a list of different names, got {tags!r}")
         super().__init__(
+            [check_tag(tag, self) for tag in self.tags],
             data_format,
             skip_background,
             is_onehot_targets,
@@ -84,23 +78,14 @@ class DiceMaskedOutput(DiceOperation):
             threshold,
             do_summary,
             do_print,
-            final_activation=final_activation,
-            stage=stage,
-            class_names=class_names,
-            statistics=statistics,
-            empty_value=empty_value,
-            ignore_index=ignore_index,
-            mask_key=mask_key,
+            **options,
         )
-        if not self.tags or len(set(self.tags)) < len(self.tags):
-            self.fail(f"tags to be one name or a list of different names, got {tags!r}")
-        self.accumulated = self.all_tags([check_tag(tag, self) for tag in self.tags])
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``[B]`` for each tag."""
-        dice, mean = self.overlaps(predictions, label, build_ctx)
+        dice, mean = self.overlaps(build_ctx)
         classes = dice.shape[1]
         if len(self.tags) not in (1, 1 + classes if classes > 1 else 1):
             expected = f"1 or {1 + classes}" if classes > 1 else "1"

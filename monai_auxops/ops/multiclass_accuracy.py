@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +13,10 @@ from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.label_format import check, label_format_of, named, split
 from monai_auxops.ops.naming import check_tag
+from monai_auxops.ops.options import OpOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ComputeMulticlassAccuracy(AuxiliaryOperation):
@@ -29,7 +34,7 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         do_print: whether the console shows the value.
         label_format: one integer per label: 1 binary with one logit, k a label of k classes with k logits. Default:
             ``label_format`` of the context's ``_data_property``.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: no label_format, or predictions ``[B, sum(label_format)]`` / labels ``[B, L]`` that do not fit.
@@ -55,13 +60,13 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         do_print: bool = True,
         *,
         label_format: Sequence[int] | None = None,
-        stage: str = "raw",
+        **options: Unpack[OpOptions],
     ) -> None:
         self.tag, self.label_format = check_tag(tag, self), label_format
         self.use_sigmoid_for_binary = use_sigmoid_for_binary
         self.use_softmax_for_multiclass = use_softmax_for_multiclass
         self.use_sigmoid_for_accuracy = use_sigmoid_for_accuracy
-        super().__init__(do_summary, do_print, stage=stage)
+        super().__init__(do_summary, do_print, **options)
         check(label_format, self)
         self.accumulated = (tag,)
 

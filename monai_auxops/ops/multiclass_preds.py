@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +12,10 @@ from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.label_format import check, label_format_of, named, split
 from monai_auxops.ops.naming import check_tag
+from monai_auxops.ops.options import OpOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ComputeMulticlassPreds(AuxiliaryOperation):
@@ -25,7 +30,7 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
             ``label_format`` of the context's ``_data_property``.
         labels_onehot: give the labels as ``[B, sum(label_format)]``, one-hot per label; NaN where a label is NaN,
             negative or out of range.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: no label_format, or shapes that do not fit.
@@ -49,13 +54,13 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         *,
         label_format: Sequence[int] | None = None,
         labels_onehot: bool = False,
-        stage: str = "raw",
+        **options: Unpack[OpOptions],
     ) -> None:
         self.preds_name, self.labels_name = check_tag(preds_name, self), check_tag(labels_name, self)
         self.use_sigmoid_for_binary = use_sigmoid_for_binary
         self.use_softmax_for_multiclass = use_softmax_for_multiclass
         self.label_format, self.labels_onehot = label_format, labels_onehot
-        super().__init__(False, False, stage=stage)
+        super().__init__(False, False, **options)
         check(label_format, self)
         if preds_name == labels_name:
             self.fail(f"two different names, got {preds_name!r} twice")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from typing import Any, NoReturn
-
-from torch import Tensor
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NoReturn
 
 from monai_auxops.core.context import BuildContext
 
@@ -16,6 +15,7 @@ TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state
 class Named:
     """An object whose messages begin with the call that makes it."""
 
+    keywords: ClassVar[Mapping[str, Any]] = {}  # the options taken as **options, with their defaults
     _warned: frozenset[str] = frozenset()
 
     def fail(self, problem: str) -> NoReturn:
@@ -31,19 +31,21 @@ class Named:
     def __repr__(self) -> str:
         """The class, the names it writes, and what differs from its defaults."""
         shown = []
-        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
-            value = getattr(self, name, parameter.default)
-            differs = value is not parameter.default and value != parameter.default
-            if name != "self" and (differs or name.endswith("_name")):
+        for name, default in self._arguments():
+            value = getattr(self, name, default)
+            differs = value is not default and value != default
+            if differs or name.endswith("_name"):
                 shown.append(f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def _arguments(self) -> Iterator[tuple[str, Any]]:
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        yield from ((p.name, p.default) for p in parameters if p.kind in by_name and p.name != "self")
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+            yield from self.keywords.items()
+
     __str__ = __repr__
-
-
-def is_per_sample(value: Tensor, batch_size: int) -> bool:
-    """Whether ``value`` accumulates: shape ``()``, ``[1]`` or ``[B]``."""
-    return value.dim() == 0 or value.shape in ((1,), (batch_size,))
 
 
 def check_tag(tag: Any, op: Named | None = None) -> str:

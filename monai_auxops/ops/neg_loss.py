@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,10 @@ from monai_auxops.core.context import BuildContext
 from monai_auxops.core.running import Totals
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
+from monai_auxops.ops.options import OpOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class NegLoss(AuxiliaryOperation):
@@ -27,7 +32,7 @@ class NegLoss(AuxiliaryOperation):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         loss_function: ``loss_function(predictions, label)``, used where the context has no loss.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: no loss and no ``loss_function``.
@@ -50,10 +55,10 @@ class NegLoss(AuxiliaryOperation):
         do_print: bool = True,
         *,
         loss_function: Callable[[Tensor, Tensor | None], Tensor] | None = None,
-        stage: str = "raw",
+        **options: Unpack[OpOptions],
     ) -> None:
         self.tag, self.loss_function = check_tag(tag, self), loss_function
-        super().__init__(do_summary, do_print, stage=stage)
+        super().__init__(do_summary, do_print, **options)
         self.accumulated = (tag,)
 
     def get_output_tensors(

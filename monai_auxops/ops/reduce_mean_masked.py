@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,6 +11,10 @@ from torch import Tensor
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
+from monai_auxops.ops.options import OpOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ReduceMeanMasked(AuxiliaryOperation):
@@ -26,7 +31,7 @@ class ReduceMeanMasked(AuxiliaryOperation):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         final_activation: ``"sigmoid"`` or ``"softmax"`` (over channels), applied before the mean.
-        stage: ``"raw"`` or ``"post"``, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
         ValueError: an axis the predictions do not have.
@@ -48,11 +53,11 @@ class ReduceMeanMasked(AuxiliaryOperation):
         do_print: bool = True,
         *,
         final_activation: str | None = None,
-        stage: str = "raw",
+        **options: Unpack[OpOptions],
     ) -> None:
         self.tag, self.mask_tag, self.axis = check_tag(tag, self), mask_tag, axis
         self.final_activation = final_activation
-        super().__init__(do_summary, do_print, stage=stage)
+        super().__init__(do_summary, do_print, **options)
         self._mask_tag = check_tag(f"{tag}_mask" if mask_tag is None else mask_tag, self)
         if self._mask_tag == tag:
             self.fail(f"mask_tag to differ from tag, got {tag!r} twice")

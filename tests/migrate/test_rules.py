@@ -56,6 +56,7 @@ def test_targets_take_the_arguments(rule):
             args = {name: value for name, value in item.args.items() if not name.startswith("_")}
             if item.slot not in ("dataset", "dataloader"):
                 signature.bind_partial(**args)
+                assert {*args} <= {*signature.parameters, *getattr(target, "keywords", args)}, item.target
 
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)

@@ -271,11 +271,11 @@ def test_sharing_one_context_equals_separate_computation(onehot):
 
 
 def test_voxels_are_counted_once_for_all_that_count_alike(monkeypatch):
+    from monai_auxops.counting import reading
     from monai_auxops.ops import accuracy
-    from monai_auxops.ops import dice_base as dice
 
     calls = []
-    for module in (accuracy, dice):
+    for module in (accuracy, reading):
         count = module.count
         monkeypatch.setattr(module, "count", lambda *a, count=count, **k: calls.append(k) or count(*a, **k))
     predictions, label = torch.rand(2, 3, 4), torch.randint(0, 3, (2, 1, 4))
@@ -394,7 +394,7 @@ def test_tags_that_cannot_be_are_refused_at_construction(op, tag):
 
 def test_stage_is_kept_and_checked():
     assert ComputeDice("dice", stage="post").stage == "post"
-    with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice'\): expected stage.*got 'read'"):
+    with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice', stage='read'\): expected stage.*got 'read'"):
         ComputeDice("dice", stage="read")
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from monai_auxops import AuxiliaryOperation, BuildContext, ComputeDice, DiceMaskedOutput
-from monai_auxops.ops.overlap import STATISTICS
+from monai_auxops.counting.overlap import STATISTICS
 
 NAMES = ["grey", "white"]
 
@@ -171,7 +171,7 @@ def test_a_mask_that_is_not_there_or_does_not_fit():
     op = ComputeDice("dice", mask_key="brain")
     with pytest.raises(ValueError, match="expected a tensor under 'brain' in the batch, which holds nothing"):
         op(predictions, label)
-    with pytest.raises(ValueError, match=r"expected 'brain' \[2, 1, 5, 6\], got \[2, 5, 6\]"):
+    with pytest.raises(ValueError, match=r"mask_key='brain'\): expected a mask \[2, 1, 5, 6\], got \[2, 5, 6\]"):
         op(predictions, label, build_ctx=BuildContext(predictions, label, batch={"brain": torch.ones(2, 5, 6)}))
 
 

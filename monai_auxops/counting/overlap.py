@@ -1,14 +1,13 @@
-"""What the counts of a Dice op say: the overlap, and by name what else; everything from one pass over the voxels."""
+"""What counts say: the overlap, and by name what else; everything from one pass over the voxels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.running import Totals
 from monai_auxops.counting.counts import Counts
 
 POOLED = ("global", "support")
@@ -83,16 +82,32 @@ def pooled_rows(counts: Counts, jaccard: bool) -> Tensor:
     return torch.cat([over, under, (tp + fn > 0).long()], 1).T
 
 
-def pooled_values(totals: Totals, names: Sequence[str], tag: str, wanted: Sequence[str]) -> dict[str, float]:
-    """``<tag>_global`` and ``<tag>_global/<class>``: the overlap of all voxels of the epoch as if of one image, which
-    nnU-Net reports online; ``support/<class>``: the samples in which the class occurred."""
-    values: dict[str, float] = {}
+def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The names of :func:`pooled_values`, in its order.
+
+    >>> pooled_names("dice", ["grey", "white"], ["support", "global"])
+    ['dice_global', 'dice_global/grey', 'dice_global/white', 'support/grey', 'support/white']
+    """
+    overlaps = [f"{tag}_global", *(f"{tag}_global/{name}" for name in names)] if "global" in wanted else []
+    samples = [f"support/{name}" for name in names] if "support" in wanted else []
+    return overlaps + samples
+
+
+def pooled_values(sums: Mapping[str, float], names: Sequence[str], wanted: Sequence[str]) -> list[float]:
+    """What the sums under :func:`pooled_tags` say of the whole epoch.
+
+    ``"global"`` is the overlap of all voxels as if of one image, which nnU-Net reports online: its mean over classes,
+    then each class. ``"support"`` is the number of samples in which each class occurred.
+    """
+    values: list[float] = []
     if "global" in wanted:
-        pairs = {name: (totals.sums[f"over/{name}"], totals.sums[f"under/{name}"]) for name in names}
-        each = {name: over / under if under else float("nan") for name, (over, under) in pairs.items()}
-        valid = [value for value in each.values() if value == value]
-        values[f"{tag}_global"] = sum(valid) / len(valid) if valid else float("nan")
-        values |= {f"{tag}_global/{name}": value for name, value in each.items()}
+        each = [_divided(sums[f"over/{name}"], sums[f"under/{name}"]) for name in names]
+        valid = [value for value in each if not math.isnan(value)]
+        values += [_divided(sum(valid), len(valid)), *each]
     if "support" in wanted:
-        values |= {f"support/{name}": totals.sums[f"present/{name}"] for name in names}
+        values += [sums[f"present/{name}"] for name in names]
     return values
+
+
+def _divided(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan

@@ -1,0 +1,96 @@
+"""What one op adds up over an epoch, and how far that epoch is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from monai_auxops.core.running import RunningMean
+
+
+class Phase(Enum):
+    """How far the epoch of an op is."""
+
+    CLOSED = "closed"  # nothing measured yet, or the epoch's values were taken
+    OPEN = "open"  # some batches are in
+    RESUMED = "resumed"  # a saved epoch continues, so its next start must not reset it
+
+
+class Accumulator:
+    """The running means of one op's tags, and its sums of integers: all that a checkpoint and other ranks need.
+
+    Args:
+        tags: outputs of shape ``()``, ``[1]`` or ``[B]`` whose mean over samples is wanted.
+        skip_nan: whether NaN means "nothing to measure here".
+        sum_tags: names of the rows that :meth:`add_sums` takes.
+
+    >>> accumulator = Accumulator(["dice"])
+    >>> accumulator.add({"dice": torch.tensor([0.5, float("nan")])}, size=2)
+    >>> accumulator.add({"dice": torch.tensor(0.75)}, size=1)
+    >>> accumulator.mean.means(), accumulator.phase.name
+    ({'dice': 0.625}, 'OPEN')
+    """
+
+    def __init__(self, tags: Sequence[str], skip_nan: bool = True, sum_tags: Sequence[str] = ()) -> None:
+        self.tags = tuple(tags)
+        self.phase = Phase.CLOSED
+        self.mean = RunningMean(self.tags, skip_nan)
+        self.states = [self.mean]
+        if sum_tags:
+            self.states.append(RunningMean(sum_tags))
+
+    def add(self, outputs: Mapping[str, Tensor], size: int) -> None:
+        """Add the outputs of a batch of ``size`` samples; ``ValueError`` for a tag that is missing or misshapen."""
+        self.phase = Phase.OPEN
+        if self.tags:
+            self.mean.update(stacked([_row(tag, outputs, size) for tag in self.tags]))
+
+    def add_sums(self, rows: Tensor) -> None:
+        """Add integers by sum tag and sample, ``[n, B]``."""
+        self.states[1].update(rows)
+
+    def reset(self) -> None:
+        """Forget all samples."""
+        self.phase = Phase.CLOSED
+        for state in self.states:
+            state.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copy the state of this process to the CPU: small, without a collective."""
+        return {"open": self.phase is not Phase.CLOSED, "states": [state.state_dict() for state in self.states]}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state_dict`; ``ValueError`` if it holds other tags or sums."""
+        self.reset()
+        theirs = [tag for state in saved["states"] for tag in state["tags"]]
+        mine = [tag for state in self.states for tag in state.tags]
+        if saved["states"] and theirs != mine:
+            raise ValueError(f"the saved state holds the tags {theirs}, expected {mine}; give the op the same options")
+        for state, values in zip(self.states, saved["states"], strict=False):
+            state.load_state_dict(values)
+        if saved["open"]:
+            self.phase = Phase.RESUMED
+
+
+def is_per_sample(value: Tensor, batch_size: int) -> bool:
+    """Whether ``value`` accumulates: shape ``()``, ``[1]`` or ``[B]``."""
+    return value.dim() == 0 or value.shape in ((1,), (batch_size,))
+
+
+def _row(tag: str, outputs: Mapping[str, Tensor], size: int) -> Tensor:
+    if tag not in outputs or not is_per_sample(outputs[tag], size):
+        came = list(outputs[tag].shape) if tag in outputs else "nothing"
+        raise ValueError(f"expected {tag!r} to be of shape (), [1] or [{size}] in every batch, got {came}")
+    value = outputs[tag]
+    return value if value.shape == (size,) else value.reshape(-1).expand(size)
+
+
+def stacked(rows: list[Tensor]) -> Tensor:
+    """All rows as one tensor; as float64 unless their types agree, because float32 would round integers beside it."""
+    if len({row.dtype for row in rows}) > 1 and rows[0].device.type != "mps":  # Apple's GPUs have no float64
+        rows = [row.double() for row in rows]
+    return torch.stack(rows)

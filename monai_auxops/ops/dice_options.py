@@ -1,0 +1,86 @@
+"""The options of the Dice aux-ops: each once, with its check."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monai_auxops.counting.overlap import POOLED, STATISTICS, pooled_names, pooled_tags
+from monai_auxops.counting.reading import Reading
+from monai_auxops.ops.options import OP_OPTIONS, OpOptions
+
+
+class DiceKeywords(OpOptions, total=False):
+    """What the Dice aux-ops take by keyword beside Clara's arguments: see :class:`DiceOptions`."""
+
+    final_activation: str | None
+    class_names: Sequence[str] | None
+    statistics: Sequence[str]
+    empty_value: float
+    ignore_index: int | None
+    mask_key: str | None
+
+
+@dataclass(frozen=True)
+class DiceOptions(Reading):
+    """How a batch is read, and what is reported of its counts.
+
+    Args:
+        jaccard: ``TP / (P + T - TP)`` instead of ``2 TP / (P + T)``.
+        class_names: of the classes (after ``skip_background``); each gets a value under ``<tag>/<class>``.
+        statistics: what else to report from the same counts. Per sample, as means over samples: ``"precision"``,
+            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``, with the classes' names also per class. Over the
+            whole epoch, and only with names: ``"global"``, the overlap of all voxels together as nnU-Net reports it
+            (``<tag>_global``), and ``"support"``, the number of samples in which a class occurred.
+        empty_value: the value where a class is in neither label nor prediction: NaN (Clara: an absent class is never
+            counted), or a number; then a class predicted where there is none scores 0.
+        mask_key: a tensor ``[B, 1, *S]`` of the batch, or of an earlier aux-op: only voxels where it is positive count.
+
+    Raises:
+        ValueError: a value that an option cannot have.
+    """
+
+    jaccard: bool = False
+    class_names: Sequence[str] | None = None
+    statistics: Sequence[str] = ()
+    empty_value: float = math.nan
+    mask_key: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = self.class_names
+        if names is not None and (isinstance(names, str) or not names or len(set(names)) < len(names)):
+            raise ValueError(f"expected class_names to be a list of different names, got {names!r}")
+        if isinstance(self.statistics, str) or not set(self.statistics) <= set(STATISTICS):
+            raise ValueError(f"expected statistics to be a list out of {STATISTICS}, got {self.statistics!r}")
+        if names is None and set(self.statistics) & set(POOLED):
+            raise ValueError(f"expected class_names with {self.statistics!r}, which are per class, got none")
+
+    @property
+    def per_sample(self) -> list[str]:
+        """The statistics that have a value per sample."""
+        return [name for name in self.statistics if name not in POOLED]
+
+    def tags(self, own: Sequence[str]) -> tuple[str, ...]:
+        """The op's ``own`` tags, and what names and statistics add to them."""
+        names, wanted = self.class_names or (), self.per_sample
+        more = [f"{tag}/{name}" for tag in (own[0], *wanted) for name in names]
+        return (*own, *wanted, *more)
+
+    def pooled_names(self, tag: str) -> list[str]:
+        """The values that are no mean over samples."""
+        return pooled_names(tag, self.class_names or (), self.statistics)
+
+    def pooled_tags(self) -> list[str]:
+        """The sums that these need."""
+        return pooled_tags(self.class_names or ()) if set(self.statistics) & set(POOLED) else []
+
+
+FIELDS = {field.name: field.default for field in dataclasses.fields(DiceOptions)}
+DICE_KEYWORDS: Mapping[str, Any] = {
+    **{name: FIELDS[name] for name in DiceKeywords.__annotations__ if name in FIELDS},
+    **OP_OPTIONS,
+}
