@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_auxops.counting.counts import Counts
+from monai_auxops.counting.overlap import overlap, precision, recall
 from monai_auxops.evaluation import volumes
 from monai_auxops.evaluation.classes import Naming, Target, targets
 from monai_auxops.evaluation.joint import JointTable, count_joint
 from monai_auxops.evaluation.pairing import Pair
 from monai_auxops.evaluation.surfaces import surface_distances
-from monai_auxops.ops.overlap import overlap, precision, recall
 
 
 class Settings(NamedTuple):
