@@ -48,9 +48,20 @@ def parser() -> argparse.ArgumentParser:
 
 def _attach(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
+    command.description = "Reads the bundle as MONAI does: its imports run, and the expressions that are asked for."
     add("bundle", type=Path, help="the folder of a MONAI bundle")
-    add("--ops", nargs="+", required=True, metavar="OP", help="aux-ops, for example DiceMaskedOutput NegLoss")
-    add("--force", action="store_true", help="replace an earlier configs/aux_ops.json")
+    add("--ops", nargs="+", default=[], metavar="OP", help="aux-ops (default: the one that fits the bundle)")
+    add("--config", nargs="+", default=[], metavar="FILE", help="the files of one run (default: all that are found)")
+    add("--force", action="store_true", help="replace an earlier configs/aux_ops*.json")
+    answers = command.add_argument_group("answers", "what a bundle may not say; without them attach derives, or asks")
+    add = answers.add_argument
+    add("--channels", choices=("exclusive", "independent"), help="whether classes exclude each other")
+    add("--activation", choices=("sigmoid", "softmax", "none"), help="what the network leaves out")
+    add("--threshold", type=float, metavar="T", help="at which an independent channel is positive")
+    add("--labels", choices=("index", "onehot"), help="class indices, or a channel for each class")
+    add("--background", choices=("include", "skip"), help="whether class 0 counts")
+    add("--stage", choices=("raw", "post"), help="measure before or after post-processing")
+    add("--class-names", nargs="*", metavar="NAME", help="one for each channel; none at all: go without names")
 
 
 def _report(command: argparse.ArgumentParser) -> None:
@@ -103,10 +114,20 @@ def migrate(args: argparse.Namespace) -> int:
 
 def attach(args: argparse.Namespace) -> int:
     """Write aux-ops as overrides of a bundle's configurations."""
-    from monai_auxops.migrate.attach import AttachError, attach
+    from monai_auxops.attach.command import AttachError, Options, attach
+    from monai_auxops.attach.derive import Answers
 
+    answers = Answers(
+        activation=args.activation,
+        threshold=args.threshold,
+        channels=args.channels,
+        labels=args.labels,
+        background=args.background,
+        stage=args.stage,
+        class_names=None if args.class_names is None else tuple(args.class_names),
+    )
     try:
-        sys.stdout.write(attach(args.bundle, args.ops, args.force))
+        sys.stdout.write(attach(Options(args.bundle, args.ops, answers, args.config, args.force)))
     except AttachError as error:
         sys.stderr.write(f"monai-auxops attach: {error}\n")
         return 2

@@ -1,0 +1,279 @@
+"""Derives how a bundle measures from what it does; where it does not say, an error names the argument that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem, shown
+from monai_auxops.attach.losses import LossFacts, read_loss
+from monai_auxops.attach.meanings import Meaning, overlap_of, read_meanings
+from monai_auxops.attach.names import class_names
+from monai_auxops.attach.network import Output, read_channels
+from monai_auxops.attach.postprocessing import PostProcessing, read_postprocessing
+from monai_auxops.attach.problem import AttachError
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the user says where a bundle does not; None: derive it."""
+
+    activation: str | None = None
+    threshold: float | None = None
+    channels: str | None = None
+    labels: str | None = None
+    background: str | None = None
+    stage: str | None = None
+    class_names: tuple[str, ...] | None = None
+    output_transform: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the bundle says, read once for an engine."""
+
+    engine: EngineItem
+    post: PostProcessing
+    loss: LossFacts
+    meanings: tuple[Meaning, ...]
+    output: Output
+    channels: int | None
+    where: str
+
+    @property
+    def single(self) -> bool:
+        """Whether the network has one channel."""
+        return (self.channels or self.output.channels) == 1
+
+    @property
+    def overlap(self) -> Meaning | None:
+        """The bundle's own Dice or IoU."""
+        return overlap_of(self.meanings)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How predictions and labels are compared.
+
+    Args:
+        exclusive: whether the classes exclude each other.
+        activation: what the network left out, for thresholded channels.
+        threshold: of probabilities, or of raw values without an activation.
+        onehot: whether labels have a channel for each class.
+        skip_background: whether class 0 is left out.
+        jaccard: IoU instead of Dice.
+        empty_value: of a class that is absent; None where it does not count.
+        stage: before or after post-processing.
+        names: of all channels, or None.
+        channels: their number, or None.
+        why: a line for each derivation.
+    """
+
+    exclusive: bool
+    activation: str | None = None
+    threshold: float = 0.5
+    onehot: bool = False
+    skip_background: bool = False
+    jaccard: bool = False
+    empty_value: float | None = None
+    stage: str = "raw"
+    names: tuple[str, ...] | None = None
+    channels: int | None = None
+    why: tuple[str, ...] = field(default=())
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names of the classes that count."""
+        names = self.names or ()
+        return names[1:] if self.skip_background else names
+
+
+def read_evidence(config: Config, engine: EngineItem, trainer: EngineItem | None, output: Output) -> Evidence:
+    """Read all that a bundle says of how an engine measures."""
+    channels, where = read_channels(config, engine)
+    return Evidence(
+        engine,
+        read_postprocessing(config, engine),
+        read_loss(config, trainer),
+        tuple(read_meanings(config, engine)),
+        output,
+        channels,
+        where,
+    )
+
+
+def derive(
+    evidence: Evidence,
+    answers: Answers,
+    others: Sequence[Meaning] = (),
+    training: Measure | None = None,
+    overlaps: bool = True,
+) -> Measure:
+    """Return how an engine measures.
+
+    Args:
+        evidence: what the bundle says.
+        answers: what the user says.
+        others: the metrics of the bundle's other engines; both sides are to mean the same.
+        training: how the training measures, for an evaluation that does not say all.
+        overlaps: whether an overlap is wanted, which may leave out class 0.
+
+    Raises:
+        AttachError: the bundle does not say, or contradicts itself; the message names the argument that answers.
+    """
+    names = class_names(evidence.output, evidence.channels, evidence.where, answers.class_names)
+    known = evidence.channels or evidence.output.channels or (len(names) if names else None)
+    measure = _with_channels(evidence, answers)
+    measure = replace(measure, names=tuple(names) if names else None, channels=known)
+    measure = _with_activation(measure, evidence, answers)
+    measure = _with_labels(measure, evidence, answers, training)
+    if overlaps:
+        measure = _with_background(measure, evidence, answers, overlap_of([*evidence.meanings, *others]))
+    return _with_stage(measure, evidence, answers)
+
+
+def _said(measure: Measure, line: str) -> Measure:
+    return replace(measure, why=(*measure.why, line))
+
+
+def _with_channels(evidence: Evidence, answers: Answers) -> Measure:
+    """Tell exclusive classes from independent channels."""
+    post, loss = evidence.post, evidence.loss
+    if answers.channels is not None:
+        return Measure(answers.channels == "exclusive", why=(f"{answers.channels} channels: --channels",))
+    if post.argmax:
+        return Measure(True, why=("exclusive classes: the post-processing takes the argmax",))
+    if post.threshold is not None:
+        kind = "one channel" if evidence.single else "independent channels"
+        return Measure(False, why=(f"{kind}: the post-processing compares with a threshold",))
+    activation = answers.activation or post.activation or loss.activation
+    if activation is not None and activation != "none":
+        source = _source(activation, answers, post, loss)
+        kind = "exclusive classes" if activation == "softmax" else "independent channels"
+        return Measure(activation == "softmax", why=(f"{kind}: {source}",))
+    refuse_regression(evidence)
+    raise AttachError(_unclear(evidence))
+
+
+def _source(activation: str, answers: Answers, post: PostProcessing, loss: LossFacts) -> str:
+    if answers.activation is not None:
+        return "--activation"
+    if post.activation is not None:
+        return f"the post-processing applies a {activation}"
+    return f"{loss.name} applies a {activation}"
+
+
+def refuse_regression(evidence: Evidence) -> None:
+    """Raise an error where predictions are values and no classes."""
+    if evidence.loss.regresses and not evidence.post.decides:
+        raise AttachError(
+            f"{shown(evidence.engine.item_id)} has no classes to measure: {evidence.loss.name} compares values "
+            "(registration, regression or generation), and no post-processing makes classes of them; --ops NegLoss "
+            "follows its loss, and --channels says that there are classes"
+        )
+
+
+def _unclear(evidence: Evidence) -> str:
+    """Say what is missing."""
+    where, loss = shown(evidence.engine.item_id), evidence.loss
+    others = f" ({', '.join(evidence.post.others)} is not understood)" if evidence.post.others else ""
+    said = f", nor does the loss {loss.name}" if loss.name else ""
+    return (
+        f"the post-processing of {where} takes no argmax and no threshold{others}{said}: say whether classes exclude "
+        "each other with --channels exclusive or --channels independent"
+    )
+
+
+def _with_activation(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
+    """Find what the network leaves out; an argmax does not need to know."""
+    post, loss = evidence.post, evidence.loss
+    if measure.exclusive:
+        return measure
+    threshold = answers.threshold if answers.threshold is not None else post.threshold
+    measure = replace(measure, threshold=0.5 if threshold is None else threshold)
+    if answers.activation is not None:
+        found = None if answers.activation == "none" else answers.activation
+        return _said(replace(measure, activation=found), f"activation {answers.activation}: --activation")
+    if post.activation is not None:
+        line = f"{post.activation}, then {measure.threshold:g}: the post-processing"
+        return _said(replace(measure, activation=post.activation), line)
+    if post.threshold is not None:
+        line = f"raw output against {measure.threshold:g}: the post-processing has a threshold and no activation"
+        return _said(measure, line)
+    if loss.activation is not None:
+        line = f"{loss.activation}: {loss.name} applies it; {measure.threshold:g} as no post-processing says another"
+        return _said(replace(measure, activation=loss.activation), line)
+    raise AttachError(
+        f"nothing says whether the network of {shown(evidence.engine.item_id)} ends in its activation: give "
+        "--activation sigmoid, softmax or none"
+    )
+
+
+def _with_labels(measure: Measure, evidence: Evidence, answers: Answers, training: Measure | None) -> Measure:
+    """Tell class indices from labels with a channel for each class."""
+    post, loss = evidence.post, evidence.loss
+    if answers.labels is not None:
+        return _said(replace(measure, onehot=answers.labels == "onehot"), f"{answers.labels} labels: --labels")
+    if evidence.single:
+        return _said(measure, "one channel, label 0 or 1")
+    if post.label_onehot:
+        return _said(measure, "index labels: the post-processing makes them one-hot")
+    if loss.index_labels:
+        return _said(measure, f"index labels: {loss.name} takes them")
+    if loss.name and not loss.regresses:
+        line = f"one-hot labels: neither {loss.name} nor the post-processing makes them so"
+        return _said(replace(measure, onehot=True), line)
+    if training is not None:
+        kind = "one-hot" if training.onehot else "index"
+        return _said(replace(measure, onehot=training.onehot), f"{kind} labels: as in the training")
+    raise AttachError(
+        f"nothing says whether the labels of {shown(evidence.engine.item_id)} are class indices: give --labels index "
+        "or --labels onehot"
+    )
+
+
+def _with_background(measure: Measure, evidence: Evidence, answers: Answers, overlap: Meaning | None) -> Measure:
+    """Tell whether class 0 counts, and which overlap is measured."""
+    if overlap is not None:
+        measure = replace(measure, jaccard=overlap.kind == "iou")
+        measure = replace(measure, empty_value=None if overlap.ignore_empty else 1.0)
+    skips, line = _background(measure, evidence, answers, overlap)
+    if evidence.single and skips:
+        return measure
+    return _said(replace(measure, skip_background=skips), line)
+
+
+def _background(measure: Measure, evidence: Evidence, answers: Answers, overlap: Meaning | None) -> tuple[bool, str]:
+    if answers.background is not None:
+        return answers.background == "skip", f"class 0 {_counts(answers.background == 'include')}: --background"
+    if overlap is not None:
+        told = f"{overlap.name} ({overlap.target}) has include_background={overlap.include_background}"
+        return not overlap.include_background, f"class 0 {_counts(overlap.include_background)}: {told}"
+    if evidence.loss.skips_background:
+        return True, f"class 0 is left out: {evidence.loss.name} has include_background=False"
+    first = (measure.names or ("",))[0].lower()
+    if measure.exclusive and first in ("background", "bg", "bkg"):
+        return True, f"class 0 is left out: metadata.json names it {first!r}"
+    return False, "class 0 counts: nothing in the bundle leaves it out"
+
+
+def _counts(counts: bool) -> str:
+    return "counts" if counts else "is left out"
+
+
+def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
+    """Measure after post-processing where it goes back to the original grid."""
+    post = evidence.post
+    stage = answers.stage or ("post" if post.inverted else "raw")
+    if stage == "raw":
+        return _said(measure, "before post-processing, on the network's grid: --stage") if post.inverted else measure
+    if measure.exclusive and not post.onehot and not evidence.single:
+        line = "before post-processing, on the network's grid: after it there is a class map and no scores"
+        return _said(measure, line)
+    onehot = not evidence.single and (post.label_onehot or measure.onehot)
+    activated = post.decides or post.activation is not None
+    after = replace(measure, stage="post", onehot=onehot, activation=None if activated else measure.activation)
+    after = replace(after, threshold=0.5 if post.decides else measure.threshold)
+    why = "it has Invertd" if post.inverted else "--stage"
+    return _said(after, f"after post-processing, on the grid of its result: {why}")

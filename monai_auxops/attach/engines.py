@@ -1,0 +1,131 @@
+"""Finds the engines of a configuration, wherever they are, and says why one cannot be measured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.problem import AttachError
+
+_LOOKS_LIKE_ONE: Final = re.compile(r"(Trainer|Evaluator|Workflow)$")
+_GENERATES: Final = ("GanTrainer", "AdversarialTrainer", "VaeGanTrainer")
+_RUNS: Final = re.compile(r"@([\w#:\-]+)\.run\(")
+
+
+@dataclass(frozen=True)
+class EngineItem:
+    """An engine of a configuration.
+
+    Args:
+        item_id: its id, with ``::``.
+        trains: whether it is a trainer.
+        target: the full name of its class.
+    """
+
+    item_id: str
+    trains: bool
+    target: str
+
+    @property
+    def prefix(self) -> str:
+        """``train`` or ``val``: how its metrics' names begin."""
+        return "train" if self.trains else "val"
+
+    @property
+    def key_slot(self) -> str:
+        """The id of its key metric."""
+        return f"{self.item_id}::key_{self.prefix}_metric"
+
+    @property
+    def additional_slot(self) -> str:
+        """The id of its additional metrics."""
+        return f"{self.item_id}::additional_metrics"
+
+
+def find_engines(config: Config) -> list[EngineItem]:
+    """Return every trainer and evaluator, in the order of the files."""
+    from monai.engines import Evaluator, Trainer
+
+    found = []
+    for item_id, _ in config.components():
+        kind = _class(config, item_id)
+        if isinstance(kind, type) and issubclass(kind, Trainer | Evaluator):
+            found.append(EngineItem(item_id, issubclass(kind, Trainer), f"{kind.__module__}.{kind.__qualname__}"))
+    return found
+
+
+def _class(config: Config, item_id: str) -> Any:
+    """Return a component's class; an engine whose class cannot be imported is refused."""
+    try:
+        return config.class_of(item_id)
+    except ImportError as error:
+        if _LOOKS_LIKE_ONE.search(config.target(item_id)):
+            raise AttachError(f"{shown(item_id)} cannot be imported here: {error}") from error
+        return None
+
+
+def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:
+    """Raise an error where an engine has no predictions and labels that could be compared."""
+    from monai.engines import AdversarialTrainer, GanTrainer
+
+    kind = config.class_of(engine.item_id)
+    names = {base.__name__ for base in kind.__mro__}
+    if issubclass(kind, GanTrainer | AdversarialTrainer) or names & set(_GENERATES):
+        raise AttachError(
+            f"{shown(engine.item_id)} is a {kind.__name__}: a generator's output has no label to be compared with"
+        )
+    if "detector" in (config.at(engine.item_id) or {}):
+        raise AttachError(
+            f"{shown(engine.item_id)} is a {kind.__name__} for detection: its output holds boxes and no 'pred', which "
+            "aux-ops read"
+        )
+    diffuses = _diffuses(config, engine)
+    if diffuses:
+        raise AttachError(
+            f"{shown(engine.item_id)} trains a generator ({diffuses}): its predictions are noise, not classes"
+        )
+
+
+def _diffuses(config: Config, engine: EngineItem) -> str:
+    """Return the part that makes an engine a diffusion model's, nothing for another."""
+    for part in ("prepare_batch", "inferer"):
+        item_id, value = config.follow(f"{engine.item_id}::{part}")
+        name = config.target(item_id) if isinstance(value, dict) and "_target_" in value else str(value or "")
+        if "Diffusion" in name or "VPrediction" in name:
+            return name.rpartition(".")[2] if isinstance(value, dict) else f"{part} {name}"
+    return ""
+
+
+def run_ids(config: Config, engine: EngineItem) -> list[str]:
+    """Return the ids of the lists that run an engine, ``run`` first: what ``monai.bundle run`` is given."""
+    found = [key for key in config.parser.get() if engine.item_id in _run_by(config.at(key))]
+    return sorted(found, key=lambda name: name != "run")
+
+
+def _run_by(value: Any) -> set[str]:
+    """Return the ids of the engines that a value runs."""
+    texts: Iterable[Any] = value if isinstance(value, list) else [value]
+    return {match.replace("#", "::") for text in texts if isinstance(text, str) for match in _RUNS.findall(text)}
+
+
+def reachable(config: Config, start: str) -> set[str]:
+    """Return the ids that building ``start`` builds, too."""
+    waiting, found = [start], set()
+    while waiting:
+        item_id = waiting.pop().replace("#", "::")
+        if item_id not in found:
+            found.add(item_id)
+            waiting += config.references(config.at(item_id))
+    return found
+
+
+def shown(item_id: str) -> str:
+    """Write an id as most bundles do.
+
+    >>> shown("train::trainer")
+    'train#trainer'
+    """
+    return item_id.replace("::", "#")

@@ -1,0 +1,124 @@
+"""What a loss says of predictions and labels: it knows what the network leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem
+
+_PARTS: Final = ("loss", "dice", "focal", "tversky", "loss_function", "ce")
+_REGRESSES: Final = (
+    "MSELoss",
+    "L1Loss",
+    "SmoothL1Loss",
+    "HuberLoss",
+    "LocalNormalizedCrossCorrelationLoss",
+    "GlobalMutualInformationLoss",
+    "PerceptualLoss",
+    "SSIMLoss",
+    "PatchAdversarialLoss",
+)
+
+
+@dataclass(frozen=True)
+class LossFacts:
+    """What a loss says.
+
+    Args:
+        item_id: where it is; nothing where there is none.
+        name: of its class.
+        activation: what it applies to predictions.
+        index_labels: whether labels are class indices; None where it does not say.
+        skips_background: whether it leaves out class 0.
+        regresses: whether it compares values instead of classes.
+        sums: whether it is a sum over the batch, whose size then changes its value.
+    """
+
+    item_id: str = ""
+    name: str = ""
+    activation: str | None = None
+    index_labels: bool | None = None
+    skips_background: bool = False
+    regresses: bool = False
+    sums: bool = False
+
+
+def read_loss(config: Config, trainer: EngineItem | None) -> LossFacts:
+    """Return what the trainer's loss function says."""
+    if trainer is None:
+        return LossFacts()
+    item_id, value = config.follow(f"{trainer.item_id}::loss_function")
+    if value is None:
+        return LossFacts()
+    loss = config.try_value(item_id)
+    if loss is not None and not isinstance(loss, str | dict):
+        return facts_of(loss, item_id)
+    return _written(value, item_id) if isinstance(value, dict) else LossFacts(item_id, str(value))
+
+
+def facts_of(loss: Any, item_id: str = "") -> LossFacts:
+    """Return what a loss object says; of a loss around another (deep supervision, a sum of two) what that says.
+
+    >>> from monai.losses import DeepSupervisionLoss, DiceLoss
+    >>> facts_of(DeepSupervisionLoss(DiceLoss(sigmoid=True))).activation
+    'sigmoid'
+    """
+    parts = _parts(loss)
+    names = {base.__name__ for part in parts for base in type(part).__mro__}
+    onehot = _flag(parts, "to_onehot_y")
+    return LossFacts(
+        item_id,
+        type(loss).__name__,
+        _activation(parts, names),
+        _index_labels(names, onehot),
+        _flag(parts, "include_background") is False,
+        bool(names & set(_REGRESSES)),
+        any(getattr(part, "reduction", None) == "sum" for part in parts),
+    )
+
+
+def _parts(loss: Any) -> list[Any]:
+    """Return a loss and the losses inside it."""
+    found = [loss]
+    for one in found:
+        inner = [getattr(one, name, None) for name in _PARTS]
+        found += [part for part in inner if callable(part) and hasattr(part, "forward") and part not in found]
+    return found
+
+
+def _flag(parts: list[Any], name: str) -> bool | None:
+    """Return the flag of the first part that has it; a composite's own counts first."""
+    flags = [value for part in parts if isinstance(value := getattr(part, name, None), bool)]
+    return any(flags) if name == "to_onehot_y" and flags else next(iter(flags), None)
+
+
+def _activation(parts: list[Any], names: set[str]) -> str | None:
+    for part in parts:
+        for name in ("sigmoid", "softmax"):
+            if getattr(part, name, None) is True:
+                return name
+    if "CrossEntropyLoss" in names and not names & {"DiceCELoss", "GeneralizedDiceLoss"}:
+        return "softmax"
+    if "BCEWithLogitsLoss" in names:
+        return "sigmoid"
+    focal = [part for part in parts if type(part).__name__ == "FocalLoss"]
+    if focal and len(parts) == 1:
+        return "softmax" if focal[0].use_softmax else "sigmoid"
+    return None
+
+
+def _index_labels(names: set[str], onehot: bool | None) -> bool | None:
+    if onehot is not None:
+        return True if onehot else None  # without it labels have the network's channels, or there is one channel
+    return True if names & {"CrossEntropyLoss", "NLLLoss"} else None
+
+
+def _written(value: dict[str, Any], item_id: str) -> LossFacts:
+    """Return what the configuration of a loss says that cannot be built here."""
+    name = str(value.get("_target_", "")).rpartition(".")[2]
+    on = [key for key in ("sigmoid", "softmax") if value.get(key) is True]
+    index = True if value.get("to_onehot_y") is True else None
+    skips = value.get("include_background") is False
+    return LossFacts(item_id, name, next(iter(on), None), index, skips, sums=value.get("reduction") == "sum")

@@ -1,0 +1,198 @@
+"""What is to be written for each run of a bundle, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monai_auxops.attach import accuracy
+from monai_auxops.attach.blocks import MEASURES, default_ops, label_format_block, op_block, stem_of
+from monai_auxops.attach.derive import Answers, Evidence, Measure, derive, read_evidence
+from monai_auxops.attach.engines import EngineItem, refuse_unmeasurable, shown
+from monai_auxops.attach.meanings import Meaning
+from monai_auxops.attach.network import Output, read_metadata, read_output
+from monai_auxops.attach.problem import AttachError
+from monai_auxops.attach.runs import Run, find_runs
+from monai_auxops.attach.slots import added
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two values of one meaning.
+
+    Args:
+        engine: its id.
+        theirs: the bundle's metric.
+        ours: the aux-op's value.
+        kind: ``"dice"``, ``"iou"`` or ``"accuracy"``.
+        note: what is known to differ, or nothing.
+    """
+
+    engine: str
+    theirs: str
+    ours: str
+    kind: str
+    note: str = ""
+
+
+@dataclass
+class Plan:
+    """The overrides for one run.
+
+    Args:
+        run: the files and engines.
+        block: what is written, by id.
+        lines: a sentence for each derivation, under the engine's id.
+        pairs: values to compare.
+        metrics: the engine and the name of each op in the block.
+        refused: why an evaluation is left alone; nothing where it is not.
+        measures: how each engine measures, by its id.
+    """
+
+    run: Run
+    block: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    pairs: list[Pair] = field(default_factory=list)
+    metrics: list[tuple[EngineItem, str]] = field(default_factory=list)
+    refused: str = ""
+    measures: dict[str, Measure] = field(default_factory=dict)
+
+
+def make_plans(
+    bundle: Path, configs: Path, ops: Sequence[str], answers: Answers, chosen: Sequence[str] = ()
+) -> list[Plan]:
+    """Return a plan for the training and one for each evaluation; one that has nothing new to say is refused."""
+    output = read_output(read_metadata(configs))
+    runs = find_runs(bundle, configs, chosen)
+    for run in runs:
+        for engine in run.engines:
+            refuse_unmeasurable(run.config, engine)
+    maker = _Maker(ops, answers, output)
+    return [maker.plan(run) for run in sorted(runs, key=lambda run: not run.trains)]
+
+
+class _Maker:
+    """Makes the plans of one bundle; an evaluation is measured as the training where it does not say."""
+
+    def __init__(self, ops: Sequence[str], answers: Answers, output: Output) -> None:
+        self.ops, self.answers, self.output = list(ops), answers, output
+        self.trainer: EngineItem | None = None
+        self.training: Measure | None = None
+
+    def plan(self, run: Run) -> Plan:
+        """Return the plan of a run; the first one must work, of the others is said why they do not."""
+        if self.trainer is None and not self.training:
+            self.trainer = next((engine for engine in run.engines if engine.trains), None)
+            plan = self._make(run)
+            self.training = next(iter(plan.measures.values()), None)
+            return plan
+        try:
+            return self._make(run)
+        except AttachError as error:
+            return Plan(run, refused=str(error))
+
+    def _make(self, run: Run) -> Plan:
+        plan = Plan(run)
+        trainer = self.trainer
+        if trainer is not None and run.config.at(trainer.item_id) is None:
+            trainer = None  # the evaluation stands alone
+        evidences = [read_evidence(run.config, engine, trainer, self.output) for engine in run.engines]
+        self.ops = self.ops or default_ops(evidences)
+        meanings = [one for evidence in evidences for one in evidence.meanings]
+        for evidence in evidences:
+            measure = self._measure(evidence, meanings)
+            _add_engine(plan, evidence, measure, self.ops, self.answers, meanings)
+        return plan
+
+    def _measure(self, evidence: Evidence, meanings: Sequence[Meaning]) -> Measure | None:
+        """Return how an engine measures; a loss needs nothing of it."""
+        if not set(self.ops) & set(MEASURES):
+            return None
+        overlaps = bool(set(self.ops) & set(MEASURES[:2]))
+        return derive(evidence, self.answers, meanings, self.training, overlaps)
+
+
+def _add_engine(
+    plan: Plan,
+    evidence: Evidence,
+    measure: Measure | None,
+    names: Sequence[str],
+    answers: Answers,
+    meanings: Sequence[Meaning],
+) -> None:
+    engine = evidence.engine
+    block: dict[str, Any] = {}
+    for name in names:
+        stem = stem_of(name, measure, [one.name for one in meanings])
+        _refuse_twice(evidence, name, stem)
+        op = op_block(name, stem, measure if name in MEASURES else None, evidence, answers)
+        block[f"{engine.prefix}_{stem}"] = op | label_format_block(name, plan.run.config)
+    plan.block |= added(plan.run.config, engine, block)
+    plan.metrics += [(engine, name) for name in block]
+    plan.lines[shown(engine.item_id)] = _lines(evidence, measure, names) + _key_line(plan, evidence, block)
+    if measure is not None:
+        plan.measures[engine.item_id] = measure
+        plan.pairs += _pairs(evidence, measure, block)
+
+
+def _key_line(plan: Plan, evidence: Evidence, block: dict[str, Any]) -> list[str]:
+    """Say which op becomes the key metric of an engine that has none."""
+    if shown(evidence.engine.key_slot) not in plan.block:
+        return []
+    first = next(iter(block))
+    return [f"{first} becomes its key metric: it has none, and without one MONAI attaches no other"]
+
+
+def _refuse_twice(evidence: Evidence, name: str, stem: str) -> None:
+    """Refuse an op that the bundle has already."""
+    wanted = stem.removeprefix("class_").removeprefix("aux_")
+    for meaning in evidence.meanings:
+        if meaning.kind == "aux-op" and (meaning.target == name or meaning.name.endswith(f"_{wanted}")):
+            raise AttachError(
+                f"{shown(evidence.engine.item_id)} has {meaning.name} already, an aux-op's value: leave {name} out of "
+                "--ops"
+            )
+
+
+def _lines(evidence: Evidence, measure: Measure | None, names: Sequence[str]) -> list[str]:
+    """Return a line for each derivation, and what else the user should know."""
+    lines = list(measure.why) if measure is not None else []
+    if evidence.post.others and measure is not None:
+        lines.append(f"not looked into: {', '.join(evidence.post.others)} in the post-processing")
+    if measure is not None and not measure.names:
+        lines.append("no class names: metadata.json has no channel_def")
+    if "NegLoss" in names and evidence.loss.sums:
+        lines.append(f"{evidence.loss.name} is a sum over the batch: NegLoss depends on the batch size")
+    if measure is not None:
+        lines += accuracy.warnings(evidence, measure, names)
+    return lines
+
+
+def _pairs(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[Pair]:
+    """Return the bundle's metrics that an op of the block is to equal."""
+    engine, pairs = evidence.engine, []
+    for meaning in evidence.meanings:
+        for name, op in block.items():
+            kind = op["_target_"].rpartition(".")[2]
+            if meaning.kind == ("iou" if measure.jaccard else "dice") and kind in MEASURES[:2]:
+                note = _difference(meaning, measure, evidence)
+                pairs.append(Pair(engine.item_id, meaning.name, name, meaning.kind, note))
+            if meaning.kind == "accuracy" and kind == "ComputeAccuracy":
+                note = accuracy.inflated(evidence, measure)
+                pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note))
+    return pairs
+
+
+def _difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
+    """Return what makes the bundle's overlap another number, as far as its arguments say."""
+    if meaning.include_background == measure.skip_background and (measure.channels or 2) > 1:
+        return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, and here it is otherwise"
+    if evidence.post.argmax and not evidence.post.onehot and meaning.num_classes is None:
+        return "its post-processing leaves class numbers in one channel, which it takes for the values of one class"
+    if meaning.reduction != "mean":
+        return f"its reduction is {meaning.reduction}"
+    if meaning.ignore_empty is not (measure.empty_value is None):
+        return "it treats classes that are absent otherwise"
+    return ""

@@ -1,0 +1,185 @@
+"""The runs of a bundle: which of its files train it, and which evaluate it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem, find_engines, reachable, run_ids, shown
+from monai_auxops.attach.folder import OURS, load, workflow_files
+from monai_auxops.attach.problem import AttachError
+
+_PARALLEL: Final = ("multi_gpu", "multigpu", "multi_node")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one command of ``monai.bundle run`` reads, and the engines in it.
+
+    Args:
+        config: its files, merged.
+        engines: those that take part, a trainer first.
+        run_id: what the command runs.
+        output: the name of the file that ``attach`` writes for it.
+        parallel: the files that are added for several GPUs.
+    """
+
+    config: Config
+    engines: tuple[EngineItem, ...]
+    run_id: str
+    output: str
+    parallel: tuple[Path, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether a trainer takes part."""
+        return any(engine.trains for engine in self.engines)
+
+
+def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[Run]:
+    """Return the training and the evaluations of a bundle, or of the files ``chosen``."""
+    if chosen:
+        return [_chosen(bundle, configs, chosen)]
+    files = workflow_files(configs)
+    parallel = [path for path in files if any(word in path.stem.lower() for word in _PARALLEL)]
+    others = [path for path in files if path not in parallel]
+    bases = {path: base for path in others if (base := _base(path, others)) is not None}
+    trainings = [path for path, base in bases.items() if any(engine.trains for engine in base.engines)]
+    train = _the_training(trainings)
+    runs = [] if train is None else [_with_parallel(bases[train], parallel, evaluates=False)]
+    runs += [run for path in others if path != train and (run := _evaluation(path, train, bases, parallel))]
+    if not runs:
+        raise AttachError(_nothing(bundle, configs, others))
+    return runs
+
+
+def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> Run:
+    """Return the run of the files that the user named."""
+    paths = [next((p for p in (configs / n, bundle / n, Path(n)) if p.is_file()), Path(n)) for n in names]
+    run = _run(Config(paths), f"{OURS}.json")
+    if run is None:
+        raise AttachError(f"{' + '.join(names)} has no trainer and no evaluator that MONAI would build from it")
+    return run
+
+
+def _base(path: Path, files: Sequence[Path]) -> Run | None:
+    """Return the run of a file that has engines of its own, with the files that define what it refers to."""
+    config = _alone(path)
+    if config is None or not find_engines(config):
+        return None
+    missing = {name.split("::")[0] for name in config.unresolved()}
+    needed = [other for other in files if other != path and missing and _defines(other, missing)]
+    return _run(Config([*needed[:1], path]) if needed else config, f"{OURS}.json")
+
+
+def _defines(path: Path, names: set[str]) -> bool:
+    """Tell whether a file without engines, common to several, defines all names."""
+    config = _alone(path)
+    return config is not None and names <= set(config.raw) and not find_engines(config)
+
+
+def _alone(path: Path) -> Config | None:
+    """Return a file as a configuration, None for one that overrides parts of another (``"validate#handlers": …``)."""
+    try:
+        return Config([path])
+    except AttachError:
+        if any("#" in key or "::" in key for key in load(path)):
+            return None
+        raise
+
+
+def _the_training(trainings: Sequence[Path]) -> Path | None:
+    """Return the file that trains: ``train.*`` where there are several."""
+    if len(trainings) < 2:
+        return next(iter(trainings), None)
+    named = [path for path in trainings if path.stem == "train"]
+    if len(named) != 1:
+        names = ", ".join(path.name for path in trainings)
+        raise AttachError(f"several files train ({names}); name one with --config")
+    return named[0]
+
+
+def _together(paths: Sequence[Path]) -> Config | None:
+    """Return files merged, None where the last overrides what the others do not have."""
+    load(paths[-1])  # a broken file is refused
+    try:
+        return Config(paths)
+    except AttachError:
+        return None
+
+
+def _evaluation(path: Path, train: Path | None, bases: dict[Path, Run], parallel: Sequence[Path]) -> Run | None:
+    """Return the evaluation that a file describes: alone, or as overrides of the training."""
+    output = f"{OURS}_{path.stem}.json"
+    if path in bases:
+        run = _run(bases[path].config, output)
+    else:
+        run = None if train is None else _override(path, bases[train], output)
+    return None if run is None or run.trains else _with_parallel(run, parallel, evaluates=True)
+
+
+def _override(path: Path, base: Run, output: str) -> Run | None:
+    config = _together([*base.config.files, path])
+    if config is None:
+        return None
+    runs = {key for key in config.parser.get() if key in load(path)}
+    engines = [engine for engine in find_engines(config) if runs & set(run_ids(config, engine))]
+    return _run(config, output) if engines and not any(engine.trains for engine in engines) else None
+
+
+def _run(config: Config, output: str) -> Run | None:
+    """Return the run of a configuration: the engine that is run, and those that it needs."""
+    engines = find_engines(config)
+    started = [engine for engine in engines if run_ids(config, engine)]
+    main = _first(started) or _first(engines)
+    if main is None:
+        return None
+    needed = reachable(config, main.item_id) | {main.item_id}
+    used = [engine for engine in engines if engine.item_id in needed or engine in started[:1]]
+    measured = [engine for engine in used if engine.trains or _validates(config, engine)]
+    if not measured:
+        return None
+    ids = run_ids(config, main)
+    return Run(config, tuple(sorted(measured, key=lambda one: not one.trains)), ids[0] if ids else "", output)
+
+
+def _first(engines: Sequence[EngineItem]) -> EngineItem | None:
+    """Return the trainer of some engines, else the first."""
+    trainers = [engine for engine in engines if engine.trains]
+    return next(iter(trainers or engines), None)
+
+
+def _validates(config: Config, engine: EngineItem) -> bool:
+    """Tell an evaluator that measures from one that infers: it has a key metric."""
+    return config.follow(engine.key_slot)[1] not in (None, {}, "$None")
+
+
+def _with_parallel(run: Run, files: Sequence[Path], evaluates: bool) -> Run:
+    """Add the files for several GPUs that run the same engine."""
+    fitting = []
+    for path in files:
+        config = _together([*run.config.files, path])
+        if config is None:
+            continue
+        started = [engine for engine in find_engines(config) if run_ids(config, engine)]
+        own = {key for engine in started for key in run_ids(config, engine)} & set(load(path))
+        trained = any(engine.trains for engine in started if own & set(run_ids(config, engine)))
+        if own and trained is not evaluates:
+            fitting.append(path)
+    return Run(run.config, run.engines, run.run_id, run.output, tuple(fitting))
+
+
+def _nothing(bundle: Path, configs: Path, files: Sequence[Path]) -> str:
+    """Say why there is nothing to attach to."""
+    if any("workflow" in load(path) for path in files):
+        return f"{bundle} is a Python workflow: its engines are made in code; call attach(engine) of the aux-ops there"
+    made = [shown(key) for path in files for key in load(path) if key.endswith("trainer")]
+    if made:
+        return f"{made[0]} is made by an expression, which has no metric slots; attach the aux-ops in it"
+    if not files:
+        return f"{bundle} trains and evaluates nothing: {configs.name}/ holds no workflow but inference, without labels"
+    names = ", ".join(path.name for path in files)
+    return f"{bundle} has no trainer and no evaluator of MONAI in {names}"

@@ -1,0 +1,103 @@
+"""The metric slots of an engine: what is in them, and where an override can add to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem, shown
+from monai_auxops.attach.problem import AttachError, first_line
+
+EMPTY: Final[tuple[Any, ...]] = (None, "$None", "None", {})
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot of an engine.
+
+    Args:
+        slot_id: the engine's argument.
+        item_id: the id of the dict that is there, maybe by reference; the slot itself where there is none.
+        expression: what computes the dict, where an expression does; else nothing.
+        metrics: the metrics by name, built where they can be built here, else the name of the class.
+    """
+
+    slot_id: str
+    item_id: str
+    expression: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def read_slot(config: Config, slot_id: str) -> Slot:
+    """Return what is in a slot, through references and expressions."""
+    item_id, value = config.follow(slot_id)
+    if value in EMPTY:
+        return Slot(slot_id, slot_id)
+    if isinstance(value, dict) and "_target_" not in value:
+        return Slot(slot_id, item_id, metrics={name: _metric(config, f"{item_id}::{name}") for name in value})
+    try:
+        made = config.value(item_id)
+    except Exception as error:
+        raise AttachError(
+            f"{shown(slot_id)} is computed, and cannot be here: {first_line(error)}; write the "
+            "metrics as a dict, or attach where its parts are there"
+        ) from error
+    if made is None:
+        return Slot(slot_id, slot_id)
+    if not isinstance(made, dict) or not isinstance(value, str):
+        raise AttachError(f"{shown(slot_id)}: expected a dict of metrics by name, got {type(made).__name__}")
+    return Slot(slot_id, item_id, value.strip()[1:], dict(made))
+
+
+def _metric(config: Config, item_id: str) -> Any:
+    """Return a metric, or the name of its class."""
+    item_id, value = config.follow(item_id)
+    made = config.try_value(item_id)
+    if made is not None and not isinstance(made, str | dict):
+        return made
+    return config.target(item_id) if isinstance(value, dict) and "_target_" in value else str(value)
+
+
+def added(config: Config, engine: EngineItem, ops: dict[str, Any]) -> dict[str, Any]:
+    """Return the overrides that put ``ops`` into an engine's slots.
+
+    MONAI attaches additional metrics only where there is a key metric: without one the first op becomes it.
+    """
+    key, more = read_slot(config, engine.key_slot), read_slot(config, engine.additional_slot)
+    block: dict[str, Any] = {}
+    rest = dict(ops)
+    if not key.metrics:
+        first = next(iter(rest))
+        block |= _put(config, key, {first: rest.pop(first)}, engine)
+    if rest:
+        block |= _put(config, more, rest, engine)
+    return block
+
+
+def _put(config: Config, slot: Slot, ops: dict[str, Any], engine: EngineItem) -> dict[str, Any]:
+    """Return the overrides for one slot: entries of the dict that is there, or the whole slot."""
+    if slot.expression:
+        name = f"aux_ops_{engine.item_id.replace('::', '_')}_{slot.slot_id.rpartition('::')[2]}"
+        merged = f"${{**(({slot.expression}) or {{}}), **@{name}}}"
+        return {name: ops} | made_writable(config, slot.slot_id) | {shown(slot.slot_id): merged}
+    if slot.metrics:
+        block = made_writable(config, f"{slot.item_id}::x")
+        return block | {shown(f"{slot.item_id}::{name}"): op for name, op in ops.items()}
+    return made_writable(config, slot.slot_id) | {shown(slot.slot_id): ops}
+
+
+def made_writable(config: Config, item_id: str) -> dict[str, Any]:
+    """Return the overrides that must come before one of ``item_id``.
+
+    Overrides are merged before macros (``"%train#postprocessing"``) are replaced: what is inside a macro has no place
+    yet, so that its content is written out first.
+    """
+    parts = item_id.split("::")
+    value: Any = config.raw
+    for depth, part in enumerate(parts[:-1], 1):
+        value = value[int(part)] if isinstance(value, list) else (value or {}).get(part)
+        if isinstance(value, str):
+            parent = "::".join(parts[:depth])
+            return {shown(parent): config.at(parent)}
+    return {}

@@ -1,0 +1,95 @@
+"""Writes the overrides, once MONAI has parsed and built what is in them; all files or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem, shown
+from monai_auxops.attach.plan import Plan
+from monai_auxops.attach.problem import AttachError, first_line
+from monai_auxops.attach.slots import read_slot
+
+_PLAIN_LIST: Final = re.compile(r"\[\n[^\[\]{}]*?\n\s*\]")  # no string holds a line break: JSON escapes it
+
+
+def text_of(block: dict[str, Any]) -> str:
+    """Return overrides as JSON; a list of plain values takes one line.
+
+    >>> print(text_of({"a": [1, 2]}), end="")
+    {
+        "a": [1, 2]
+    }
+    """
+    text = json.dumps(block, indent=4, ensure_ascii=False)
+    return _PLAIN_LIST.sub(lambda match: " ".join(match[0].split()).replace("[ ", "[").replace(" ]", "]"), text) + "\n"
+
+
+def write_plans(configs: Path, plans: Sequence[Plan], force: bool) -> list[Path]:
+    """Write the overrides of every plan and return the files.
+
+    Raises:
+        AttachError: a file is there and not to be replaced, or MONAI does not make the op of it; nothing is written.
+    """
+    targets = [configs / plan.run.output for plan in plans]
+    for target in targets:
+        if target.exists() and not force:
+            raise AttachError(f"{target} exists, from an earlier attach or by hand; --force replaces it")
+    with tempfile.TemporaryDirectory(prefix="monai-auxops-attach-") as folder:
+        for plan in plans:
+            path = Path(folder) / plan.run.output
+            path.write_text(text_of(plan.block), encoding="utf-8", newline="\n")
+            prove(plan, path)
+    return _publish({target: text_of(plan.block) for target, plan in zip(targets, plans, strict=True)})
+
+
+def prove(plan: Plan, path: Path) -> Config:
+    """Let MONAI merge and parse a file of overrides with those of its run, and build every op in its slot."""
+    config = Config([*plan.run.config.files, path])
+    for engine, name in plan.metrics:
+        _built(config, engine, name)
+    lost = set(config.unresolved()) - set(plan.run.config.unresolved())
+    if lost:
+        raise AttachError(f"{plan.run.output} refers to {sorted(lost)[0]}, which is not there")
+    return config
+
+
+def _built(config: Config, engine: EngineItem, name: str) -> None:
+    """Build one op as the engine would get it."""
+    for slot_id in (engine.key_slot, engine.additional_slot):
+        slot = read_slot(config, slot_id)
+        if name in slot.metrics:
+            if isinstance(slot.metrics[name], str):
+                raise AttachError(f"MONAI cannot build {name}: {_why(config, f'{slot.item_id}::{name}')}")
+            return
+    raise AttachError(f"{shown(engine.item_id)} would not get {name}: the slot is overridden elsewhere")
+
+
+def _why(config: Config, item_id: str) -> str:
+    try:
+        config.value(item_id)
+    except Exception as error:
+        return first_line(error)
+    return "it is no object"
+
+
+def _publish(texts: dict[Path, str]) -> list[Path]:
+    """Write all files beside their places first, then move them there."""
+    waiting = {target: target.with_name(f".{target.name}.{os.getpid()}") for target in texts}
+    try:
+        for target, place in waiting.items():
+            place.write_text(texts[target], encoding="utf-8", newline="\n")
+        for target, place in waiting.items():
+            place.replace(target)
+    except OSError as error:
+        raise AttachError(f"{error.filename} cannot be written: {error.strerror}") from error
+    finally:
+        for place in waiting.values():
+            place.unlink(missing_ok=True)
+    return list(texts)
