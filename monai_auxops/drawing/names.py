@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 _SPLIT = re.compile(r"(train|val|test)(?:ing|idation|id)?[_/](.+)")
 
@@ -16,6 +17,48 @@ def split_name(name: str) -> tuple[str, str]:
     """
     match = _SPLIT.fullmatch(name)
     return (match[1], match[2]) if match else ("", name)
+
+
+def tensorboard_place(name: str, few: bool = True) -> tuple[str, str]:
+    """Where TensorBoard shows a metric: the folder below the run's own, and the tag there.
+
+    Training and validation are groups. The ``few`` classes of one metric share a chart, in which each class has a
+    folder, and therefore a name and a color, of its own.
+
+    >>> tensorboard_place("val_dice"), tensorboard_place("val_dice/gray"), tensorboard_place("Loss")
+    (('', 'val/dice'), ('classes/gray', 'val/dice'), ('', 'Loss'))
+    >>> tensorboard_place("val_dice/gray", few=False)
+    ('', 'val/dice/gray')
+    """
+    split, rest = split_name(name)
+    family, _, member = rest.rpartition("/")
+    place = f"{split}/" if split else ""
+    if not (few and family and member):
+        return "", place + rest
+    return f"classes/{escaped(member)}", place + family
+
+
+def escaped(name: str) -> str:
+    """A name as the name of a file or folder: without slashes and what no file system takes.
+
+    >>> escaped("white/gray"), escaped("..")
+    ('white%2Fgray', '%2E.')
+    """
+    taken = "".join(f"%{ord(c):02X}" if c in '/\\%:*?"<>|' or ord(c) < 32 else c for c in name)
+    return f"%2E{taken[1:]}" if taken.startswith(".") else taken
+
+
+def metric_of(tag: str, folder: str = "") -> str:
+    """The metric's name from where TensorBoard shows it; the inverse of :func:`tensorboard_place`.
+
+    >>> metric_of("val/dice"), metric_of("val/dice", "classes/gray"), metric_of("running/val/dice"), metric_of("Loss")
+    ('val_dice', 'val_dice/gray', 'running/val_dice', 'Loss')
+    """
+    running = "running/" if tag.startswith("running/") else ""
+    split, slash, rest = tag.removeprefix(running).partition("/")
+    name = f"{split}_{rest}" if slash and split in ("train", "val", "test") else tag.removeprefix(running)
+    above, _, member = folder.rpartition("/")
+    return running + (f"{name}/{unquote(member)}" if above == "classes" else name)
 
 
 def families(names: Iterable[str]) -> dict[str, dict[str, str]]:

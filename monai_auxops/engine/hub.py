@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
 
+import torch
 from ignite.engine import Engine, Events
 from monai.engines import Workflow
 from torch import Tensor
@@ -17,6 +18,7 @@ from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.engine.events import is_key, is_training, raw_predictions_event
 from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_one, pick
 from monai_auxops.engine.resume import begins_anew
+from monai_auxops.engine.runs import note_start
 
 OutputTransform = Callable[[Any], Any]
 
@@ -70,6 +72,7 @@ class Hub:
         self._epoch_length: int | None = getattr(engine.state, "epoch_length", None)  # before a checkpoint replaces it
         self._contexts: dict[tuple[str, OutputTransform | None], BuildContext] = {}
         self._values: dict[str, Any] = {}
+        self._case_values: dict[str, list[Tensor]] = {}
         engine.add_event_handler(Events.STARTED, self._started)
         engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
         if isinstance(engine, Workflow):
@@ -119,7 +122,24 @@ class Hub:
         """The metric names whose op has ``flag`` (do_print or do_summary) off."""
         return {name for entry in self.entries if not getattr(entry.op, flag) for name in self.names(entry)}
 
+    def case_values(self) -> dict[str, Tensor]:
+        """What the latest batch's cases have, ``[B]`` by metric name; not what is one value for the whole batch."""
+        return {name: torch.cat(values) for name, values in self._case_values.items()}
+
+    def same(self) -> dict[str, str]:
+        """The metric names whose value is, by definition, that of another: ``{name: the other's}``."""
+        by_tag = {tag: name for entry in self.entries for name, tag in self.names(entry).items()}
+        fields = {name: getattr(entry.op, "same_as", None) for entry in self.entries for name in self.names(entry)}
+        return {name: by_tag[field] for name, field in fields.items() if field in by_tag and by_tag[field] != name}
+
+    def _note(self, entry: Entry, outputs: dict[str, Tensor], size: int) -> None:
+        for tag in entry.op.accumulated or ():
+            value = outputs.get(tag)
+            if value is not None and value.numel() == size and (size == 1 or value.stride(0) != 0):
+                self._case_values.setdefault(entry.metric_name(tag), []).append(value.reshape(size))
+
     def _started(self, engine: Engine) -> None:
+        note_start(engine)
         self._measured, self._running = -1, False
         if not self._agreed:
             ranks.agree([(entry.name, type(entry.op).__name__, entry.op.accumulated) for entry in self.entries])
@@ -138,6 +158,7 @@ class Hub:
 
     def _measure(self, engine: Engine) -> None:
         self._measured, self._contexts, self._values = engine.state.iteration, {}, {}
+        self._case_values = {}
         for entry in (e for e in self.entries if e.op.stage == "raw"):
             self._run(engine, entry)
 
@@ -160,6 +181,7 @@ class Hub:
             self._contexts[key] = self._context(engine, entry, output, batch, self._values)
         ctx = self._contexts[key]
         outputs = entry.op.measure(ctx)
+        self._note(entry, outputs, ctx.batch_size)
         if is_key(engine, entry.name) and entry.op.epoch_tags == ():
             raise ValueError(f"{entry.op!r} has no epoch value and cannot be the key metric {entry.name!r}")
         if isinstance(output, dict) and entry.op.stage != "read":
@@ -170,6 +192,7 @@ class Hub:
         for item, given in zip(items, batch, strict=False):
             ctx = self._context(engine, entry, of_one(item), of_one(given), dict(self._values))
             outputs = entry.op.measure(ctx)
+            self._note(entry, outputs, ctx.batch_size)
             if entry.op.stage != "read":
                 item.update({tag: value[0] for tag, value in as_batch(outputs, 1).items()})
 

@@ -4,6 +4,7 @@ from monai_auxops.handlers.confusion import AuxConfusionHandler
 from monai_auxops.handlers.console import AuxConsoleHandler
 from monai_auxops.handlers.curves import AuxCurvesHandler
 from monai_auxops.handlers.report import AuxReportHandler
+from monai_auxops.handlers.results import AuxResultsHandler
 from monai_auxops.handlers.run_facts import AuxRunFactsHandler
 from monai_auxops.handlers.stats import AuxStatsHandler, AuxTensorBoardStatsHandler, loss_of
 from monai_auxops.handlers.worst_cases import AuxWorstCasesHandler
@@ -13,6 +14,7 @@ __all__ = [
     "AuxConsoleHandler",
     "AuxCurvesHandler",
     "AuxReportHandler",
+    "AuxResultsHandler",
     "AuxRunFactsHandler",
     "AuxStatsHandler",
     "AuxTensorBoardStatsHandler",

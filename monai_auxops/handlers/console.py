@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 import torch
@@ -16,25 +17,31 @@ from ignite.engine import Engine, Events
 from monai_auxops.core import ranks
 from monai_auxops.core.running import RunningMean
 from monai_auxops.drawing.names import families
+from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
-from monai_auxops.handlers.stats import loss_of
+from monai_auxops.handlers.curves import engines_of
+from monai_auxops.handlers.stats import is_number, loss_of, metrics_of, number_of, scalars_of
+from monai_auxops.handlers.viewer import Careful
 
 WIDTH = 7  # of a number such as -0.1234
 BEST = "  best"
-BAR = 50  # what tqdm writes beside the running values
 GROUPS = ("train", "val")
+NO_TERMINAL = 240  # columns of a file or a pipe, where COLUMNS does not say
+BAR = "{desc} {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]  {postfix}"
+BESIDE_BAR = 60  # what the bar takes of the line
 
 
-class AuxConsoleHandler:
-    """One line per epoch with the loss, what the aux-ops of trainer and evaluator found, and a mark at the best epoch.
+class AuxConsoleHandler(Careful):
+    """Print one line per epoch with the loss, the values of trainer and evaluator, and a mark at the best epoch.
 
     On a terminal a progress bar (of ``tqdm``, if installed) shows the running means while the epoch runs. Elsewhere
-    there is no bar and no colour; ``NO_COLOR`` is respected. Columns that do not fit the terminal are left out, those
-    of single classes first, and the header says how many. Prints on the first rank only, without a collective: the
-    loss is that rank's.
+    there is no bar and no color; ``NO_COLOR`` is respected. Columns that do not fit the terminal are left out, those
+    of single classes first, and the header says how many. A column that turns up later gets a new header. Prints on the
+    first rank only, without a collective: the loss is that rank's. A loss that was NaN once is NaN for the epoch.
 
     Args:
-        evaluator: whose values belong to the line, too. Its ops show in epochs in which it ran.
+        evaluator: whose values belong to the line, in epochs in which it ran; or several of them, of which the first
+            decides on the best epoch. Any Ignite engine.
         stream: where to print; default standard output.
 
     >>> from ignite.engine import Engine
@@ -46,9 +53,11 @@ class AuxConsoleHandler:
       2/2  0.5000
     """
 
-    def __init__(self, evaluator: Engine | None = None, stream: TextIO | None = None) -> None:
-        self.evaluator, self._stream = evaluator, stream
-        self._loss = RunningMean(["loss"])
+    def __init__(self, evaluator: Engine | Iterable[Engine] | None = None, stream: TextIO | None = None) -> None:
+        self.evaluators, self._stream = engines_of(evaluator), stream
+        self._ran: dict[int, int] = {}  # by evaluator, the trainer's epoch in which it ran last
+        self._losses: dict[str, RunningMean] = {}
+        self._known: list[str] = []
         self._columns: list[str] = []
         self._bar: Any = None
         self._shown = 0.0
@@ -62,74 +71,128 @@ class AuxConsoleHandler:
         """Show the epochs of ``engine``, a trainer."""
         if ranks.is_first():
             engine.add_event_handler(Events.STARTED, self._started)
+            for evaluator in self.evaluators:
+                evaluator.add_event_handler(Events.COMPLETED, self._validated)
+
+    def _validated(self, evaluator: Engine) -> None:
+        self._ran[id(evaluator)] = training_epoch(evaluator)
 
     def _started(self, engine: Engine) -> None:
-        self._columns = []
+        self._known, self._columns = [], []
         if not engine.has_event_handler(self._epoch_completed):  # now it comes after every other handler
             engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
             engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
 
     def _epoch_started(self, engine: Engine) -> None:
-        self._loss.reset()
+        self._losses = {}
+        self.careful("the progress bar", self._start_bar)(engine)
+
+    def _iteration_completed(self, engine: Engine) -> None:
+        self.careful("the loss", self._add_loss)(engine)
+        if self._bar is not None:
+            self.careful("the progress bar", self._move_bar)(engine)
+
+    def _epoch_completed(self, engine: Engine) -> None:
+        self.careful("the line of an epoch", self._print_epoch)(engine)
+
+    def _start_bar(self, engine: Engine) -> None:
         if not self.stream.isatty():
             return
         try:
             from tqdm import tqdm
         except ImportError:
             return
-        length = engine.state.epoch_length
-        self._bar = tqdm(total=length, desc=f"epoch {engine.state.epoch}", leave=False, file=self.stream)
+        total, text = engine.state.epoch_length, f"epoch {engine.state.epoch}"
+        self._bar = tqdm(total=total, desc=text, leave=False, file=self.stream, bar_format=BAR, dynamic_ncols=True)
 
-    def _iteration_completed(self, engine: Engine) -> None:
-        loss = loss_of(engine.state.output)
-        if loss is not None:
-            self._loss.update(torch.as_tensor(loss).detach().clone().reshape(1, -1))
-        if self._bar is not None:
-            self._bar.update()
-            if time.monotonic() - self._shown > 0.5:  # copying the running means waits for the device
-                self._shown, hub = time.monotonic(), Hub.of(engine)
-                means = self._loss.means() | ({} if hub is None else hub.running("do_print"))
-                names = fitting([*means], self._room() - BAR)
-                self._bar.set_postfix_str("  ".join(f"{name} {means[name]:.3f}" for name in names[:4]))
+    def _add_loss(self, engine: Engine) -> None:
+        for name, loss in scalars_of(loss_of(engine.state.output), "loss").items():
+            name = name if name == "loss" else f"loss/{name}"
+            mean = self._losses.setdefault(name, RunningMean([name], skip_nan=False))
+            mean.update(torch.as_tensor(loss).detach().clone().reshape(1, -1))
 
-    def _epoch_completed(self, engine: Engine) -> None:
+    def _move_bar(self, engine: Engine) -> None:
+        self._bar.update()
+        if time.monotonic() - self._shown > 0.5:  # copying the running means waits for the device
+            self._shown, hub = time.monotonic(), Hub.of(engine)
+            means = self._loss_means() | ({} if hub is None else hub.running("do_print"))
+            self._bar.set_postfix_str(beside_bar(means, self._room() - BESIDE_BAR))
+
+    def _loss_means(self) -> dict[str, float]:
+        return {name: mean.means()[name] for name, mean in self._losses.items()}
+
+    def _print_epoch(self, engine: Engine) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        values, judge = self._values(engine), self.evaluator or engine
-        best = getattr(judge.state, "best_metric_epoch", None) == engine.state.epoch and self._validated(engine)
-        if not self._columns:
-            every = list(dict.fromkeys([*values, *self._later()]))
-            self._columns = fitting(every, self._room(), key=getattr(judge.state, "key_metric_name", None))
-            for line in header(self._columns, left_out=len(every) - len(self._columns)):
-                self._print(line)
+        values, judge = self._values(engine), (self.evaluators or [engine])[0]
+        is_best = self._has_run(judge, engine) and is_best_epoch(judge, engine.state.epoch)
+        new = [name for name in dict.fromkeys([*values, *self._later(judge)]) if name not in self._known]
+        if new:
+            self._known += new
+            self._print_header(getattr(judge.state, "key_metric_name", None))
         line = row(f"{engine.state.epoch}/{engine.state.max_epochs}", self._columns, values)
-        self._print(line + BEST if best else line, bold=best)
+        self._print(line + BEST if is_best else line, bold=is_best)
+
+    def _print_header(self, key: str | None) -> None:
+        self._known = in_order(self._known)
+        self._columns = fitting(self._known, self._room(), key=key)
+        for line in header(self._columns, left_out=len(self._known) - len(self._columns)):
+            self._print(line)
 
     def _values(self, engine: Engine) -> dict[str, float]:
-        values = {k: v for k, v in self._loss.means().items() if self._loss.updates}
-        for source in [engine, *([self.evaluator] if self.evaluator is not None and self._validated(engine) else [])]:
-            hub = Hub.of(source)
-            hidden = set() if hub is None else hub.hidden("do_print")
-            metrics = source.state.metrics | getattr(source.state, "aux_metrics", {})
-            values |= {k: v for k, v in metrics.items() if isinstance(v, float | int) and k not in hidden}
+        values = self._loss_means()
+        for source in [engine, *self.evaluators]:
+            if self._has_run(source, engine):
+                values |= epoch_values(source)
         return values
 
-    def _validated(self, engine: Engine) -> bool:
-        return self.evaluator is None or self.evaluator.state.epoch == engine.state.epoch
+    def _has_run(self, source: Engine, trainer: Engine) -> bool:
+        return source is trainer or self._ran.get(id(source)) == trainer.state.epoch
 
-    def _later(self) -> list[str]:
-        """What the evaluator will show, where it has not run yet."""
-        hub = None if self.evaluator is None else Hub.of(self.evaluator)
-        return [] if hub is None else [*hub.running("do_print")]
+    def _later(self, judge: Engine) -> list[str]:
+        """What the evaluators will show, where they have not run yet."""
+        hubs = [hub for hub in map(Hub.of, self.evaluators) if hub is not None]
+        key = getattr(judge.state, "key_metric_name", None)
+        names = [name for hub in hubs for name in hub.running("do_print")]
+        return [*([key] if key is not None and names else []), *names]
 
     def _room(self) -> int:
-        return shutil.get_terminal_size().columns if self.stream.isatty() else 10_000
+        fallback = 80 if self.stream.isatty() else NO_TERMINAL
+        return shutil.get_terminal_size((fallback, 24)).columns if self.stream.isatty() else fallback
 
     def _print(self, line: str, bold: bool = False) -> None:
-        colour = bold and self.stream.isatty() and "NO_COLOR" not in os.environ
-        print(f"\x1b[1;32m{line}\x1b[0m" if colour else line, file=self.stream, flush=True)
+        color = bold and self.stream.isatty() and "NO_COLOR" not in os.environ
+        print(f"\x1b[1;32m{line}\x1b[0m" if color else line, file=self.stream, flush=True)
+
+
+def epoch_values(engine: Engine) -> dict[str, float]:
+    """An engine's epoch values that are numbers, as far as they want to be printed."""
+    return {name: number_of(value) for name, value in metrics_of(engine, "do_print").items() if is_number(value)}
+
+
+def is_best_epoch(engine: Engine, epoch: int) -> bool:
+    """Whether a MONAI engine chose ``epoch`` as its best."""
+    return getattr(engine.state, "best_metric_epoch", None) == epoch
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Losses, then training, validation and what is of neither, each in its order."""
+    order = {"": 2, "train": 0, "val": 1}
+    return sorted(names, key=lambda name: -1 if name.partition("/")[0] == "loss" else order[group_of(name)])
+
+
+def beside_bar(means: Mapping[str, float], room: int) -> str:
+    """As many running means as fit into ``room`` characters, those of single classes last.
+
+    >>> beside_bar({"loss": 0.5, "train_dice/gray": 0.25, "train_dice": 0.75}, 30)
+    'loss 0.500  train_dice 0.750'
+    """
+    ranked = sorted(means, key=lambda name: "/" in name)
+    texts = [f"{name} {means[name]:.3f}" for name in ranked]
+    ends = itertools.accumulate(len(text) + 2 for text in texts)
+    return "  ".join(text for text, end in zip(texts, ends, strict=True) if end <= room + 2)
 
 
 def short(name: str) -> str:
@@ -185,4 +248,17 @@ def group_of(name: str) -> str:
 
 def row(epoch: str, columns: Sequence[str], values: Mapping[str, float]) -> str:
     """The numbers of one epoch; blank where there is none."""
-    return f"{epoch:>5}" + "".join(f"{f'{values[n]:.4f}' if n in values else '':>{width(n)}}" for n in columns)
+    cells = [f"{number_text(values[name]) if name in values else '':>{width(name)}}" for name in columns]
+    return f"{epoch:>5}" + "".join(cells)
+
+
+def number_text(value: float) -> str:
+    """A number in seven characters.
+
+    >>> number_text(0.5), number_text(-0.12345), number_text(12.0), number_text(123456.789), number_text(math.nan)
+    ('0.5000', '-0.1235', '12', '1.2e+05', 'nan')
+    """
+    if math.isfinite(value) and value.is_integer() and 1 < abs(value) < 10**WIDTH:
+        return f"{value:.0f}"
+    text = f"{value:.4f}"
+    return text if len(text) <= WIDTH else f"{value:.{5 if abs(value) < 10_000 else 2}g}"

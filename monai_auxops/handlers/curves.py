@@ -9,39 +9,40 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
-from monai_auxops.drawing.names import families, split_name
+from monai_auxops.drawing.names import families, split_name, tensorboard_place
 from monai_auxops.engine.hub import Hub
-from monai_auxops.handlers.recorder import Recorder
+from monai_auxops.handlers.viewer import Viewer
 
 Layout = dict[str, dict[str, list[Any]]]
 
 
-class AuxCurvesHandler(Recorder):
-    """Groups the curves in TensorBoard's *Custom scalars*: a chart per quantity with all its classes, and a chart per
-    class with training and validation.
+class AuxCurvesHandler(Viewer):
+    """Group the curves in TensorBoard's *Custom scalars*: a chart per quantity with training and validation.
 
-    Only says which curves stand together: the curves are those of ``AuxTensorBoardStatsHandler``, in the same folder.
+    Only says which curves belong together: the curves are those of ``AuxTensorBoardStatsHandler``, in the same folder.
 
     Args:
-        evaluator: whose curves belong to it, too.
+        evaluator: whose curves belong to it as well; or several of them.
         log_dir: where TensorBoard's events go.
         summary_writer: use this instead of an own writer in ``log_dir``.
     """
 
     def __init__(
-        self, evaluator: Engine | None = None, log_dir: str | Path = "./runs", summary_writer: Any = None
+        self,
+        evaluator: Engine | Iterable[Engine] | None = None,
+        log_dir: str | Path = "./runs",
+        summary_writer: Any = None,
     ) -> None:
         super().__init__(log_dir, summary_writer)
-        self.evaluator = evaluator
+        self.evaluators = engines_of(evaluator)
         self._written: Layout = {}
 
     def register(self, engine: Engine) -> None:
         """Write after the first epoch, and again if another aux-op turns up."""
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.careful("the layout of the curves", self._write))
 
     def _write(self, engine: Engine) -> None:
-        engines = [engine] if self.evaluator is None else [engine, self.evaluator]
-        hubs = [hub for hub in map(Hub.of, engines) if hub is not None]
+        hubs = [hub for hub in map(Hub.of, [engine, *self.evaluators]) if hub is not None]
         layout = layout_of(n for hub in hubs for entry in hub.entries if entry.op.do_summary for n in hub.names(entry))
         if layout and layout != self._written:
             self.writer.add_custom_scalars(layout)
@@ -49,12 +50,19 @@ class AuxCurvesHandler(Recorder):
             self._written = layout
 
 
+def engines_of(evaluator: Engine | Iterable[Engine] | None) -> list[Engine]:
+    """No evaluator, one, or several, as a list."""
+    if evaluator is None:
+        return []
+    return [evaluator] if isinstance(evaluator, Engine) else list(evaluator)
+
+
 def layout_of(names: Iterable[str]) -> Layout:
     """TensorBoard's layout of metric names.
 
-    >>> layout = layout_of(["train_dice", "train_dice/grey", "val_dice", "val_dice/grey", "val_support/grey"])
+    >>> layout = layout_of(["train_dice", "train_dice/gray", "val_dice", "val_dice/gray", "val_support/gray"])
     >>> {category: [*charts] for category, charts in layout.items()}
-    {'classes': ['train_dice', 'val_dice'], 'train and val': ['dice', 'dice/grey']}
+    {'classes': ['train_dice', 'val_dice'], 'train and val': ['dice']}
     """
     splits: dict[str, dict[str, str]] = {}
     for name in names:
@@ -68,10 +76,11 @@ def layout_of(names: Iterable[str]) -> Layout:
     }
     rests = dict.fromkeys(rest for split_of in splits.values() for rest in split_of)
     pairs = {rest: [split_of[rest] for split_of in splits.values() if rest in split_of] for rest in rests}
-    both = {rest: multiline(pair) for rest, pair in pairs.items() if len(pair) > 1}
+    both = {rest: multiline(pair) for rest, pair in pairs.items() if len(pair) > 1 and "/" not in rest}
     return {title: charts for title, charts in (("classes", classes), ("train and val", both)) if charts}
 
 
 def multiline(names: list[str]) -> list[Any]:
-    """A chart of exactly these curves: TensorBoard takes names as regular expressions."""
-    return ["Multiline", [f"^{re.escape(name)}$" for name in names]]
+    """A chart of exactly these curves: TensorBoard takes tags as regular expressions."""
+    tags = dict.fromkeys(tensorboard_place(name)[1] for name in names)
+    return ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]

@@ -6,31 +6,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 
+from monai_auxops.core import ranks
+from monai_auxops.engine.runs import training_of
+from monai_auxops.handlers.best import BestSet
 from monai_auxops.handlers.confusion import AuxConfusionHandler
-from monai_auxops.handlers.curves import AuxCurvesHandler
-from monai_auxops.handlers.recorder import Recorder
+from monai_auxops.handlers.curves import AuxCurvesHandler, engines_of
+from monai_auxops.handlers.results import AuxResultsHandler
 from monai_auxops.handlers.run_facts import AuxRunFactsHandler
+from monai_auxops.handlers.viewer import Viewer
 from monai_auxops.handlers.worst_cases import AuxWorstCasesHandler
 
 
-class AuxReportHandler(Recorder):
-    """Leaves in ``log_dir`` what ``monai-auxops report`` shows beside the curves of ``AuxTensorBoardStatsHandler``.
+class AuxReportHandler(Viewer):
+    """Leave in ``log_dir`` what ``monai-auxops report`` shows beside the curves of ``AuxTensorBoardStatsHandler``.
 
-    Run facts, curves grouped by class, and in every ``interval``-th epoch and the last one the confusion matrix and the
-    worst cases of the evaluator. Attached to the trainer. Each of the four is a handler of its own, too.
+    Run facts, ``results.png``, the pictures and the confusion matrix of the best epoch so far, and of every
+    ``interval``-th validation and the last epoch. Attached to the trainer. Each part is a handler of its own as well.
+    What an evaluator has no use for (a matrix of labels that overlap, pictures of vectors) is left out with a warning:
+    no part ever ends the training. ``docs/formats.md`` describes the files.
 
     Args:
-        evaluator: whose cases are shown.
-        interval: a number of epochs.
-        class_names: of all classes, the background too.
-        tag: the aux-op's output that tells how bad a case is; default the evaluator's first.
+        evaluator: whose cases are shown; of several the first, and the others in folders ``<log_dir>/2`` and so on.
+        interval: a number of validations.
+        class_names: of all classes, or of all but the background; default those of the aux-ops.
+        tag: the tag or metric name that tells how bad a case is; default the evaluator's first.
         worst: how many cases are drawn.
-        matrix: whether to count a confusion matrix; only for classes that exclude each other, with index labels.
+        matrix: whether to count a confusion matrix.
         config: anything JSON can hold that describes the run, or the path of a configuration file.
         log_dir: where everything goes.
         summary_writer: use this instead of an own writer in ``log_dir``.
+        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        threshold: where one channel becomes positive, if no aux-op of the evaluator says so.
+
+    Raises:
+        ValueError: an interval below one epoch.
 
     >>> from ignite.engine import Engine
     >>> import tempfile
@@ -44,7 +55,7 @@ class AuxReportHandler(Recorder):
 
     def __init__(
         self,
-        evaluator: Engine | None = None,
+        evaluator: Engine | Sequence[Engine] | None = None,
         interval: int = 5,
         class_names: Sequence[str] | None = None,
         tag: str | None = None,
@@ -53,26 +64,54 @@ class AuxReportHandler(Recorder):
         config: Any = None,
         log_dir: str | Path = "./runs",
         summary_writer: Any = None,
+        *,
+        case_key: str | None = None,
+        threshold: float | None = None,
     ) -> None:
         super().__init__(log_dir, summary_writer)
         if interval < 1:
             raise ValueError(f"AuxReportHandler: expected interval to be at least 1 epoch, got {interval}")
-        self.evaluator, self.interval = evaluator, interval
+        self.evaluators, self.interval = engines_of(evaluator), interval
         self.class_names, self.tag, self.worst, self.matrix = class_names, tag, worst, matrix
-        self.config = config
+        self.config, self.case_key, self.threshold = config, case_key, threshold
+
+    def attach(self, engine: Engine) -> None:
+        """Attach the parts, which share one writer."""
+        if not ranks.is_first():
+            return
+        names = None if self.class_names is None else list(self.class_names)
+        AuxRunFactsHandler(self.evaluators, self.log_dir, self.config, names).attach(engine)
+        super().attach(engine)  # closes the writer
+        AuxResultsHandler(self.evaluators, self.log_dir).attach(engine)
+        if self.evaluators:
+            AuxCurvesHandler(self.evaluators, self.log_dir).sharing(self).attach(engine)
+        for number, evaluator in enumerate(self.evaluators, 1):
+            self._show_cases(evaluator, engine, number)
 
     def register(self, engine: Engine) -> None:
-        """Attach the parts, which share one writer."""
-        names = None if self.class_names is None else list(self.class_names)
-        AuxRunFactsHandler(self.evaluator, self.log_dir, self.config, names).attach(engine)
-        if self.evaluator is None:
-            return
+        """Nothing: the parts register themselves."""
 
-        def is_due(epoch: int) -> bool:
-            return epoch % self.interval == 0 or epoch == engine.state.max_epochs
+    def _show_cases(self, evaluator: Engine, trainer: Engine, number: int) -> None:
+        folder = self.log_dir if number == 1 else self.log_dir / str(number)
+        due, best = every_validation(evaluator, trainer, self.interval), BestSet(folder)
+        given: dict[str, Any] = {"log_dir": folder, "threshold": self.threshold, "best": best}
+        parts: list[Viewer] = [
+            AuxWorstCasesHandler(due, self.tag, self.worst, case_key=self.case_key, **given),
+            *([AuxConfusionHandler(due, self.class_names, **given)] if self.matrix else []),
+        ]
+        for part in parts:
+            (part.sharing(self) if number == 1 else part).attach(evaluator)
 
-        shared: dict[str, Any] = {"log_dir": self.log_dir, "summary_writer": self.writer}
-        AuxCurvesHandler(self.evaluator, **shared).attach(engine)
-        if self.matrix:
-            AuxConfusionHandler(is_due, names, **shared).attach(self.evaluator)
-        AuxWorstCasesHandler(is_due, self.tag, self.worst, **shared).attach(self.evaluator)
+
+def every_validation(evaluator: Engine, trainer: Engine, interval: int) -> Any:
+    """Whether an epoch is the ``interval``-th validation since the last one that was due, or the trainer's last."""
+    seen: list[int] = []
+
+    def note(engine: Engine) -> None:
+        seen.append(int(training_of(engine).state.epoch))
+
+    def is_due(epoch: int) -> bool:
+        return epoch == trainer.state.max_epochs or (len(set(seen)) % interval == 0 and bool(seen))
+
+    evaluator.add_event_handler(Events.EPOCH_STARTED, note)
+    return is_due

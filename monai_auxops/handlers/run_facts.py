@@ -1,4 +1,4 @@
-"""What a run was: versions, model, optimiser, aux-ops, time per epoch, in a file beside its curves."""
+"""What a run was: versions, model, optimizer, aux-ops, time per epoch, in a file beside its curves."""
 
 from __future__ import annotations
 
@@ -9,23 +9,33 @@ import math
 import os
 import platform
 import time
+import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
 
+from monai_auxops.cases.table import locked
 from monai_auxops.core import ranks
 from monai_auxops.engine.hub import Hub
+from monai_auxops.engine.runs import continue_run, new_run_id, run_id
+from monai_auxops.handlers.best import directions_of, judge_of, replace_text
+from monai_auxops.handlers.curves import engines_of
+from monai_auxops.handlers.viewer import Careful
 
 PACKAGES = ("monai-auxops", "monai", "torch", "pytorch-ignite", "numpy", "nibabel")
+Facts = dict[str, Any]
 
 
-class AuxRunFactsHandler:
-    """Writes ``<log_dir>/run.json`` when a training starts and after each epoch: a killed run has what it had.
+class AuxRunFactsHandler(Careful):
+    """Write ``<log_dir>/run.json`` when a training starts and after each epoch: a killed run has what it had.
+
+    Earlier runs in the folder stay in it, under ``older``. A file that is not ours is left alone, with a warning.
 
     Args:
-        evaluator: whose key metric and aux-ops belong to it.
+        evaluator: whose key metric and aux-ops belong to it; of several the first decides on the best epoch.
         log_dir: where the file goes.
         config: anything JSON can hold that describes the run, or the path of a configuration file.
         class_names: of all classes.
@@ -33,28 +43,45 @@ class AuxRunFactsHandler:
 
     def __init__(
         self,
-        evaluator: Engine | None = None,
+        evaluator: Engine | Iterable[Engine] | None = None,
         log_dir: str | Path = "./runs",
         config: Any = None,
         class_names: list[str] | None = None,
     ) -> None:
-        self.evaluator, self.path, self.config = evaluator, Path(log_dir) / "run.json", config
+        self.evaluators, self.path, self.config = engines_of(evaluator), Path(log_dir) / "run.json", config
         self.class_names = class_names
-        self._facts: dict[str, Any] = {}
+        self._facts: Facts = {}
+        self._since = time.monotonic()
 
     def attach(self, engine: Engine) -> None:
-        """Describe the training of ``engine``."""
-        if ranks.is_first():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            engine.add_event_handler(Events.STARTED, self._started)
-            engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
-            engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
-            engine.add_event_handler(Events.COMPLETED, lambda _: self._write(finished=now()))
+        """Describe the training of ``engine``. A second handler for one file adds its evaluators to the first."""
+        if not ranks.is_first():
+            return
+        handlers = engine.__dict__.setdefault("_auxops_facts", {})
+        first = handlers.setdefault(self.path.resolve(), weakref.ref(self))()
+        if first is not None and first is not self:
+            first.evaluators += [each for each in self.evaluators if each not in first.evaluators]
+            return
+        for event, function in (
+            (Events.STARTED, self._started),
+            (Events.EPOCH_STARTED, self._epoch_started),
+            (Events.EPOCH_COMPLETED, self._epoch_completed),
+            (Events.COMPLETED, lambda _: self._write(finished=now())),
+        ):
+            engine.add_event_handler(event, self.careful("run.json", function))
 
     def _started(self, engine: Engine) -> None:
-        known = self._known(engine.state.epoch)
-        engines = {"training": engine} | ({} if self.evaluator is None else {"validation": self.evaluator})
+        known = self._continued(engine)
+        if known:
+            continue_run(engine, str(known["run"]))
+        elif "run" in self._facts:  # the same handler starts another training
+            continue_run(engine, new_run_id())
+        engines = {"training": engine}
+        engines |= {f"validation {i}" if i > 1 else "validation": e for i, e in enumerate(self.evaluators, 1)}
+        hubs = [hub for hub in map(Hub.of, engines.values()) if hub is not None]
+        self._facts = {}
         self._write(
+            run=run_id(engine),
             started=known.get("started", now()),
             finished=None,
             versions=versions(),
@@ -62,40 +89,84 @@ class AuxRunFactsHandler:
             processes=ranks.world_size(),
             training=described(engine),
             aux_ops={name: ops_of(each) for name, each in engines.items()},
+            higher_is_better={name: up for hub in hubs for name, up in directions_of(hub).items()},
+            same={name: other for hub in hubs for name, other in hub.same().items()},
             class_names=self.class_names,
             config=configuration(self.config),
             seconds=known.get("seconds", {}),
+            learning_rate=known.get("learning_rate", {}),
         )
 
-    def _known(self, epoch: int) -> dict[str, Any]:
-        """What an earlier process wrote, if this one goes on with it."""
-        try:
-            known: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8")) if epoch else {}
-        except (OSError, ValueError):
-            known = {}
-        return known
+    def _continued(self, engine: Engine) -> Facts:
+        """What an earlier process wrote of the run that this one continues; empty if it is a new one."""
+        done = engine.state.epoch
+        if not done:
+            return {}
+        runs = sorted(read_runs(self.path).values(), key=lambda facts: str(facts.get("started")))
+        reached = [facts for facts in runs if max(map(int, facts.get("seconds") or {0: 0})) >= done]
+        return reached[-1] if reached else {}
 
     def _epoch_started(self, engine: Engine) -> None:
         self._since = time.monotonic()
 
     def _epoch_completed(self, engine: Engine) -> None:
-        judge = (self.evaluator or engine).state
-        best = {"metric": getattr(judge, "key_metric_name", None), "epoch": getattr(judge, "best_metric_epoch", None)}
-        value = getattr(judge, "best_metric", None)
-        finite = isinstance(value, int | float) and math.isfinite(value)
-        seconds = self._facts["seconds"] | {str(engine.state.epoch): round(time.monotonic() - self._since, 3)}
-        self._write(seconds=seconds, best=best | {"value": value if finite else None})
+        epoch, seconds = str(engine.state.epoch), round(time.monotonic() - self._since, 3)
+        rates = self._facts["learning_rate"]
+        if (optimizer := getattr(engine, "optimizer", None)) is not None:
+            rates = rates | {epoch: float(optimizer.param_groups[0]["lr"])}
+        best = best_of(self.evaluators[0] if self.evaluators else engine)
+        self._write(seconds=self._facts["seconds"] | {epoch: seconds}, learning_rate=rates, best=best)
 
     def _write(self, **facts: Any) -> None:
         self._facts |= facts
-        new = self.path.with_suffix(".new.json")
-        new.write_text(json.dumps(self._facts, indent=1, default=str), encoding="utf-8")
-        new.replace(self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.parent):
+            runs = read_runs(self.path)
+            runs[self._facts["run"]] = self._facts
+            latest, *older = sorted(runs.values(), key=lambda each: str(each.get("started")), reverse=True)
+            short = [{key: value for key, value in each.items() if key != "config"} for each in older]
+            replace_text(self.path, json.dumps(finite(latest | {"older": short}), indent=1, default=str))
+
+
+def read_runs(path: Path) -> dict[str, Facts]:
+    """The runs that ``path`` holds, by id; ``ValueError`` if it is not one of our files."""
+    if not path.is_file():
+        return {}
+    try:
+        latest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        latest = None
+    if not isinstance(latest, dict) or not {"started", "versions"} <= latest.keys():
+        raise ValueError(f"{path} was not written by this handler and is left alone; give another log_dir=")
+    older = latest.pop("older", [])
+    return {str(facts.setdefault("run", facts["started"])): facts for facts in (latest, *older)}
+
+
+def finite(value: Any) -> Any:
+    """The same with None for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def best_of(judge: Engine) -> Facts:
+    """The best epoch so far of an engine that chooses one, and which way is up."""
+    state = judge.state
+    name, better = judge_of(judge)
+    value = getattr(state, "best_metric", None)
+    return {
+        "metric": getattr(state, "key_metric_name", None) or name,
+        "epoch": getattr(state, "best_metric_epoch", None),
+        "value": value if isinstance(value, int | float) else None,
+        "higher_is_better": None if better is None else bool(better(1.0, 0.0)),
+    }
 
 
 def now() -> str:
     """The time, as ISO 8601 with the zone."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 def versions() -> dict[str, str]:
@@ -120,17 +191,17 @@ def device_name(device: Any) -> str:
     return f"{device or 'cpu'}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
 
 
-def described(engine: Engine) -> dict[str, Any]:
-    """Network, optimiser, loss and lengths of a trainer, as far as it has them."""
+def described(engine: Engine) -> Facts:
+    """Network, optimizer, loss and lengths of a trainer, as far as it has them."""
     network, optimizer, loss = (getattr(engine, name, None) for name in ("network", "optimizer", "loss_function"))
-    facts: dict[str, Any] = {"epochs": engine.state.max_epochs, "iterations per epoch": engine.state.epoch_length}
+    facts: Facts = {"epochs": engine.state.max_epochs, "iterations per epoch": engine.state.epoch_length}
     if network is not None:
         facts["network"] = type(network).__name__
         facts["parameters"] = sum(parameter.numel() for parameter in network.parameters())
     if optimizer is not None:
         facts["optimizer"] = type(optimizer).__name__
         facts["learning rate"] = optimizer.param_groups[0]["lr"]
-    return facts | ({} if loss is None else {"loss": getattr(loss, "__name__", type(loss).__name__)})
+    return facts if loss is None else facts | {"loss": getattr(loss, "__name__", type(loss).__name__)}
 
 
 def ops_of(engine: Engine) -> dict[str, str]:
@@ -140,7 +211,10 @@ def ops_of(engine: Engine) -> dict[str, str]:
 
 
 def configuration(config: Any) -> Any:
-    """``config``, or what its file says."""
+    """``config``, or what its file says; a file that cannot be read is named instead."""
     if not isinstance(config, str | Path):
         return config
-    return Path(config).read_text(encoding="utf-8")
+    try:
+        return Path(config).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return f"{config} cannot be read: {error.strerror}"

@@ -11,42 +11,43 @@ from torch.nn.functional import interpolate
 SIZE = 192  # pixels of a panel
 
 
-def classes_of(values: Tensor, threshold: float) -> Tensor:
-    """The class each voxel shows ``[B, *S]``: indices as they are, of several channels the highest, of one where it
-    exceeds the threshold.
+def panels(image: Tensor, label: Tensor, predicted: Tensor, size: int = SIZE) -> tuple[Tensor, Tensor]:
+    """Cut one slice of each case out of image, label and prediction, without a copy to the host.
 
-    >>> classes_of(torch.tensor([[[0.2, 0.9]]]), 0.5), classes_of(torch.tensor([[[0.1, 0.7], [0.3, 0.2]]]), 0.5)
-    (tensor([[0, 1]]), tensor([[1, 0]]))
+    Takes ``[B, *S]`` with two or three spatial dimensions; a third one is cut. Nearest neighbors, so classes stay.
+
+    Returns:
+        The panels ``[B, 3, size, size]``, and the number of each slice ``[B]``, from 0.
+
+    Raises:
+        ValueError: the three differ in size, or are no pictures.
     """
-    return values.max(1).indices if values.shape[1] > 1 else (values[:, 0] > threshold).long()
-
-
-def panels(image: Tensor, label: Tensor, predicted: Tensor, size: int = SIZE) -> Tensor:
-    """Image, label and prediction ``[B, 3, size, size]`` of one slice of each case, without a copy to the host.
-
-    Takes ``[B, *S]`` with two or three spatial dimensions; a third one is cut. Nearest neighbours, so classes stay.
-    """
+    shapes = [list(x.shape) for x in (image, label, predicted)]
+    if image.dim() not in (3, 4) or not shapes[0] == shapes[1] == shapes[2]:
+        raise ValueError(f"pictures need image, label and prediction of one size in 2D or 3D, got {shapes}")
     stack = torch.stack([image.float(), label.float(), predicted.float()], 1)
+    at = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
     if stack.dim() == 5:
-        at = telling_slice(label, predicted).reshape(-1, 1, 1, 1, 1).expand(*stack.shape[:4], 1)
-        stack = stack.gather(4, at).squeeze(4)
-    height, width = fitted(stack.shape[2:], size)
+        at = telling_slice(label, predicted)
+        index = at.reshape(-1, 1, 1, 1, 1).expand(*stack.shape[:4], 1)
+        stack = stack.gather(4, index).squeeze(4)
+    height, width = size_of_panel(stack.shape[2:], size)
     canvas = stack.new_zeros((len(stack), 3, size, size))
     canvas[:, :, :height, :width] = interpolate(stack, size=(height, width), mode="nearest")
-    return canvas
+    return canvas, at
 
 
 def telling_slice(label: Tensor, predicted: Tensor) -> Tensor:
     """Per volume ``[B, X, Y, Z]`` the slice ``[B]`` with most wrong voxels, of those that hold much of the label."""
-    labelled, wrong = (x.sum((1, 2)) for x in (label > 0, label != predicted))
-    much = labelled * 2 >= labelled.max(1, keepdim=True).values
+    labeled, wrong = (x.sum((1, 2)) for x in (label > 0, label != predicted))
+    much = labeled * 2 >= labeled.max(1, keepdim=True).values
     return torch.where(much, wrong, -1).argmax(1)
 
 
-def fitted(shape: Sequence[int], size: int = SIZE) -> tuple[int, int]:
+def size_of_panel(shape: Sequence[int], size: int = SIZE) -> tuple[int, int]:
     """Height and width of a slice when its longer side is ``size``.
 
-    >>> fitted((50, 100), 192)
+    >>> size_of_panel((50, 100), 192)
     (96, 192)
     """
     scale = size / max(shape[:2])

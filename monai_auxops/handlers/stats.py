@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.handlers import StatsHandler, TensorBoardStatsHandler
+from torch import Tensor
 
+from monai_auxops.drawing.names import tensorboard_place
+from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
+from monai_auxops.engine.runs import training_of, training_step
+from monai_auxops.handlers.viewer import Careful
+
+EVERY = 50  # iterations between two looks at running values: a look waits for the device
+MAX_CHART = 20  # classes that share a chart of TensorBoard
+Log = bool | int | Callable[[Engine, int], bool]
 
 
 def loss_of(output: Any) -> Any:
@@ -25,78 +34,228 @@ def loss_of(output: Any) -> Any:
     return output[2] if isinstance(output, tuple) and len(output) == 3 else None
 
 
-class AuxStatsHandler(StatsHandler):  # type: ignore[misc]
-    """MONAI's ``StatsHandler``: honours ``do_print``, and prints the running means while an epoch runs.
+def scalars_of(losses: Any, name: str) -> dict[str, Any]:
+    """Losses by name, as far as each is one number: a dict of them, also one within another, or a single one.
+
+    >>> scalars_of({"dice": 0.25, "parts": {"ce": torch.tensor([0.5])}, "maps": torch.zeros(2)}, "loss")
+    {'dice': 0.25, 'parts/ce': tensor([0.5000])}
+    >>> scalars_of(1, "loss"), scalars_of(None, "loss")
+    ({'loss': 1}, {})
+    """
+    if isinstance(losses, Mapping):
+        nested = {
+            f"{key}/{inner}" if inner else str(key): value
+            for key, each in losses.items()
+            for inner, value in scalars_of(each, "").items()
+        }
+        return nested
+    is_number = isinstance(losses, int | float) or (isinstance(losses, Tensor) and losses.numel() == 1)
+    return {name: losses} if is_number else {}
+
+
+def number_of(value: Any) -> float:
+    """A number of the host."""
+    return float(value.detach().reshape(()).item() if isinstance(value, Tensor) else value)
+
+
+class AuxStatsHandler(Careful, StatsHandler):  # type: ignore[misc]
+    """MONAI's ``StatsHandler``: honors ``do_print``, and prints loss and running means every 50th iteration.
 
     Takes the same arguments. The default ``output_transform`` is :func:`loss_of`, which works with and without
-    decollation. The values printed after an epoch are those of ``state.metrics``, but a NaN key metric is shown as NaN
-    (``state.metrics`` holds ``-inf`` there, so that it never becomes the best). Running means are copied from the
-    device when they are printed: give ``iteration_log`` a filter to print, and wait, less often.
+    decollation. Epochs are the trainer's, whatever the evaluator's own counter says, unless ``global_epoch_transform``
+    is given. Each line of an iteration copies its values from the device and waits for it: ``iteration_log`` is a
+    number of iterations, or a filter; ``True`` prints each.
 
-    >>> from monai_auxops import ComputeDice
-    >>> handler = AuxStatsHandler(iteration_log=lambda engine, iteration: iteration % 50 == 0)
+    Args:
+        iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
+        *args: as MONAI's.
+        output_transform: from ``engine.state.output`` to the losses.
+        **kwargs: as MONAI's; ``epoch_print_logger`` and ``iteration_print_logger`` replace what is printed.
+
+    >>> handler = AuxStatsHandler(iteration_log=10)
     """
 
-    def __init__(self, *args: Any, output_transform: Callable[[Any], Any] = loss_of, **kwargs: Any) -> None:
-        super().__init__(*args, output_transform=output_transform, **kwargs)
-
-    def _default_epoch_print(self, engine: Engine) -> None:
-        with shown(engine, "do_print"):
-            super()._default_epoch_print(engine)
-
-    def _default_iteration_print(self, engine: Engine) -> None:
-        with with_running(self, engine, "do_print"):
-            super()._default_iteration_print(engine)
-
-
-class AuxTensorBoardStatsHandler(TensorBoardStatsHandler):  # type: ignore[misc]
-    """MONAI's ``TensorBoardStatsHandler``: honours ``do_summary``, and plots the running means while an epoch runs.
-
-    Takes the same arguments, with the same default ``output_transform`` as :class:`AuxStatsHandler`. Epoch values keep
-    their metric names, over epochs; running means stand under ``running/<metric name>``, over iterations. NaN is a gap.
-    """
-
-    def __init__(self, *args: Any, output_transform: Callable[[Any], Any] = loss_of, **kwargs: Any) -> None:
-        super().__init__(*args, output_transform=output_transform, **kwargs)
-
-    def _default_epoch_writer(self, engine: Engine, writer: Any) -> None:
-        with shown(engine, "do_summary"):
-            super()._default_epoch_writer(engine, writer)
-
-    def _default_iteration_writer(self, engine: Engine, writer: Any) -> None:
-        with with_running(self, engine, "do_summary", prefix="running/"):
-            super()._default_iteration_writer(engine, writer)
-
-
-@contextlib.contextmanager
-def shown(engine: Engine, flag: str) -> Iterator[None]:
-    """While MONAI's handler reads ``state.metrics``: without what is not to be shown, with NaN where it is NaN."""
-    hub, metrics = Hub.of(engine), engine.state.metrics
-    if hub is not None:
-        hidden, honest = hub.hidden(flag), getattr(engine.state, "aux_metrics", {})
-        engine.state.metrics = {k: honest.get(k, v) for k, v in metrics.items() if k not in hidden}
-    try:
-        yield
-    finally:
-        engine.state.metrics = metrics
-
-
-@contextlib.contextmanager
-def with_running(handler: Any, engine: Engine, flag: str, prefix: str = "") -> Iterator[None]:
-    """While MONAI's handler transforms the output: add the running means to the losses."""
-    original, hub = handler.output_transform, Hub.of(engine)
-
-    def transform(output: Any) -> Any:
-        losses = original(output)
-        means = {} if hub is None else {prefix + name: value for name, value in hub.running(flag).items()}
-        if not means:
-            return losses
-        return means | (
-            losses if isinstance(losses, dict) else {handler.tag_name: losses} if losses is not None else {}
+    def __init__(
+        self,
+        iteration_log: Log = EVERY,
+        *args: Any,
+        output_transform: Callable[[Any], Any] = loss_of,
+        **kwargs: Any,
+    ) -> None:
+        every = every_nth(iteration_log)
+        super().__init__(every, *args, output_transform=output_transform, **kwargs)
+        self.epoch_print_logger = self.epoch_print_logger or self.careful("an epoch's line", self._print_epoch)
+        self.iteration_print_logger = self.iteration_print_logger or self.careful(
+            "an iteration's line", self._print_iteration
         )
 
-    handler.output_transform = transform
-    try:
-        yield
-    finally:
-        handler.output_transform = original
+    def _print_epoch(self, engine: Engine) -> None:
+        values = {name: value for name, value in metrics_of(engine, "do_print").items() if is_number(value)}
+        epoch = own_epoch(self, engine)
+        if values:
+            text = "".join(self.key_var_format.format(name, values[name]) for name in sorted(values))
+            self.logger.info(f"Epoch[{epoch}] Metrics -- {text}")
+        state = engine.state
+        if getattr(state, "key_metric_name", None) is not None and hasattr(state, "best_metric_epoch"):
+            best = f"best value: {state.best_metric} at epoch: {state.best_metric_epoch}"
+            self.logger.info(f"Key metric: {state.key_metric_name} {best}")
+        if self.state_attributes:
+            text = " ".join(f"{name}: {getattr(state, name, None)}" for name in self.state_attributes)
+            self.logger.info(f"State values: {text}")
+
+    def _print_iteration(self, engine: Engine) -> None:
+        values = running_values(self, engine, "do_print")
+        text = "".join(self.key_var_format.format(name, number_of(value)) for name, value in values.items())
+        state, length = engine.state, engine.state.epoch_length
+        at = (state.iteration - 1) % length + 1 if length else state.iteration
+        epoch, epochs = own_epoch(self, engine), training_of(engine).state.max_epochs
+        if text:
+            self.logger.info(f"Epoch: {epoch}/{epochs}, Iter: {at}/{length} -- {text}")
+
+
+class AuxTensorBoardStatsHandler(Careful, TensorBoardStatsHandler):  # type: ignore[misc]
+    """MONAI's ``TensorBoardStatsHandler``: honors ``do_summary``, groups the curves, and plots running means.
+
+    Takes the same arguments, with the same default ``output_transform`` as :class:`AuxStatsHandler`. The epoch value of
+    ``val_dice`` is ``val/dice``, over the trainer's epochs. The classes of a metric share its chart, each with a name
+    and a color of its own (a folder ``classes/<class>`` beside the events; of more than 20 classes each has a chart).
+    Running means are under ``running/``, over iterations, every 50th of them. NaN is a gap. A metric that equals
+    another by definition, and is not the key metric, is not drawn twice.
+
+    Args:
+        summary_writer: use this instead of an own writer in ``log_dir``; then classes have charts of their own.
+        log_dir: where the events go.
+        iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
+        *args: as MONAI's.
+        output_transform: from ``engine.state.output`` to the losses.
+        **kwargs: as MONAI's; ``epoch_event_writer`` and ``iteration_event_writer`` replace what is written.
+    """
+
+    def __init__(
+        self,
+        summary_writer: Any = None,
+        log_dir: str | Path = "./runs",
+        iteration_log: Log = EVERY,
+        *args: Any,
+        output_transform: Callable[[Any], Any] = loss_of,
+        **kwargs: Any,
+    ) -> None:
+        every = every_nth(iteration_log)
+        super().__init__(summary_writer, str(log_dir), every, *args, output_transform=output_transform, **kwargs)
+        self.epoch_event_writer = self.epoch_event_writer or self._write_epoch_carefully
+        self.iteration_event_writer = self.iteration_event_writer or self._write_iteration_carefully
+        self._classes: dict[str, Any] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Write the values of ``engine``; the writer is closed at the training's end."""
+        super().attach(engine)
+        engine.add_event_handler(Events.COMPLETED, self._close_after)
+
+    def _close_after(self, engine: Engine) -> None:
+        trainer = training_of(engine)
+        if trainer is engine:
+            self.close()
+        elif not trainer.has_event_handler(self._close_at_end, Events.COMPLETED):
+            trainer.add_event_handler(Events.COMPLETED, self._close_at_end)
+
+    def _close_at_end(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the writers made here, and their threads; a value that comes later opens another file."""
+        super().close()
+        for writer in self._classes.values():
+            writer.close()
+
+    def _write_epoch_carefully(self, engine: Engine, writer: Any) -> None:
+        self.careful("an epoch's values", lambda each: self._write_epoch(each, writer))(engine)
+
+    def _write_iteration_carefully(self, engine: Engine, writer: Any) -> None:
+        self.careful("an iteration's values", lambda each: self._write_iteration(each, writer))(engine)
+
+    def _write_epoch(self, engine: Engine, writer: Any) -> None:
+        epoch = own_epoch(self, engine)
+        values = {name: value for name, value in metrics_of(engine, "do_summary").items() if is_number(value)}
+        classes = {name.rpartition("/")[2] for name in values if "/" in name}
+        few = self.internal_writer and len(classes) <= MAX_CHART
+        for name, value in values.items():
+            folder, tag = tensorboard_place(name, few)
+            self._writer_of(folder, writer).add_scalar(tag, value, epoch)
+        for name in self.state_attributes or ():
+            writer.add_scalar(name, getattr(engine.state, name, None), epoch)
+        for each in (writer, *self._classes.values()):
+            each.flush()
+
+    def _writer_of(self, folder: str, writer: Any) -> Any:
+        if not folder:
+            return writer
+        if folder not in self._classes:
+            self._classes[folder] = type(writer)(f"{writer.log_dir}/{folder}")
+        return self._classes[folder]
+
+    def _write_iteration(self, engine: Engine, writer: Any) -> None:
+        step = training_step(engine)
+        for name, value in running_values(self, engine, "do_summary", prefix="running/").items():
+            running = name.removeprefix("running/")
+            tag = f"running/{tensorboard_place(running, few=False)[1]}" if running != name else name
+            writer.add_scalar(tag, number_of(value), step)
+        writer.flush()
+
+
+def every_nth(log: Log) -> Any:
+    """MONAI's ``iteration_log``, where a number means every nth iteration."""
+    if isinstance(log, bool) or callable(log):
+        return log
+    if log < 1:
+        raise ValueError(f"expected iteration_log to be at least 1 iteration, got {log}")
+    return lambda engine, iteration: iteration % log == 0
+
+
+def own_epoch(handler: Any, engine: Engine) -> Any:
+    """The trainer's epoch, or what the handler's ``global_epoch_transform`` makes of the engine's own."""
+    own = handler.global_epoch_transform(engine.state.epoch)
+    return training_epoch(engine) if own == engine.state.epoch else own
+
+
+def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
+    """The epoch's values by name, without those whose op has ``flag`` off, and without what would be shown twice.
+
+    A metric that is a dict is taken apart.
+    """
+    hub, metrics = Hub.of(engine), dict(engine.state.metrics) | getattr(engine.state, "aux_metrics", {})
+    hidden = set() if hub is None else hub.hidden(flag) | twice_shown(engine, hub)
+    return {name: value for name, value in flat(metrics).items() if name not in hidden}
+
+
+def twice_shown(engine: Engine, hub: Hub) -> set[str]:
+    """The metrics that equal another one which is shown; the key metric is always shown."""
+    key, hidden = getattr(engine.state, "key_metric_name", None), hub.hidden("do_print") | hub.hidden("do_summary")
+    return {name for name, other in hub.same().items() if name != key and other not in hidden}
+
+
+def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested metrics as one dict.
+
+    >>> flat({"dice": 0.5, "by": {"a": 1.0}})
+    {'dice': 0.5, 'by/a': 1.0}
+    """
+    found: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}/")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def is_number(value: Any) -> bool:
+    """Whether a metric is one number; NaN and infinity are."""
+    return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
+def running_values(handler: Any, engine: Engine, flag: str, prefix: str = "") -> dict[str, Any]:
+    """The losses of an iteration, and the running means of the aux-ops; where names meet both are shown."""
+    losses = scalars_of(handler.output_transform(engine.state.output), handler.tag_name)
+    hub = Hub.of(engine)
+    means = {} if hub is None else {prefix + name: value for name, value in hub.running(flag).items()}
+    return {(f"{name} (loss)" if name in means else name): value for name, value in losses.items()} | means

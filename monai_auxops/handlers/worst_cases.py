@@ -1,9 +1,7 @@
-"""What went wrong: pictures of the worst cases of an epoch."""
+"""What went wrong: pictures of the worst cases of an epoch, and of the best epoch so far."""
 
 from __future__ import annotations
 
-import csv
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +10,46 @@ import torch
 from ignite.engine import Engine
 from torch import Tensor
 
-from monai_auxops.core.context import plain
-from monai_auxops.drawing.paint import paint
+from monai_auxops.cases.names import case_names
+from monai_auxops.drawing.errors import paint_case, scaled
 from monai_auxops.engine.hub import Hub
-from monai_auxops.engine.outputs import filenames
-from monai_auxops.handlers.recorder import Interval, IntervalRecorder, threshold_of
-from monai_auxops.handlers.slices import classes_of, fitted, panels
+from monai_auxops.engine.epochs import training_epoch
+from monai_auxops.engine.runs import run_id
+from monai_auxops.handlers.best import BestSet
+from monai_auxops.handlers.case_pictures import CasePictures, Kept
+from monai_auxops.handlers.confusion import append_rows
+from monai_auxops.handlers.reading import arranged, class_maps, reading_of, seen_by
+from monai_auxops.handlers.slices import panels, size_of_panel
+from monai_auxops.handlers.viewer import Interval, IntervalViewer
 
-COLUMNS = ("epoch", "place", "file", "value", "picture")
+COLUMNS = ("epoch", "place", "file", "value", "picture", "run", "slice", "slices")
 
 
-class AuxWorstCasesHandler(IntervalRecorder):
-    """Draws image, label and prediction of the worst cases in every ``interval``-th epoch of a segmenting engine.
+class AuxWorstCasesHandler(IntervalViewer):
+    """Draw image, label, prediction and errors of the worst cases in every ``interval``-th epoch of an engine.
 
     Writes pictures ``worst/1`` and so on for TensorBoard, the same as PNG files in ``<log_dir>/worst_cases``, and which
     is which in ``<log_dir>/worst_cases.csv``. Of a volume it shows the slice with most wrong voxels, of those that hold
     much of the label. While an epoch runs the worst so far stay on the device, a few small slices; nothing waits for
-    it. In a distributed run these are the first rank's cases: a handler holds no collective.
+    them. What cannot be drawn (a label that is no picture, another size) is left out with a warning. In a distributed
+    run these are the first rank's cases: a handler holds no collective.
 
     Args:
         interval: a number of epochs, or a function that says whether an epoch's number is due.
-        tag: the aux-op's output that tells how bad a case is, smaller is worse; default the engine's first.
+        tag: the tag or metric name that tells how bad a case is; default the engine's first. Less is worse, unless the
+            aux-op's ``higher_is_better`` is false.
         number: how many cases.
         log_dir: where TensorBoard's events and the pictures go.
         summary_writer: use this instead of an own writer in ``log_dir``.
+        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        threshold: where one channel becomes positive, if no aux-op of the engine says so.
+        best: the set of the best epoch, which gets the worst, the median and the best case.
 
     Raises:
-        ValueError: no such tag.
+        ValueError: an interval below one epoch.
     """
+
+    shows = "pictures of the worst cases"
 
     def __init__(
         self,
@@ -48,73 +58,147 @@ class AuxWorstCasesHandler(IntervalRecorder):
         number: int = 3,
         log_dir: str | Path = "./runs",
         summary_writer: Any = None,
+        *,
+        case_key: str | None = None,
+        threshold: float | None = None,
+        best: BestSet | None = None,
     ) -> None:
         super().__init__(interval, log_dir, summary_writer)
-        self.tag, self.number = tag, number
+        self.tag, self.number, self.case_key = tag, number, case_key
+        self.threshold, self.best = threshold, best
         self.begin()
+
+    def _begin(self, engine: Engine) -> None:
+        super()._begin(engine)
+        self._skips = self._skips and self.best is None
 
     def begin(self) -> None:
         """Forget the epoch's cases."""
-        self._files: list[str] = []
-        self._shapes: list[tuple[int, int]] = []
-        self._worst: tuple[Tensor, Tensor, Tensor] | None = None  # values [n], numbers of the cases [n], panels
+        self._cases = CasePictures(self.number)
+        self._shapes: list[tuple[int, ...]] = []
+        self._waiting: tuple[Tensor, Tensor] | None = None
+        self._sign = 1.0
 
-    def look(self, engine: Engine, output: dict[str, Any]) -> None:
-        """Keep the worst of what was kept and the batch."""
-        image, label, prediction = (plain(output.get(key)) for key in ("image", "label", "pred"))
-        if not isinstance(image, Tensor) or not isinstance(label, Tensor) or image.dim() not in (4, 5):
-            return
+    def look(self, engine: Engine) -> None:
+        """Cut slices out of the batch, before post-processing."""
+        seen, reading = seen_by(engine), reading_of(engine, self.threshold)
         with torch.no_grad():
-            values = self._values(engine, output).nan_to_num(math.inf)
-            shown = classes_of(prediction, threshold_of(engine))
-            truth = classes_of(label, 0.5) if label.shape[1] > 1 else label[:, 0]
-            first = len(self._files)
-            numbers = torch.arange(first, first + len(values), device=values.device)
-            self._keep(values, numbers, panels(image[:, 0], truth, shown))
-        self._shapes += [fitted(image.shape[2:])] * len(values)
-        self._files += filenames(output["image"]) or [str(i) for i in range(first, first + len(values))]
+            predicted, truth = class_maps(*arranged(seen, reading), reading)
+            image = image_of(seen["image"], truth.dim(), reading.channels_last)
+            self._waiting = panels(image, truth, predicted)
+        self._shapes += [tuple(image.shape[1:])] * len(image)
 
-    def _values(self, engine: Engine, output: dict[str, Any]) -> Tensor:
-        hub = Hub.of(engine)
-        there = [tag for entry in (hub.entries if hub else []) for tag in entry.op.accumulated or () if tag in output]
-        tag = self.tag or next(iter(there), None)
-        if tag not in there:
-            raise ValueError(f"AuxWorstCasesHandler: expected an aux-op's tag, one of {there}, got {tag!r}")
-        return plain(output[tag]).reshape(-1).float()  # type: ignore[no-any-return]
-
-    def _keep(self, values: Tensor, numbers: Tensor, pictures: Tensor) -> None:
-        if self._worst is not None:
-            values, numbers, pictures = (
-                torch.cat(pair) for pair in zip(self._worst, (values, numbers, pictures), strict=True)
-            )
-        lowest, at = values.topk(min(self.number, len(values)), largest=False)
-        self._worst = lowest, numbers[at], pictures[at]
-
-    def draw(self, epoch: int) -> None:
-        """Copy the worst to the host, once, and write them."""
-        if self._worst is None:
+    def after(self, engine: Engine) -> None:
+        """Keep the worst of what was kept and the batch, now that all aux-ops have measured it."""
+        if self._waiting is None:
             return
-        values, numbers, pictures = (x.cpu() for x in self._worst)
+        (pictures, slices), self._waiting = self._waiting, None
+        values = self._values(engine).to(pictures.device)
+        if len(values) != len(pictures):
+            raise ValueError(f"expected a value for each of {len(pictures)} cases, got {len(values)}")
+        first = self._cases.count
+        numbers = torch.arange(first, first + len(values), device=values.device)
+        self._cases.files += case_names(engine.state.output, engine.state.batch, self.case_key, len(values), first)
+        self._cases.add(Kept(self._sign * values.float(), numbers, slices, pictures))
+
+    def _values(self, engine: Engine) -> Tensor:
+        hub = Hub.of(engine)
+        values = {} if hub is None else hub.case_values()
+        found = [
+            (entry, name)
+            for entry in (hub.entries if hub is not None else [])
+            for name, tag in hub.names(entry).items()
+            if name in values and self.tag in (None, name, tag)
+        ]
+        if not found:
+            wanted = "an aux-op that measures single cases" if self.tag is None else repr(self.tag)
+            raise ValueError(f"expected {wanted} on this engine to tell which cases are bad, got {list(values)}")
+        entry, name = found[0]
+        self._sign = -1.0 if getattr(entry.op, "higher_is_better", None) is False else 1.0
+        return values[name]
+
+    def draw(self, engine: Engine) -> None:
+        """Copy the worst to the host, once, and write them."""
+        epoch = training_epoch(engine)
+        is_best = self.best is not None and self.best.is_best(engine)
+        if self._cases.worst is None or not (is_best or self.is_due(epoch)):
+            return
+        worst = self._cases.worst.cpu()
+        if self.is_due(epoch):
+            self._draw_due(engine, epoch, worst)
+        if is_best and self.best is not None:
+            self._draw_best(engine, epoch, worst, self.best)
+
+    def _draw_due(self, engine: Engine, epoch: int, worst: Kept) -> None:
         (self.log_dir / "worst_cases").mkdir(exist_ok=True)
         rows = []
-        for place, (value, number, three) in enumerate(zip(values.tolist(), numbers, pictures.numpy(), strict=True), 1):
-            if value < math.inf:
-                height, width = self._shapes[int(number)]
-                picture = self._picture(epoch, place, three[:, :height, :width])
-                rows.append([epoch, place, self._files[int(number)], f"{value:.6g}", picture])
-        self._append(rows)
+        for place in self._shown(worst):
+            facts, three = self._case(worst, place)
+            name, pixels = f"worst_cases/epoch_{epoch:04}_{place + 1}.png", paint_case(three)
+            save(pixels, self.log_dir / name)
+            self.writer.add_image(f"worst/{place + 1}", pixels, epoch, dataformats="HWC")
+            value = f"{facts['value']:.6g}"
+            rows.append([epoch, place + 1, facts["file"], value, name, run_id(engine), facts["slice"], facts["slices"]])
+        append_rows(self.log_dir / "worst_cases.csv", list(COLUMNS), rows)
         self.writer.flush()
 
-    def _picture(self, epoch: int, place: int, three: Any) -> str:
-        from PIL import Image  # comes with TensorBoard
+    def _draw_best(self, engine: Engine, epoch: int, worst: Kept, best: BestSet) -> None:
+        best.folder.mkdir(parents=True, exist_ok=True)
+        chosen = [("worst", worst, place) for place in self._shown(worst)]
+        median, highest = self._cases.median(), self._cases.best
+        chosen += [("median", median, 0)] if median is not None else []
+        chosen += [("best", highest.cpu(), 0)] if highest is not None and self._shown(highest.cpu()) else []
+        cases = []
+        for number, (place, kept, rank) in enumerate(chosen, 1):
+            facts, three = self._case(kept, rank)
+            name = f"epoch_{epoch:04}_{number}"
+            save_parts(three, best.folder / name)
+            cases.append({"place": place, "rank": rank + 1, **facts, "name": name})
+        best.update(engine, cases=cases)
 
-        pixels, name = paint(np.asarray(three)), f"worst_cases/epoch_{epoch:04}_{place}.png"
-        Image.fromarray(pixels).save(self.log_dir / name)
-        self.writer.add_image(f"worst/{place}", pixels, epoch, dataformats="HWC")
-        return name
+    def _shown(self, kept: Kept) -> list[int]:
+        """The places of the cases that have a value."""
+        return [place for place, value in enumerate(kept.values.tolist()) if value == value]
 
-    def _append(self, rows: list[list[Any]]) -> None:
-        path = self.log_dir / "worst_cases.csv"
-        new = not path.is_file()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows] if new else rows)
+    def _case(self, kept: Kept, place: int) -> tuple[dict[str, Any], Any]:
+        number = int(kept.numbers[place])
+        shape = self._shapes[number]
+        height, width = size_of_panel(shape)
+        is_volume = len(shape) == 3
+        facts = {
+            "file": self._cases.files[number],
+            "value": self._sign * float(kept.values[place]),
+            "slice": int(kept.slices[place]) + 1 if is_volume else None,
+            "slices": shape[2] if is_volume else None,
+        }
+        return facts, np.asarray(kept.pictures[place, :, :height, :width].numpy())
+
+
+def image_of(image: Any, dims: int, channels_last: bool) -> Tensor:
+    """The first channel of the images ``[B, *S]``, of ``dims`` axes; ``ValueError`` if there is no image."""
+    from monai_auxops.core.context import plain
+
+    image = plain(image)
+    if not isinstance(image, Tensor):
+        raise ValueError(f"expected an image in the output or the batch, got {type(image).__name__}")
+    if image.dim() == dims:
+        return image
+    if image.dim() < dims:
+        raise ValueError(f"expected an image [B, C, *S] of {dims + 1} axes, got {list(image.shape)}")
+    return image[..., 0] if channels_last else image[:, 0]
+
+
+def save(pixels: Any, path: Path) -> None:
+    """Write a PNG file."""
+    from PIL import Image  # comes with TensorBoard
+
+    Image.fromarray(pixels).save(path)
+
+
+def save_parts(three: Any, path: Path) -> None:
+    """Write the drawn picture and its three parts; classes as pixel values."""
+    save(paint_case(three), path.with_name(f"{path.name}.png"))
+    image, label, predicted = (np.ascontiguousarray(np.flipud(panel.T)) for panel in three)
+    save((255 * scaled(image)).astype(np.uint8), path.with_name(f"{path.name}_image.png"))
+    for kind, classes in (("label", label), ("prediction", predicted)):
+        save(np.clip(classes, 0, 255).astype(np.uint8), path.with_name(f"{path.name}_{kind}.png"))

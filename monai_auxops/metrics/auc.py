@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from monai_auxops.cases.names import names_per_case
 from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.running import Totals
@@ -67,7 +68,7 @@ class AUCMetric(ValidationMetric):
             )
         self._scores.append(scores.float())
         self._labels.append(labels.float())
-        self._cases += build_ctx.filenames or [""] * len(scores)
+        self._cases += names_per_case(build_ctx.filenames, len(scores)) or [""] * len(scores)
         return {}
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:

@@ -54,6 +54,12 @@ class ComputeAverage(CaseMetric):
         self.invalid_value, self.negate_value = invalid_value, negate_value
         super().__init__(name, field, report_path, do_summary, do_print, is_key_metric)
 
+    @property
+    def same_as(self) -> str | None:
+        """The tag whose mean this metric is, where nothing is left out or negated."""
+        is_plain = self.invalid_value != self.invalid_value and not self.negate_value
+        return self.field if is_plain else None
+
     def values(self, build_ctx: BuildContext) -> Tensor:
         """The field ``[B]``, NaN where invalid."""
         values = self.read_values(self.field, build_ctx)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from pathlib import Path
+from typing import Any
 
 from ignite.engine import Engine
 from torch import Tensor
 
+from monai_auxops.cases.report import CaseReport
 from monai_auxops.core import ranks
 from monai_auxops.core.accumulator import is_per_sample
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.running import Totals
 from monai_auxops.engine.hub import OutputTransform
-from monai_auxops.metrics.case_report import CaseReport
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
 
@@ -94,8 +95,8 @@ class CaseMetric(ValidationMetric):
     ) -> dict[str, Tensor]:
         """``{name: [B]}``."""
         values = self.values(build_ctx)
-        if self._report is not None:
-            self._report.add(build_ctx, values)
+        if self._report is not None and self._report.engine is None:
+            self._report.add(values, build_ctx)
         return {self.name: values}
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
@@ -109,3 +110,14 @@ class CaseMetric(ValidationMetric):
         super().reset()
         if self._report is not None:
             self._report.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of this process, and the cases of the epoch so far where a report holds them."""
+        report = {} if self._report is None else {"report": self._report.state_dict()}
+        return super().state_dict() | report
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue an epoch that was saved in its middle, with its cases."""
+        super().load_state_dict(state)
+        if self._report is not None and "report" in state:
+            self._report.load_state_dict(state["report"], bool(state["open"]))

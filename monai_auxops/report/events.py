@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from monai_auxops.drawing.names import metric_of
+
 OVERHEAD = 16  # bytes a record takes beside its data: its length and two checksums
 
 
@@ -29,13 +31,16 @@ def read_events(folder: Path) -> tuple[Series, list[str]]:
     problems: list[str] = []
     for path in sorted(folder.rglob("*tfevents*")):
         below = path.parent.relative_to(folder).parts
+        if below[-2:-1] == ("classes",):  # a class of the run in the folder above
+            problems += read_file(path, "/".join(below[-2:]), "", points)
+            continue
         prefix = f"{below[-1]}/" if below and below[-1] != "eval" else ""
-        problems += read_file(path, prefix, points)
+        problems += read_file(path, "", prefix, points)
     return {name: [steps[step] for step in sorted(steps)] for name, steps in points.items()}, problems
 
 
-def read_file(path: Path, prefix: str, points: dict[str, dict[int, Point]]) -> list[str]:
-    """Add the scalars of one file to ``points``; say what is missing."""
+def read_file(path: Path, place: str, prefix: str, points: dict[str, dict[int, Point]]) -> list[str]:
+    """Add the scalars of one file to ``points``, by metric name; say what is missing."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -43,10 +48,11 @@ def read_file(path: Path, prefix: str, points: dict[str, dict[int, Point]]) -> l
     try:
         for record in RawEventFileLoader(str(path)).Load():
             event = Event.FromString(record)
-            for name, value in scalars(event):
-                earlier = points.setdefault(prefix + name, {}).get(event.step)
+            for tag, value in scalars(event):
+                curve = points.setdefault(prefix + metric_of(tag, place), {})
+                earlier = curve.get(event.step)
                 if earlier is None or earlier.time <= event.wall_time:
-                    points[prefix + name][event.step] = Point(event.step, value, event.wall_time)
+                    curve[event.step] = Point(event.step, value, event.wall_time)
             used += len(record) + OVERHEAD
     except Exception as error:  # of the parser of a damaged record: of no common type
         return [f"{path.name}: damaged after {used:,} bytes ({type(error).__name__}); shown is what came before."]

@@ -146,7 +146,8 @@ def first_table(folder: Path, pattern: str, problems: list[str]) -> Table | None
             continue
         if len(whole) < len(rows):
             problems.append(f"{path.name}: {len(rows) - len(whole)} of {len(rows)} rows cannot be read.")
-        return Table(path, header, [dict(zip(header, row, strict=True)) for row in whole])
+        columns = [name for name in header if name != "run"]
+        return Table(path, columns, [dict(zip(header, row, strict=True)) for row in whole])
     return None
 
 

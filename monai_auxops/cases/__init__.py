@@ -1,0 +1,1 @@
+"""Cases one by one: their names, their table, Clara's report files."""

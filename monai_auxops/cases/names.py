@@ -1,0 +1,103 @@
+"""What a case is called: a key of the batch, the files of its image, or a running number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+from torch import Tensor
+
+_said: set[str] = set()
+
+
+def case_names(output: Any, batch: Any, key: str | None, size: int, first: int = 0) -> list[str]:
+    """Name each of the ``size`` cases of a batch.
+
+    Args:
+        output: the engine's output, a dict or decollated; its image's files are asked first.
+        batch: what the loader gave, a dict or decollated, or a tuple.
+        key: of the batch; what it holds is the name.
+        size: the number of cases.
+        first: the running number of the first of them.
+
+    >>> case_names(None, {"case": ["p12", "p13"]}, "case", 2)
+    ['p12', 'p13']
+    >>> case_names(None, {"image": 0}, None, 2, first=4)
+    ['4', '5']
+    """
+    names = None if key is None else values_of(batch, key, size)
+    if key is not None and names is None:
+        say_once(f"case_key={key!r}: expected a name for each of {size} cases under it in the batch; files are shown")
+    names = names or files_of(output, "image", size) or files_of(batch, "image", size) or [""] * size
+    return [name or str(first + i) for i, name in enumerate(names)]
+
+
+def values_of(batch: Any, key: str, size: int) -> list[str] | None:
+    """What stands under ``key`` for each case, as text; None if it is not there or has another number."""
+    if isinstance(batch, list) and batch and all(isinstance(item, dict) for item in batch):
+        found = [one_value(item[key]) for item in batch if key in item]
+        return found if len(found) == size else None
+    if not isinstance(batch, dict) or key not in batch:
+        return None
+    value = batch[key]
+    if isinstance(value, Tensor):
+        value = value.reshape(len(value), -1)[:, 0].tolist() if value.dim() else [value.item()]
+    if isinstance(value, str | PurePath | int | float):
+        value = [value]
+    names = [one_value(each) for each in value]
+    return names if len(names) == size else None
+
+
+def one_value(value: Any) -> str:
+    """A case's value as text; of several the parts joined by commas."""
+    if isinstance(value, Tensor):
+        value = value.reshape(-1).tolist()
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def files_of(data: Any, key: str, size: int) -> list[str] | None:
+    """The files of ``data[key]``, a name per case; None if they are not known.
+
+    One name for several cases is theirs together. Several files of a case are joined by commas.
+    """
+    if isinstance(data, list):
+        parts = [files_of(item, key, 1) for item in data]
+        if not parts or any(part is None for part in parts) or len(parts) != size:
+            return None
+        return [name for part in parts if part is not None for name in part]
+    if not isinstance(data, dict):
+        return None
+    return names_per_case(getattr(data.get(key), "meta", {}).get("filename_or_obj"), size)
+
+
+def names_per_case(names: Any, size: int) -> list[str] | None:
+    """A name for each of ``size`` cases, of what metadata hold.
+
+    >>> names_per_case("a.nii", 2), names_per_case(["a", "b"], 2), names_per_case(["t1.nii", "t2.nii"], 1)
+    (['a.nii', 'a.nii'], ['a', 'b'], ['t1.nii,t2.nii'])
+    >>> names_per_case([("a1", "b1", "c1"), ("a2", "b2", "c2")], 3)  # as PyTorch collates two files of three cases
+    ['a1,a2', 'b1,b2', 'c1,c2']
+    """
+    if names is None:
+        return None
+    if isinstance(names, str | PurePath):
+        return [str(names)] * size
+    names = list(names)
+    if len(names) == size:
+        return [one_value(name) for name in names]
+    if size == 1:
+        return [one_value(names)]
+    if names and all(isinstance(name, list | tuple) and len(name) == size for name in names):
+        return [one_value(each) for each in zip(*names, strict=True)]
+    return [one_value(names)] * size if len(names) == 1 else None
+
+
+def say_once(message: str) -> None:
+    """Warn once in this process."""
+    if message not in _said:
+        _said.add(message)
+        warnings.warn(message, stacklevel=3)

@@ -1,0 +1,280 @@
+"""What an aux-op leaves of its cases: Clara's two files, and a table with all that its engine measured."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from ignite.engine import Engine, Events
+from torch import Tensor
+from torch.utils.data import DistributedSampler
+
+from monai_auxops.cases.clara import raw_line, summary
+from monai_auxops.cases.names import case_names, files_of, names_per_case
+from monai_auxops.cases.table import Block, Case, CaseFile, latest_run
+from monai_auxops.core import ranks
+from monai_auxops.core.context import BuildContext
+from monai_auxops.drawing.names import escaped
+from monai_auxops.engine.epochs import training_epoch
+from monai_auxops.engine.hub import Hub
+from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id, training_of
+
+_writers: weakref.WeakValueDictionary[tuple[Path, str], CaseReport] = weakref.WeakValueDictionary()
+
+
+class Arriving:
+    """Values on their way to the host. On a CUDA device nothing waits: what has not come yet comes later."""
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[Any, Tensor, torch.cuda.Event | None]] = deque()
+
+    def send(self, what: Any, values: Tensor) -> None:
+        """Start the copy of ``values``."""
+        event = torch.cuda.Event() if values.device.type == "cuda" else None
+        self._queue.append((what, values.to("cpu", non_blocking=event is not None), event))
+        if event is not None:
+            event.record(torch.cuda.current_stream(values.device))
+
+    def arrived(self, wait: bool = False) -> Iterator[tuple[Any, list[Any]]]:
+        """What has come, in order; all of it with ``wait``."""
+        while self._queue:
+            what, values, event = self._queue[0]
+            if event is not None and not wait and not event.query():
+                return
+            if event is not None:
+                event.synchronize()
+            self._queue.popleft()
+            yield what, values.tolist()
+
+    def clear(self) -> None:
+        """Forget what is on its way."""
+        self._queue.clear()
+
+
+class CaseReport:
+    """Collect a value per case and write three files.
+
+    ``<name>_raw_results.txt`` and ``<name>_summary_results.txt`` are Clara's, of the latest epoch.
+    ``<name>_cases.csv`` grows while cases arrive: epoch, files, the value, and on an engine whatever else its aux-ops
+    found per sample. Values are copied to the host behind the computation, which does not wait for them. A disk that is
+    full is warned of once and ends no training.
+
+    Args:
+        name: of the metric or aux-op.
+        folder: made if need be; ``ValueError`` if it cannot be written to, now rather than after the epoch.
+        case_key: the key of the batch that names a case; default the files of the image, else a running number.
+    """
+
+    def __init__(self, name: str, folder: str | Path, case_key: str | None = None) -> None:
+        self.name, self.folder, self.case_key = name, Path(folder), case_key
+        self.stem, self.column = escaped(name), name
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.folder, os.W_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            raise ValueError(f"expected report_path to be a folder that can be written to, got {folder}")
+        self._engine: weakref.ref[Engine] | None = None
+        self._arriving, self._cases, self._columns = Arriving(), list[Case](), list[str]()
+        self._epoch, self._run, self._file = 1, "", CaseFile(self.folder / f"{self.stem}_cases.csv")
+        self._last: tuple[str, int] | None = None
+        self._failed = False
+
+    def watch(self, engine: Engine, column: str) -> None:
+        """Take the epoch's number and the other columns from ``engine``; ``column`` is the metric's name there."""
+        self._engine, self.column = weakref.ref(engine), column
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)  # after the hub's, which is made before
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is of no engine, and nothing is on its way to it."""
+        return self.__dict__ | {"_engine": None, "_arriving": Arriving()}
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine whose cases these are; None in a plain loop."""
+        return None if self._engine is None else self._engine()
+
+    def reset(self) -> None:
+        """Forget all cases."""
+        self._epoch += bool(self._cases)
+        self._arriving.clear()
+        self._cases = []
+
+    def add(self, values: Tensor, build_ctx: BuildContext) -> None:
+        """Take the ``values [B]`` of a batch in a plain loop, and write what has arrived of earlier ones."""
+        names = None
+        if self.case_key is not None:
+            names = case_names(None, build_ctx.batch, self.case_key, len(values), self._count)
+        names = names or names_per_case(build_ctx.filenames, len(values)) or [""] * len(values)
+        self._send(names, [""] * len(values), {self.column: values})
+
+    def collect(self, engine: Engine) -> None:
+        """Take what the engine's aux-ops measured in this iteration."""
+        hub = Hub.of(engine)
+        values = {} if hub is None else hub.case_values()
+        if self.column not in values:
+            return
+        values = {self.column: values[self.column]} | without_same(values, hub, self.column)
+        size = len(values[self.column])
+        output, batch = engine.state.output, engine.state.batch
+        names = case_names(output, batch, self.case_key, size, self._count)
+        labels = files_of(output, "label", size) or files_of(batch, "label", size) or [""] * size
+        self._send(names, labels, {name: column for name, column in values.items() if len(column) == size})
+
+    @property
+    def _count(self) -> int:
+        return len(self._cases) + sum(len(names) for (names, _), _, _ in self._arriving._queue)
+
+    def _send(self, names: Sequence[str], labels: Sequence[str], values: Mapping[str, Tensor]) -> None:
+        self._columns = self._columns or list(values)
+        own = values[self.column]
+        missing = torch.full_like(own, math.nan, dtype=torch.float64 if own.device.type == "cpu" else torch.float32)
+        table = torch.stack([values.get(name, missing).to(missing) for name in self._columns], 1)
+        self._arriving.send((names, labels), table.detach())
+        self._take()
+
+    def _take(self, wait: bool = False) -> None:
+        """Append to the file what has come to the host."""
+        first = len(self._cases)
+        for (names, labels), table in self._arriving.arrived(wait):
+            for name, label, values in zip(names, labels, table, strict=True):
+                self._cases.append(Case(name or str(len(self._cases)), label, tuple(values)))
+        if len(self._cases) > first:
+            self._safely(lambda: self._own_file().append(self._block(self._cases[first:])))
+
+    def _block(self, cases: Sequence[Case]) -> Block:
+        return Block(self.epoch, self._run_id(), tuple(self._columns or [self.column]), tuple(cases))
+
+    @property
+    def epoch(self) -> int:
+        """The trainer's epoch; in a plain loop the number of resets after a case, from 1."""
+        return self._epoch if self.engine is None else training_epoch(self.engine)
+
+    def _run_id(self) -> str:
+        """The run of these cases: that of the engine's training, or one of its own for a plain loop."""
+        engine = self.engine
+        if engine is None:
+            self._run = self._run or new_run_id()
+            return self._run
+        if known_run(engine) is None:
+            earlier = latest_run(self._file.path, self.epoch) if is_resumed(engine) else None
+            if self._run or earlier:
+                continue_run(engine, self._run or str(earlier))
+        elif self._last is not None and self._last[0] == known_run(engine) and self.epoch < self._last[1]:
+            continue_run(engine, new_run_id())  # the same objects begin another training
+        self._run = run_id(engine)
+        self._last = self._run, self.epoch
+        return self._run
+
+    def _own_file(self) -> CaseFile:
+        """The file that this process appends to: on a rank beside the first it lives until the epoch's end."""
+        path = self.folder / f"{self._own_stem()}_cases.csv"
+        if not ranks.is_first():
+            path = path.with_suffix(f".rank{dist.get_rank()}.{os.getpid()}.csv")
+        if path != self._file.path:
+            self._file = CaseFile(path)
+        return self._file
+
+    def _own_stem(self) -> str:
+        """The name of the files; with a number if another engine of the same run writes under it."""
+        number, run = 1, self._run_id()
+        while _writers.setdefault((self.folder.resolve() / self._numbered(number), run), self) is not self:
+            number += 1
+        return self._numbered(number)
+
+    def _numbered(self, number: int) -> str:
+        return self.stem if number == 1 else f"{self.stem}_{number}"
+
+    def write(self, gather: ranks.Gather) -> None:
+        """Write all files, on rank 0, with the cases of all ranks: one gather."""
+        self._take(wait=True)
+        cases = self._cases if self.engine is None else without_padding(self._cases, self.engine)
+        values = [case.values[0] for case in self._cases]
+        parts = gather((self._columns, cases, values))
+        columns = next((columns for columns, _, _ in parts if columns), [self.column])
+        self._columns = self._columns or list(columns)
+        every = [case for _, cases, _ in parts for case in cases]
+        measured = [value for _, _, values in parts for value in values]
+        self._safely(lambda: self._write_all(every, measured))
+
+    def _write_all(self, cases: Sequence[Case], measured: Sequence[float]) -> None:
+        file = self._own_file()
+        if not ranks.is_first():
+            file.remove()
+            return
+        raw = "".join(raw_line(case.file, shortest(case.values[0])) for case in cases)
+        self._write_texts(raw, summary(self.name, measured))
+        file.finish(self._block(cases))
+
+    def write_scores(
+        self, cases: Sequence[str], scores: Sequence[Sequence[float]], labels: Sequence[Sequence[float]], value: float
+    ) -> None:
+        """The same for a value that no case has alone: scores and labels of each case, and the value."""
+        lines = zip(cases, scores, labels, strict=True)
+        raw = "".join(raw_line(case, ",".join(map(str, x)), ",".join(map(str, y))) for case, x, y in lines)
+        if ranks.is_first():
+            self._safely(lambda: self._write_texts(raw, f"{self.name} (of {len(cases)} cases):\n{value:.3f}\n"))
+
+    def _write_texts(self, raw: str, text: str) -> None:
+        for kind, content in (("raw", raw), ("summary", text)):
+            path = self.folder / f"{self._own_stem()}_{kind}_results.txt"
+            new = path.with_name(f"{path.name}.{os.getpid()}.new")
+            new.write_text(content, encoding="utf-8", newline="\n")
+            new.replace(path)
+
+    def _safely(self, write: Any) -> None:
+        try:
+            write()
+        except OSError as error:  # a full disk, a folder that has gone: the values stay, the training goes on
+            if not self._failed:
+                warnings.warn(f"the report of {self.name!r} cannot be written to {self.folder}: {error}", stacklevel=4)
+            self._failed = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """The cases of the epoch so far, and whose they are."""
+        self._take(wait=True)
+        cases = [[case.file, case.label_file, *case.values] for case in self._cases]
+        return {"run": self._run, "epoch": self._epoch, "columns": list(self._columns), "cases": cases}
+
+    def load_state_dict(self, state: Mapping[str, Any], is_open: bool) -> None:
+        """Continue: with the cases where the epoch goes on, else with the run alone."""
+        self.reset()
+        self._run, self._epoch, self._columns = str(state["run"]), int(state["epoch"]), list(state["columns"])
+        if is_open:
+            self._cases = [Case(file, label, tuple(values)) for file, label, *values in state["cases"]]
+        if self.engine is not None and self._run:
+            continue_run(self.engine, self._run)
+
+
+def without_same(values: Mapping[str, Tensor], hub: Hub | None, column: str) -> dict[str, Tensor]:
+    """The columns that say something new: of two that are equal by definition the one of the report stays."""
+    same = {} if hub is None else hub.same()
+    twice = {same.get(column), *(name for name in values if name in same)} - {column}
+    return {name: value for name, value in values.items() if name not in twice}
+
+
+def without_padding(cases: Sequence[Case], engine: Engine) -> list[Case]:
+    """The cases without those that a sampler repeats at the end so that every rank gets as many."""
+    sampler = getattr(engine.state.dataloader, "sampler", None)
+    if not isinstance(sampler, DistributedSampler) or len(cases) != len(sampler):
+        return list(cases)
+    real = range(sampler.rank, len(sampler.dataset), sampler.num_replicas)  # type: ignore[arg-type]
+    return list(cases[: len(real)])
+
+
+def shortest(value: float) -> str:
+    """A value in as many digits as float32 has.
+
+    >>> shortest(0.6666666865348816), shortest(1.0), shortest(float("nan"))
+    ('0.6666667', '1.0', 'nan')
+    """
+    return repr(float(f"{value:.7g}"))

@@ -1,0 +1,234 @@
+"""A table of cases that grows while they arrive: what a killed run measured is in the file."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai_auxops.cases.clara import one_line
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes that write one table may lose rows there
+    fcntl = None  # type: ignore[assignment]
+
+FIXED = ("epoch", "file", "label_file", "run")
+FORMULA = ("=", "+", "-", "@")
+
+
+class Case(NamedTuple):
+    """One sample: what it is called, its label's file (empty where unknown), and a value per column."""
+
+    file: str
+    label_file: str
+    values: tuple[float, ...]
+
+
+class Block(NamedTuple):
+    """The cases of one epoch of one run."""
+
+    epoch: int
+    run: str
+    columns: tuple[str, ...]
+    cases: tuple[Case, ...]
+
+
+class CaseFile:
+    """The CSV file: a row per run, epoch and case. Cases are appended as they come; a finished epoch is worst first.
+
+    Rows of other runs stay as they are, whoever writes them, and when. A run that measures an epoch again, because it
+    was killed and resumed, has its own earlier rows set aside in ``*.old.csv``. A value without a column gets one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._key: tuple[str, int] | None = None  # run and epoch of the block at the end
+        self._start, self._block = 0, b""
+
+    def append(self, block: Block) -> None:
+        """Add cases of an epoch that has not ended, in any order."""
+        with locked(self.path.parent):
+            self._begin(block)
+            rows = self._rows(block, block.cases)
+            with self.path.open("ab") as file:
+                file.write(rows)
+            self._block += rows
+
+    def finish(self, block: Block) -> None:
+        """Put all cases of an epoch in the place of those that were appended."""
+        with locked(self.path.parent):
+            self._begin(block)
+            rows = self._rows(block, sorted(block.cases, key=_badness))
+            self._take_back()
+            with self.path.open("ab") as file:
+                self._start = file.tell()
+                file.write(rows)
+            self._block = rows
+
+    def remove(self) -> None:
+        """Delete the file: its cases are in another."""
+        self.path.unlink(missing_ok=True)
+        self._key = None
+
+    def _begin(self, block: Block) -> None:
+        key = (block.run, block.epoch)
+        if self._key is None or not self.path.is_file():
+            self._open(block)
+        self._widen(block.columns)
+        if key != self._key:
+            self._key, self._block = key, b""
+            self._start = self.path.stat().st_size
+
+    def _open(self, block: Block) -> None:
+        """Make the file, or set aside what this run measured before and measures again now."""
+        header = line([*FIXED, *block.columns])
+        if not self.path.is_file() or not self.path.stat().st_size:
+            self.path.write_bytes(header)
+            return
+        if tuple(self._header()[: len(FIXED)]) != FIXED:
+            self.path.rename(free_name(self.path))
+            self.path.write_bytes(header)
+            return
+        with self.path.open("rb") as file:
+            if not any(is_again(row, block) for row in itertools.islice(file, 1, None)):
+                return
+        header, *rows = self.path.read_bytes().splitlines(keepends=True)
+        again = [row for row in rows if is_again(row, block)]
+        self._replace(header, [row for row in rows if not is_again(row, block)])
+        lost = [row for row in again if row not in self._rows(block, block.cases)]
+        if lost:
+            with self.path.with_suffix(".old.csv").open("ab") as file:
+                file.write(b"".join(row.rstrip(b"\n") + b"\n" for row in lost))
+
+    def _widen(self, columns: Sequence[str]) -> None:
+        """Add a column for each value that has none."""
+        header = self._header()
+        new = [name for name in columns if name not in header[len(FIXED) :]]
+        if not new:
+            return
+        rows = self.path.read_bytes().splitlines(keepends=True)[1:]
+        blanks = b"," * len(new) + b"\n"
+        self._replace(line([*header, *new]), [row.rstrip(b"\r\n") + blanks for row in rows])
+        self._start, self._block = 0, b"moved"
+
+    def _replace(self, header: bytes, rows: Sequence[bytes]) -> None:
+        new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        new.write_bytes(b"".join([header, *rows]))
+        new.replace(self.path)
+
+    def _take_back(self) -> None:
+        """Remove this epoch's rows from the end of the file; from its middle where another process came between."""
+        with self.path.open("r+b") as file:
+            file.seek(self._start)
+            if file.read() == self._block:
+                file.truncate(self._start)
+                return
+        header, *rows = self.path.read_bytes().splitlines(keepends=True)
+        self._replace(header, [row for row in rows if run_and_epoch(row) != self._key])
+
+    def _header_line(self) -> bytes:
+        with self.path.open("rb") as file:
+            return file.readline()
+
+    def _header(self) -> list[str]:
+        text = self._header_line().decode("utf-8", "replace")
+        return next(csv.reader([text]), [])
+
+    def _rows(self, block: Block, cases: Iterable[Case]) -> bytes:
+        """The rows as CSV, each on one line, in the order of the file's columns."""
+        columns = self._header()[len(FIXED) :] if self.path.is_file() else list(block.columns)
+        places = [block.columns.index(name) if name in block.columns else None for name in columns]
+        return b"".join(_row(block, case, places) for case in cases)
+
+
+def _row(block: Block, case: Case, places: Sequence[int | None]) -> bytes:
+    values = ["" if place is None else f"{case.values[place]:.6g}" for place in places]
+    return line([block.epoch, case.file, case.label_file, block.run, *values])
+
+
+def _badness(case: Case) -> tuple[bool, float]:
+    return math.isnan(case.values[0]), case.values[0]
+
+
+def is_again(row: bytes, block: Block) -> bool:
+    """Whether a row is measured again by the block's run: of the same epoch or a later one, or torn off by a kill.
+
+    >>> block = Block(3, "r", (), ())
+    >>> is_again(b"3,a.nii,,r,0.5\\n", block), is_again(b"2,a.nii,,r,0.5\\n", block), is_again(b"2,a.ni", block)
+    (True, False, True)
+    """
+    run, epoch = run_and_epoch(row)
+    return not row.endswith(b"\n") or (run == block.run and epoch >= block.epoch)
+
+
+def run_and_epoch(row: bytes) -> tuple[str, int]:
+    """Whose row it is; of one that cannot be read, nobody's."""
+    fields = next(csv.reader([row.decode("utf-8", "replace").replace("\0", "")]), [])
+    return (fields[3], int(fields[0])) if len(fields) > 3 and fields[0].isdecimal() else ("", -1)
+
+
+def latest_run(path: Path, epoch: int) -> str | None:
+    """The run in a table that got furthest before ``epoch``: the one that a resumed training continues."""
+    best: tuple[int, str] | None = None
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            for row in csv.reader(text.replace("\0", "") for text in file):
+                if len(row) > 3 and row[0].isdecimal() and (best or (0, ""))[0] <= int(row[0]) < epoch:
+                    best = int(row[0]), row[3]
+    except (OSError, csv.Error):
+        return None
+    return None if best is None else best[1]
+
+
+def line(fields: Iterable[Any]) -> bytes:
+    """One row. Line breaks become spaces; text that a spreadsheet would run gets an apostrophe in front.
+
+    >>> line([1, "=cmd|x", "a,b", 0.5])
+    b'1,\\'=cmd|x,"a,b",0.5\\n'
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([quoted(field) if isinstance(field, str) else field for field in fields])
+    return text.getvalue().encode()
+
+
+def quoted(text: str) -> str:
+    """``text`` on one line, and no formula; a number stays one."""
+    flat = one_line(text)
+    return f"'{flat}" if flat.startswith(FORMULA) and not is_number(flat) else flat
+
+
+def is_number(text: str) -> bool:
+    """Whether a spreadsheet reads ``text`` as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def free_name(path: Path) -> Path:
+    """``x.old.csv`` for ``x.csv``, or ``x.old2.csv`` and so on where that exists."""
+    names = (path.with_suffix(f".old{number}{path.suffix}") for number in ("", *range(2, 10_000)))
+    return next(name for name in names if not name.exists())
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """While one process changes the files of ``folder``, others wait. The lock is the folder's own: no file is left."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

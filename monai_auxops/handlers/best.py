@@ -1,0 +1,106 @@
+"""The pictures and the matrix of the best epoch so far: one set, replaced by each new best."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine
+
+from monai_auxops.engine.hub import Hub
+from monai_auxops.engine.epochs import training_epoch
+from monai_auxops.engine.runs import run_id
+
+
+class BestSet:
+    """The folder ``<log_dir>/best``, and the value that a new epoch has to beat.
+
+    Args:
+        log_dir: of the run.
+        metric: the metric that decides; default the engine's key metric, else its first aux-op's.
+    """
+
+    def __init__(self, log_dir: str | Path, metric: str | None = None) -> None:
+        self.folder, self.metric = Path(log_dir) / "best", metric
+        self._judged: tuple[str, int] | None = None
+        self._is_best = False
+        self._value = math.nan
+        self._known: dict[str, Any] = {}
+
+    def is_best(self, engine: Engine) -> bool:
+        """Whether the epoch that ends is the best so far; asked by several handlers, decided once per epoch."""
+        run, epoch = run_id(engine), training_epoch(engine)
+        if self._judged != (run, epoch):
+            if self._judged is None or self._judged[0] != run:
+                self._resume(run)
+            self._judged = (run, epoch)
+            self._is_best = self._beats(engine)
+        return self._is_best
+
+    def _resume(self, run: str) -> None:
+        """Go on from the set that is there, if it is of this run."""
+        self._value, self._known = math.nan, {}
+        try:
+            known = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
+            if known["run"] == run:
+                self._value, self._known = float(known["value"]), known
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def _beats(self, engine: Engine) -> bool:
+        name, better = judge_of(engine, self.metric)
+        value = engine.state.metrics.get(name)
+        if better is None or not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        if not math.isnan(self._value) and not better(value, self._value):
+            return False
+        self._value = float(value)
+        return True
+
+    def update(self, engine: Engine, **parts: Any) -> None:
+        """Write ``parts`` of the best epoch; what is there of an earlier one goes, as far as this set wrote it."""
+        run, epoch = run_id(engine), training_epoch(engine)
+        before = self._known
+        if (before.get("run"), before.get("epoch")) != (run, epoch):
+            name, _ = judge_of(engine, self.metric)
+            fresh = {"run": run, "epoch": epoch, "metric": name, "value": self._value}
+            self._known = fresh | {"classes": None, "matrix": None, "cases": []}
+        self._known = self._known | parts
+        replace_text(self.folder / "best.json", json.dumps(self._known, indent=1))
+        kept = {case["name"] for case in self._known["cases"]}
+        for case in before.get("cases", []):
+            if case["name"] not in kept:
+                for kind in ("", "_image", "_label", "_prediction"):
+                    (self.folder / f"{case['name']}{kind}.png").unlink(missing_ok=True)
+
+
+def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Any]:
+    """The metric that decides on the best epoch, and how two values compare; None where no direction is known."""
+    hub, state = Hub.of(engine), engine.state
+    key = getattr(state, "key_metric_name", None)
+    if metric in (None, key) and key is not None and hasattr(engine, "metric_cmp_fn"):
+        return key, engine.metric_cmp_fn
+    directions = {} if hub is None else directions_of(hub)
+    name = metric or key or next((n for n, higher in directions.items() if higher is not None), None)
+    higher = directions.get(name or "")
+    if higher is None:
+        return name, None
+    return name, (lambda new, old: new > old) if higher else (lambda new, old: new < old)
+
+
+def directions_of(hub: Hub) -> dict[str, bool | None]:
+    """Whether more is better, by metric name; None where neither is."""
+    return {
+        name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in hub.names(entry)
+    }
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file in one step; the temporary one holds the process, so that two never meet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    new.write_text(text, encoding="utf-8", errors="backslashreplace")
+    new.replace(path)

@@ -1,0 +1,87 @@
+"""Slices of the cases of one epoch, kept on their device: the worst, the best, and a sample for the median."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+SAMPLE = 64  # cases kept for the median; of more every second one goes, again and again
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Cases ``[n]``: how bad each is (less is worse), its number in the epoch, its slice and panels."""
+
+    values: Tensor
+    numbers: Tensor
+    slices: Tensor
+    pictures: Tensor
+
+    def at(self, index: Tensor) -> Kept:
+        """Some of the cases."""
+        return Kept(self.values[index], self.numbers[index], self.slices[index], self.pictures[index])
+
+    def cpu(self) -> Kept:
+        """The same on the host."""
+        return Kept(self.values.cpu(), self.numbers.cpu(), self.slices.cpu(), self.pictures.cpu())
+
+    @classmethod
+    def joined(cls, one: Kept | None, other: Kept) -> Kept:
+        """Both, in order."""
+        if one is None:
+            return other
+        pairs = [
+            torch.cat([getattr(one, name), getattr(other, name)]) for name in ("values", "numbers", "slices", "pictures")
+        ]
+        return cls(*pairs)
+
+
+@dataclass
+class CasePictures:
+    """Takes every case of an epoch and keeps few. NaN is neither bad nor good: such a case is not shown.
+
+    Args:
+        number: how many of the worst are kept.
+    """
+
+    number: int
+    count: int = 0
+    worst: Kept | None = None
+    best: Kept | None = None
+    sample: Kept | None = None
+    stride: int = 1
+    files: list[str] = field(default_factory=list)
+
+    def add(self, cases: Kept) -> None:
+        """Take the cases of a batch, numbered from ``count`` on."""
+        self.worst = lowest(Kept.joined(self.worst, cases), self.number, math.inf)
+        self.best = highest(Kept.joined(self.best, cases), 1)
+        chosen = [i for i in range(len(cases.values)) if (self.count + i) % self.stride == 0]
+        if chosen:
+            self.sample = Kept.joined(self.sample, cases.at(torch.tensor(chosen, device=cases.values.device)))
+        self.count += len(cases.values)
+        while self.sample is not None and len(self.sample.values) > SAMPLE:
+            self.sample, self.stride = self.sample.at(torch.arange(0, len(self.sample.values), 2)), self.stride * 2
+
+    def median(self) -> Kept | None:
+        """The case of the sample that is nearest to its median; of more than 64 cases it is near that of all."""
+        if self.sample is None:
+            return None
+        kept = self.sample.cpu()
+        distance = (kept.values - kept.values.nanmedian()).abs().nan_to_num(math.inf)
+        return None if not bool(distance.isfinite().any()) else kept.at(distance.argmin()[None])
+
+
+def lowest(cases: Kept, number: int, stand_in: float) -> Kept:
+    """The ``number`` cases with the least values."""
+    _, index = cases.values.nan_to_num(stand_in).topk(min(number, len(cases.values)), largest=False)
+    return cases.at(index)
+
+
+def highest(cases: Kept, number: int) -> Kept:
+    """The ``number`` cases with the largest values."""
+    _, index = cases.values.nan_to_num(-math.inf).topk(min(number, len(cases.values)))
+    return cases.at(index)

@@ -1,0 +1,224 @@
+"""Read a batch as the aux-ops of its engine read it: where the tensors are, what a label means, where scores are cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from ignite.engine import Engine
+from torch import Tensor
+
+from monai_auxops.core.context import plain
+from monai_auxops.engine.hub import Hub
+from monai_auxops.engine.outputs import pick
+from monai_auxops.ops import (
+    ComputeAccuracy,
+    ComputeBinaryPreds,
+    ComputeMulticlassAccuracy,
+    ComputeMulticlassPreds,
+)
+from monai_auxops.ops.dice_base import DiceOperation
+
+Seen = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How predictions and label become classes.
+
+    Args:
+        cut: where a score becomes positive, on the scale of the predictions; None: no aux-op says.
+        independent: each channel is a class of its own, which may overlap others.
+        exclusive: classes exclude each other, even if the label has a channel per class.
+        onehot: the label has a channel per class; None: no aux-op says.
+        softmax: the cut is on probabilities over the channels.
+        channels_last: the channels are the last axis.
+        ignored: label values that are left out.
+        mask_key: a mask of the batch; what it leaves out counts for nothing.
+        class_names: of the classes that the aux-op looks at.
+    """
+
+    cut: float | None = None
+    independent: bool = False
+    exclusive: bool = False
+    onehot: bool | None = None
+    softmax: bool = False
+    channels_last: bool = False
+    ignored: tuple[int, ...] = ()
+    mask_key: str | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+def reading_of(engine: Engine, threshold: float | None = None) -> Reading:
+    """As the first aux-op of ``engine`` that decides on classes reads; ``threshold`` wins over its cut."""
+    hub = Hub.of(engine)
+    readings = [read_by(entry.op) for entry in hub.entries] if hub is not None else []
+    known = next((reading for reading in readings if reading is not None), Reading())
+    return known if threshold is None else replace(known, cut=threshold)
+
+
+def read_by(op: object) -> Reading | None:
+    """How an aux-op reads; None if it decides on no class.
+
+    >>> from monai_auxops import ComputeAccuracy, NegLoss
+    >>> read_by(ComputeAccuracy("a", use_sigmoid=True)).cut, read_by(NegLoss("loss"))
+    (0.0, None)
+    """
+    if isinstance(op, DiceOperation):
+        return _read_by_dice(op)
+    if isinstance(op, ComputeAccuracy):
+        logits = op.use_sigmoid or op.final_activation == "sigmoid"
+        return Reading(cut=0.0 if logits else 0.5, exclusive=op.exclusive)
+    if isinstance(op, ComputeMulticlassAccuracy | ComputeMulticlassPreds):
+        return Reading(cut=0.0 if op.use_sigmoid_for_binary else 0.5)
+    return Reading(cut=0.0) if isinstance(op, ComputeBinaryPreds) else None
+
+
+def _read_by_dice(op: DiceOperation) -> Reading:
+    cut = float(op.threshold)
+    if op.final_activation == "sigmoid":
+        cut = math.log(cut / (1 - cut))
+    ignored = op.ignore_index
+    return Reading(
+        cut=cut,
+        independent=op.is_independent_predictions,
+        exclusive=not op.is_independent_predictions,
+        onehot=op.is_onehot_targets,
+        softmax=op.final_activation == "softmax",
+        channels_last=op.data_format == "channels_last",
+        ignored=() if ignored is None else tuple(ignored) if isinstance(ignored, Iterable) else (ignored,),
+        mask_key=op.mask_key,
+        class_names=None if op.class_names is None else tuple(op.class_names),
+    )
+
+
+def seen_by(engine: Engine) -> Seen:
+    """Image, label and predictions of the batch, plain tensors, as far as they are there; ``ValueError`` if no ``pred``.
+
+    The output may be a dict, or ``(y_pred, y)``; the image is the output's, else the batch's.
+    """
+    hub, output, batch = Hub.of(engine), engine.state.output, engine.state.batch
+    transforms = [] if hub is None else [entry.output_transform for entry in hub.entries]
+    found = pick(output, next((each for each in transforms if each is not None), None), "the batch")
+    image = found.get("image")
+    if image is None:
+        image = first_input(batch)
+    return {"image": image, "label": plain(found.get("label")), "pred": plain(found["pred"]), "batch": batch}
+
+
+def first_input(batch: Any) -> Any:
+    """The image in what a loader gives: under ``image``, or first.
+
+    >>> first_input({"image": 1, "label": 2}), first_input((3, 4)), first_input(None)
+    (1, 3, None)
+    """
+    if isinstance(batch, dict):
+        return batch.get("image")
+    return batch[0] if isinstance(batch, Sequence) and len(batch) > 1 else None
+
+
+def arranged(seen: Seen, reading: Reading) -> tuple[Tensor, Tensor]:
+    """Predictions ``[B, C, *S]`` and label ``[B, 1, *S]`` or, one-hot, ``[B, C, *S]``; ``ValueError`` if they are not.
+
+    What ``reading`` leaves out has label -1.
+    """
+    predictions, label = seen["pred"], seen["label"]
+    if not isinstance(predictions, Tensor) or not isinstance(label, Tensor):
+        raise ValueError(f"expected predictions and label to be tensors, got {described(predictions, label)}")
+    if predictions.dim() == 1:
+        predictions, label = predictions[:, None], label.reshape(len(label), -1)
+    dims = predictions.dim()
+    if reading.channels_last and dims > 2:
+        predictions = predictions.movedim(-1, 1)
+        label = label.movedim(-1, 1) if label.dim() == dims else label
+    if label.dim() == dims - 1:
+        label = label.unsqueeze(1)
+    fits = label.dim() == dims and label.shape[2:] == predictions.shape[2:] and len(label) == len(predictions)
+    if not fits or label.shape[1] not in (1, predictions.shape[1]):
+        raise ValueError(f"expected a label for each place of the predictions, got {described(predictions, label)}")
+    return predictions, without_ignored(label, seen["batch"], reading)
+
+
+def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
+    """The label with -1 where ``reading`` leaves a voxel out."""
+    out = torch.zeros_like(label[:, :1], dtype=torch.bool)
+    if not reading.onehot:
+        for index in reading.ignored:
+            out = out | (label[:, :1].float() == index)
+    mask = plain(batch.get(reading.mask_key)) if isinstance(batch, dict) and reading.mask_key else None
+    if isinstance(mask, Tensor):
+        mask = mask.to(label.device, non_blocking=True)
+        mask = mask.movedim(-1, 1) if reading.channels_last and mask.dim() == label.dim() else mask
+        out = out | ~(mask.reshape(out.shape) > 0)
+    if not reading.ignored and mask is None:
+        return label
+    signed = label if label.is_floating_point() else label.long()
+    return signed.masked_fill(out, -1)
+
+
+def is_onehot(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
+    """Whether the label has a channel per class: by the aux-op, else by its shape."""
+    if reading.onehot is not None:
+        return reading.onehot
+    return label.shape[1] == predictions.shape[1] > 1
+
+
+def class_maps(predictions: Tensor, label: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
+    """The class of each voxel by prediction and by label, both ``[B, *S]``; background is 0, what is left out -1.
+
+    Classes that exclude each other: the argmax, the index. One channel: 1 where it is positive. Of classes that may
+    overlap the last one that is positive, from 1 where each channel is a structure of its own.
+    """
+    channels, onehot = predictions.shape[1], is_onehot(predictions, label, reading)
+    if are_exclusive(predictions, label, reading):
+        predicted = predictions.float().max(1).indices
+        truth = label.max(1).indices if onehot else index_of(label, channels)
+    else:
+        first = int(onehot or channels == 1)
+        predicted = last_positive(is_positive(predictions, reading), first)
+        truth = last_positive(label > 0.5, first) if onehot else index_of(label, max(2, channels))
+    return predicted.masked_fill(truth < 0, -1), truth
+
+
+def are_exclusive(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
+    """Whether each voxel has one class, that of the highest score."""
+    if predictions.shape[1] == 1 or reading.independent:
+        return False
+    return reading.exclusive or not is_onehot(predictions, label, reading)
+
+
+def index_of(label: Tensor, classes: int) -> Tensor:
+    """The index that a label ``[B, 1, *S]`` holds, ``[B, *S]``; -1 where it names none of the classes."""
+    index = label[:, 0]
+    valid = (index >= 0) & (index < classes)
+    if label.is_floating_point():
+        valid &= index == index.floor()
+    return torch.where(valid, index, 0).long().masked_fill(~valid, -1)
+
+
+def is_positive(predictions: Tensor, reading: Reading) -> Tensor:
+    """Where each channel is positive; ``ValueError`` if nothing says where scores are cut."""
+    if reading.cut is None:
+        raise ValueError("no aux-op of this engine says where scores become positive; give the handler threshold=")
+    if reading.softmax:
+        predictions = torch.softmax(predictions.float(), 1)
+    return predictions > reading.cut
+
+
+def last_positive(positive: Tensor, first: int) -> Tensor:
+    """The number of the last positive channel, counted from ``first``; 0 where none is.
+
+    >>> last_positive(torch.tensor([[[True, True, False], [False, True, False]]]), 1)
+    tensor([[1, 2, 0]])
+    """
+    shape = (1, -1, *(1,) * (positive.dim() - 2))
+    numbers = torch.arange(first, first + positive.shape[1], device=positive.device).reshape(shape)
+    return (positive * numbers).amax(1)
+
+
+def described(*tensors: Any) -> str:
+    """Shapes, or types of what is no tensor."""
+    return " and ".join(str(list(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in tensors)

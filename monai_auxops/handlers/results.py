@@ -1,0 +1,70 @@
+"""The curves of a run as one picture in its folder, as users of nnU-Net and ultralytics expect it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ignite.engine import Engine, Events
+
+from monai_auxops.core import ranks
+from monai_auxops.drawing.results import Curves, draw_results
+from monai_auxops.engine.epochs import training_epoch
+from monai_auxops.handlers.curves import engines_of
+from monai_auxops.handlers.stats import is_number, metrics_of, number_of
+from monai_auxops.handlers.viewer import Careful
+
+
+class AuxResultsHandler(Careful):
+    """Draw ``<log_dir>/results.png`` at each epoch's end: a panel per quantity, training and validation in it.
+
+    Needs matplotlib; without it there is no picture and no warning. Does nothing before the second epoch, as one
+    point is no curve.
+
+    Args:
+        evaluator: whose metrics belong to it as well; or several of them.
+        log_dir: where the picture goes.
+    """
+
+    def __init__(self, evaluator: Engine | Iterable[Engine] | None = None, log_dir: str | Path = "./runs") -> None:
+        self.evaluators, self.path = engines_of(evaluator), Path(log_dir) / "results.png"
+        self.curves: Curves = {}
+        self._ran: dict[int, int] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Draw the epochs of ``engine``, a trainer."""
+        if ranks.is_first():
+            engine.add_event_handler(Events.STARTED, self._started)
+            for evaluator in self.evaluators:
+                evaluator.add_event_handler(Events.COMPLETED, self._validated)
+
+    def _validated(self, evaluator: Engine) -> None:
+        self._ran[id(evaluator)] = training_epoch(evaluator)
+
+    def _started(self, engine: Engine) -> None:
+        if engine.state.epoch == 0:
+            self.curves = {}
+        if not engine.has_event_handler(self._completed):  # now it comes after every other handler
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._completed)
+
+    def _completed(self, engine: Engine) -> None:
+        self.careful("results.png", self._draw)(engine)
+
+    def _draw(self, engine: Engine) -> None:
+        for source in [engine, *self.evaluators]:
+            ran = source is engine or self._ran.get(id(source)) == engine.state.epoch
+            for name, value in metrics_of(source, "do_summary").items() if ran else ():
+                if is_number(value) and math.isfinite(value := number_of(value)):
+                    self.curves.setdefault(name, {})[engine.state.epoch] = value
+        if max((len(points) for points in self.curves.values()), default=0) < 2:
+            return
+        try:
+            figure = draw_results(self.curves)
+        except ImportError:
+            return
+        new = self.path.with_name(f"results.{os.getpid()}.png")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(new, dpi=110)
+        new.replace(self.path)
