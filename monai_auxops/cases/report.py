@@ -25,7 +25,7 @@ from monai_auxops.core.context import BuildContext
 from monai_auxops.drawing.names import escaped
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
-from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id, training_of
+from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id
 
 _writers: weakref.WeakValueDictionary[tuple[Path, str], CaseReport] = weakref.WeakValueDictionary()
 

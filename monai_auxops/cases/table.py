@@ -194,7 +194,9 @@ def line(fields: Iterable[Any]) -> bytes:
     b'1,\\'=cmd|x,"a,b",0.5\\n'
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([quoted(field) if isinstance(field, str) else field for field in fields])
+    csv.writer(text, lineterminator="\n").writerow(
+        [quoted(field) if isinstance(field, str) else field for field in fields]
+    )
     return text.getvalue().encode()
 
 

@@ -29,7 +29,7 @@ def paint_errors(three: Floats) -> Pixels:
     >>> label, predicted = np.array([[1, 1, 0]]), np.array([[1, 0, 1]])
     >>> colors = paint_errors(np.stack([np.zeros((1, 3)), label, predicted]).astype(np.float32))
     >>> [tuple(int(x) for x in pixel) for pixel in colors[:, 0]]  # x is drawn to the right, y upward
-    [(0, 79, 125), (161, 111, 0), (255, 255, 255)]
+    [(0, 79, 124), (237, 187, 76), (0, 0, 0)]
     """
     image, label, predicted = (np.flipud(panel.T) for panel in three)
     base = np.repeat(scaled(image)[..., None], 3, axis=2) * 0.8

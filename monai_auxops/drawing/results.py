@@ -65,7 +65,9 @@ def _draw_panel(axes: Any, family: str, members: Mapping[str, str], curves: Mapp
 
 def _draw_band(axes: Any, rests: list[str], curves: Mapping[str, Mapping[int, float]]) -> None:
     """The range of many classes, of validation where it is there."""
-    found = [points for name, points in curves.items() if split_name(name)[1] in rests and split_name(name)[0] != "train"]
+    found = [
+        points for name, points in curves.items() if split_name(name)[1] in rests and split_name(name)[0] != "train"
+    ]
     epochs = sorted({epoch for points in found for epoch in points})
     if epochs:
         ranges = [[points[epoch] for points in found if epoch in points] for epoch in epochs]

@@ -10,8 +10,8 @@ from typing import Any
 
 from ignite.engine import Engine
 
-from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.epochs import training_epoch
+from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
 
 
@@ -93,9 +93,7 @@ def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Any
 
 def directions_of(hub: Hub) -> dict[str, bool | None]:
     """Whether more is better, by metric name; None where neither is."""
-    return {
-        name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in hub.names(entry)
-    }
+    return {name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in hub.names(entry)}
 
 
 def replace_text(path: Path, text: str) -> None:

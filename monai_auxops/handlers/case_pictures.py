@@ -34,7 +34,8 @@ class Kept:
         if one is None:
             return other
         pairs = [
-            torch.cat([getattr(one, name), getattr(other, name)]) for name in ("values", "numbers", "slices", "pictures")
+            torch.cat([getattr(one, name), getattr(other, name)])
+            for name in ("values", "numbers", "slices", "pictures")
         ]
         return cls(*pairs)
 

@@ -27,7 +27,7 @@ WIDTH = 7  # of a number such as -0.1234
 BEST = "  best"
 GROUPS = ("train", "val")
 NO_TERMINAL = 240  # columns of a file or a pipe, where COLUMNS does not say
-BAR = "{desc} {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]  {postfix}"
+BAR = "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
 BESIDE_BAR = 60  # what the bar takes of the line
 
 

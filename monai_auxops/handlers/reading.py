@@ -1,4 +1,4 @@
-"""Read a batch as the aux-ops of its engine read it: where the tensors are, what a label means, where scores are cut."""
+"""Read a batch as its engine's aux-ops do: where the tensors are, what a label means, where scores are cut."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read_by(op: object) -> Reading | None:
     """How an aux-op reads; None if it decides on no class.
 
     >>> from monai_auxops import ComputeAccuracy, NegLoss
-    >>> read_by(ComputeAccuracy("a", use_sigmoid=True)).cut, read_by(NegLoss("loss"))
+    >>> read_by(ComputeAccuracy("a", use_sigmoid=True)).cut, read_by(NegLoss("negloss"))
     (0.0, None)
     """
     if isinstance(op, DiceOperation):
@@ -96,9 +96,10 @@ def _read_by_dice(op: DiceOperation) -> Reading:
 
 
 def seen_by(engine: Engine) -> Seen:
-    """Image, label and predictions of the batch, plain tensors, as far as they are there; ``ValueError`` if no ``pred``.
+    """Image, label and predictions of the batch, plain tensors, as far as they are there.
 
-    The output may be a dict, or ``(y_pred, y)``; the image is the output's, else the batch's.
+    The output may be a dict, or ``(y_pred, y)``; the image is the output's, else the batch's. Without predictions it is
+    a ``ValueError``.
     """
     hub, output, batch = Hub.of(engine), engine.state.output, engine.state.batch
     transforms = [] if hub is None else [entry.output_transform for entry in hub.entries]

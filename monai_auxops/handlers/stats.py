@@ -37,18 +37,18 @@ def loss_of(output: Any) -> Any:
 def scalars_of(losses: Any, name: str) -> dict[str, Any]:
     """Losses by name, as far as each is one number: a dict of them, also one within another, or a single one.
 
+    >>> import torch
     >>> scalars_of({"dice": 0.25, "parts": {"ce": torch.tensor([0.5])}, "maps": torch.zeros(2)}, "loss")
     {'dice': 0.25, 'parts/ce': tensor([0.5000])}
     >>> scalars_of(1, "loss"), scalars_of(None, "loss")
     ({'loss': 1}, {})
     """
     if isinstance(losses, Mapping):
-        nested = {
+        return {
             f"{key}/{inner}" if inner else str(key): value
             for key, each in losses.items()
             for inner, value in scalars_of(each, "").items()
         }
-        return nested
     is_number = isinstance(losses, int | float) or (isinstance(losses, Tensor) and losses.numel() == 1)
     return {name: losses} if is_number else {}
 
@@ -84,10 +84,11 @@ class AuxStatsHandler(Careful, StatsHandler):  # type: ignore[misc]
     ) -> None:
         every = every_nth(iteration_log)
         super().__init__(every, *args, output_transform=output_transform, **kwargs)
-        self.epoch_print_logger = self.epoch_print_logger or self.careful("an epoch's line", self._print_epoch)
-        self.iteration_print_logger = self.iteration_print_logger or self.careful(
-            "an iteration's line", self._print_iteration
-        )
+        mine = {
+            "epoch_print_logger": self.careful("an epoch's line", self._print_epoch),
+            "iteration_print_logger": self.careful("an iteration's line", self._print_iteration),
+        }
+        replace_none(self, mine)
 
     def _print_epoch(self, engine: Engine) -> None:
         values = {name: value for name, value in metrics_of(engine, "do_print").items() if is_number(value)}
@@ -142,8 +143,11 @@ class AuxTensorBoardStatsHandler(Careful, TensorBoardStatsHandler):  # type: ign
     ) -> None:
         every = every_nth(iteration_log)
         super().__init__(summary_writer, str(log_dir), every, *args, output_transform=output_transform, **kwargs)
-        self.epoch_event_writer = self.epoch_event_writer or self._write_epoch_carefully
-        self.iteration_event_writer = self.iteration_event_writer or self._write_iteration_carefully
+        mine = {
+            "epoch_event_writer": self._write_epoch_carefully,
+            "iteration_event_writer": self._write_iteration_carefully,
+        }
+        replace_none(self, mine)
         self._classes: dict[str, Any] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -202,13 +206,24 @@ class AuxTensorBoardStatsHandler(Careful, TensorBoardStatsHandler):  # type: ign
         writer.flush()
 
 
+def replace_none(handler: Any, functions: Mapping[str, Callable[..., None]]) -> None:
+    """Let MONAI's handler call ``functions`` for what no argument replaced."""
+    for name, function in functions.items():
+        if getattr(handler, name) is None:
+            setattr(handler, name, function)
+
+
 def every_nth(log: Log) -> Any:
     """MONAI's ``iteration_log``, where a number means every nth iteration."""
     if isinstance(log, bool) or callable(log):
         return log
     if log < 1:
         raise ValueError(f"expected iteration_log to be at least 1 iteration, got {log}")
-    return lambda engine, iteration: iteration % log == 0
+
+    def is_due(engine: Engine, iteration: int) -> bool:  # noqa: ARG001  # Ignite's signature
+        return iteration % log == 0
+
+    return is_due
 
 
 def own_epoch(handler: Any, engine: Engine) -> Any:

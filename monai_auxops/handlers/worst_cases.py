@@ -12,8 +12,8 @@ from torch import Tensor
 
 from monai_auxops.cases.names import case_names
 from monai_auxops.drawing.errors import paint_case, scaled
-from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.epochs import training_epoch
+from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
 from monai_auxops.handlers.best import BestSet
 from monai_auxops.handlers.case_pictures import CasePictures, Kept
@@ -103,11 +103,11 @@ class AuxWorstCasesHandler(IntervalViewer):
 
     def _values(self, engine: Engine) -> Tensor:
         hub = Hub.of(engine)
-        values = {} if hub is None else hub.case_values()
+        entries, values = ([], {}) if hub is None else (hub.entries, hub.case_values())
         found = [
             (entry, name)
-            for entry in (hub.entries if hub is not None else [])
-            for name, tag in hub.names(entry).items()
+            for entry in entries
+            for name, tag in Hub.names(entry).items()
             if name in values and self.tag in (None, name, tag)
         ]
         if not found:

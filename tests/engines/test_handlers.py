@@ -39,16 +39,17 @@ def test_tensorboard_holds_what_state_metrics_holds(engines, tmp_path, handler, 
         decollate=decollate,
         key_train_metric={"train_dice": dice()},
         additional_metrics={"train_negloss": ma.NegLoss("negloss")},
-        train_handlers=[handler(log_dir=str(tmp_path), **options)],
+        train_handlers=[handler(log_dir=str(tmp_path), iteration_log=True, **options)],
     )
     trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda e: seen.append(dict(e.state.metrics)))
     trainer.run()
     found = scalars(tmp_path)
     for name in ("train_dice", "train_dice_a", "train_dice_b", "train_negloss"):
-        assert found[name] == [(i, pytest.approx(m[name], abs=1e-6)) for i, m in enumerate(seen, 1)]
+        tag = name.replace("train_", "train/") if handler is ma.AuxTensorBoardStatsHandler else name
+        assert found[tag] == [(i, pytest.approx(m[name], abs=1e-6)) for i, m in enumerate(seen, 1)]
     if handler is ma.AuxTensorBoardStatsHandler:
         assert [step for step, _ in found["Loss"]] == list(range(1, 10))
-        assert found["running/train_dice"][2][1] == pytest.approx(seen[0]["train_dice"], abs=1e-6)
+        assert found["running/train/dice"][2][1] == pytest.approx(seen[0]["train_dice"], abs=1e-6)
 
 
 @pytest.mark.parametrize("decollate", [True, False])
@@ -58,7 +59,7 @@ def test_the_console_prints_what_state_metrics_holds(engines, caplog, decollate)
         decollate=decollate,
         key_train_metric={"train_dice": dice()},
         additional_metrics={"train_negloss": ma.NegLoss("negloss")},
-        train_handlers=[ma.AuxStatsHandler(name="shown")],
+        train_handlers=[ma.AuxStatsHandler(True, name="shown")],
     )
     with caplog.at_level(logging.INFO, logger="shown"):
         logging.getLogger("shown").propagate = True
@@ -79,9 +80,9 @@ def test_do_print_and_do_summary_hide_the_values_from_our_handlers_only(engines,
         key_val_metric={"val_dice": dice(do_print=False)},
         additional_metrics={"val_acc": ma.ComputeAccuracy("acc", do_summary=False)},
         val_handlers=[
-            ma.AuxStatsHandler(name="ours"),
+            ma.AuxStatsHandler(True, name="ours"),
             StatsHandler(name="monais", output_transform=lambda output: None),
-            ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path)),
+            ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path), iteration_log=True),
         ],
     )
     for name in ("ours", "monais"):
@@ -94,8 +95,8 @@ def test_do_print_and_do_summary_hide_the_values_from_our_handlers_only(engines,
     assert "val_dice" not in ours
     assert all(name in lines["monais"][0] for name in ("val_acc", "val_dice", "val_dice_a", "val_dice_b"))
     shown = set(scalars(tmp_path))
-    assert {"val_dice", "val_dice_a", "val_dice_b", "running/val_dice"} <= shown
-    assert not {"val_acc", "running/val_acc"} & shown
+    assert {"val/dice", "val/dice_a", "val/dice_b", "running/val/dice"} <= shown
+    assert not {"val/acc", "running/val/acc"} & shown
 
 
 def test_a_nan_key_metric_is_shown_as_nan(engines, caplog, tmp_path):
@@ -117,11 +118,11 @@ def test_a_nan_key_metric_is_shown_as_nan(engines, caplog, tmp_path):
         evaluator.run()
     assert evaluator.state.metrics["val_nothing"] == -math.inf
     assert any("val_nothing: nan" in record.getMessage() for record in caplog.records)
-    assert math.isnan(scalars(tmp_path)["val_nothing"][0][1])
+    assert math.isnan(scalars(tmp_path)["val/nothing"][0][1])
 
 
 def test_a_users_losses_stay_beside_the_running_means(engines, caplog):
-    handler = ma.AuxStatsHandler(name="losses", output_transform=lambda output: {"first": 1.5, "second": 2.5})
+    handler = ma.AuxStatsHandler(True, name="losses", output_transform=lambda output: {"first": 1.5, "second": 2.5})
     evaluator = engines.evaluator(key_val_metric={"val_acc": ma.ComputeAccuracy("acc")}, val_handlers=[handler])
     with caplog.at_level(logging.INFO, logger="losses"):
         logging.getLogger("losses").propagate = True
@@ -131,8 +132,8 @@ def test_a_users_losses_stay_beside_the_running_means(engines, caplog):
 
 def test_handlers_work_on_an_engine_without_aux_ops(caplog, tmp_path):
     engine = Engine(lambda engine, batch: {"loss": 0.5})
-    ma.AuxStatsHandler(name="bare").attach(engine)
-    ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path)).attach(engine)
+    ma.AuxStatsHandler(True, name="bare").attach(engine)
+    ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path), iteration_log=1).attach(engine)
     with caplog.at_level(logging.INFO, logger="bare"):
         logging.getLogger("bare").propagate = True
         engine.run([0])

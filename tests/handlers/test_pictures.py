@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
 from monai.handlers import ValidationHandler
@@ -18,8 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 import monai_auxops as ma
-from monai_auxops.handlers.confusion import crossed
-from monai_auxops.handlers.slices import classes_of, fitted, panels, telling_slice
+from monai_auxops.handlers.slices import panels, size_of_panel, telling_slice
 
 NAMES = ["background", "grey", "white"]
 
@@ -71,9 +71,9 @@ def test_worst_cases_are_drawn_and_named(tmp_path, decollate, batch_size):
         ("1", "2", "case_1.nii"),
     ]
     pixels = np.asarray(Image.open(tmp_path / table[0]["picture"]))
-    height, width = fitted((12, 10))
-    assert pixels.shape == (width, 3 * height, 3)  # x to the right, y up
-    label, predicted = pixels[:, height : 2 * height], pixels[:, 2 * height :]
+    height, width = size_of_panel((12, 10))
+    assert pixels.shape == (width, 4 * height, 3)  # x to the right, y up
+    label, predicted = pixels[:, height : 2 * height], pixels[:, 2 * height : 3 * height]
     assert (label != predicted).any(-1).mean() == pytest.approx(90 / 120, abs=0.05)
     images = events(tmp_path).Images("worst/1")
     assert [image.step for image in images] == [1]
@@ -89,20 +89,16 @@ def test_the_slice_shown_is_the_one_with_most_errors_within_the_label():
 
 def test_classes_survive_the_drawing():
     label = torch.randint(0, 3, (2, 7, 5))
-    three = panels(torch.rand(2, 7, 5), label, label, size=14)
+    three, _ = panels(torch.rand(2, 7, 5), label, label, size=14)
     assert torch.equal(three[:, 1, :14:2, :10:2], label.float())
     assert torch.equal(three[:, 1], three[:, 2])
 
 
-def test_one_channel_is_thresholded_and_many_compete():
-    assert classes_of(torch.tensor([[[0.4, 0.6]]]), 0.5).tolist() == [[0, 1]]
-    assert classes_of(torch.tensor([[[0.4, 0.6], [0.5, 0.1]]]), 0.5).tolist() == [[1, 0]]
-
-
-def test_an_unknown_tag_is_said(tmp_path):
+def test_an_unknown_tag_is_said_and_ends_nothing(tmp_path):
     handler = ma.AuxWorstCasesHandler(1, tag="acc", log_dir=tmp_path)
-    with pytest.raises(ValueError, match=r"expected an aux-op's tag, one of \['dice.*got 'acc'"):
+    with pytest.warns(UserWarning, match=r"AuxWorstCasesHandler: pictures .*expected 'acc' on this engine.*val_dice"):
         evaluator([case("a", 1)], [handler]).run()
+    assert not (tmp_path / "worst_cases.csv").exists()
 
 
 def test_a_confusion_matrix_per_interval(tmp_path):
@@ -121,16 +117,26 @@ def test_a_confusion_matrix_per_interval(tmp_path):
 
 
 def test_names_that_do_not_match_the_classes(tmp_path):
-    handler = ma.AuxConfusionHandler(1, ["a", "b"], log_dir=tmp_path)
-    with pytest.raises(ValueError, match=r"expected a name for each of 3 classes, got 2 class_names"):
+    handler = ma.AuxConfusionHandler(1, ["a"], log_dir=tmp_path)
+    with pytest.warns(UserWarning, match=r"AuxConfusionHandler.*expected a name for each of 3 classes, got 1"):
         evaluator([case("a", 1)], [handler]).run()
 
 
+def test_names_of_the_foreground_are_enough(tmp_path):
+    evaluator([case("a", 1)], [ma.AuxConfusionHandler(1, ["gray", "white"], log_dir=tmp_path)]).run()
+    assert [row["label"] for row in rows(tmp_path / "confusion_matrix.csv")] == ["background", "gray", "white"]
+
+
 @pytest.mark.parametrize("shape", [(6, 1), (6,)])
-def test_one_score_is_a_class_and_its_absence(shape):
+def test_one_score_is_a_class_and_its_absence(shape, tmp_path):
     scores = torch.tensor([0.9, 0.8, 0.2, 0.1, 0.6, 0.4]).reshape(shape)
-    label = torch.tensor([1, 0, 1, 0, 1, 0])[:, None]
-    assert crossed(scores, label).tolist() == [[2, 1], [1, 2]]
+    label = torch.tensor([1, 0, 1, 0, 1, 0]).reshape(shape)
+    engine = Engine(lambda engine, batch: (scores, label))
+    ma.ComputeAccuracy("acc").attach(engine)
+    ma.AuxConfusionHandler(1, log_dir=tmp_path).attach(engine)
+    engine.run([0])
+    table = [[int(row[name]) for name in "01"] for row in rows(tmp_path / "confusion_matrix.csv")]
+    assert table == [[2, 1], [1, 2]]
 
 
 @pytest.mark.parametrize("make", [ma.AuxConfusionHandler, ma.AuxWorstCasesHandler, ma.AuxReportHandler])
@@ -151,13 +157,15 @@ def test_one_handler_for_the_whole_report(tmp_path):
     facts = json.loads((tmp_path / "run/run.json").read_text())
     assert facts["versions"]["torch"] == torch.__version__
     assert sorted(facts["seconds"]) == list("12345")
-    assert facts["best"] == {"metric": "val_dice", "epoch": 1, "value": judge.state.best_metric}
+    best = {"metric": "val_dice", "epoch": 1, "value": judge.state.best_metric, "higher_is_better": True}
+    assert facts["best"] == best
     assert facts["config"] == '{"epochs": 5}'
     assert facts["finished"] is not None
     assert {row["epoch"] for row in rows(tmp_path / "run/worst_cases.csv")} == {"2", "4", "5"}  # the last one, too
     charts = layout(tmp_path / "run")
-    assert charts["classes"]["val_dice"] == [f"^val_dice{x}$" for x in ("", "/background", "/grey", "/white")]
-    assert charts["train and val"]["dice/grey"] == ["^train_dice/grey$", "^val_dice/grey$"]
+    assert charts["classes"]["val_dice"] == ["^val/dice$"]
+    assert charts["train and val"]["dice"] == ["^train/dice$", "^val/dice$"]
+    assert (tmp_path / "run/results.png").stat().st_size > 5_000
 
 
 def layout(folder) -> dict[str, dict[str, list[str]]]:
@@ -177,36 +185,37 @@ def test_a_killed_run_has_its_facts(tmp_path):
     assert facts["finished"] is None
 
 
+def watched(tmp_path, device):
+    """A plain engine with both handlers of pictures, on ``device``."""
+    output = {key: torch.zeros(2, c, 8, 8, 4, device=device) for key, c in (("image", 1), ("label", 1), ("pred", 3))}
+    engine = Engine(lambda engine, batch: dict(output))
+    ma.DiceMaskedOutput("dice").attach(engine)
+    for handler in (ma.AuxWorstCasesHandler, ma.AuxConfusionHandler):
+        handler(1, log_dir=tmp_path).attach(engine)
+    return engine
+
+
 def test_nothing_is_read_on_the_host_between_draws(tmp_path):
     """On the ``meta`` device there is no value to read: whatever needs one raises."""
-    engine = Engine(lambda engine, batch: None)
-    ma.DiceMaskedOutput("dice").attach(engine)
-    output = {key: torch.zeros(2, c, 8, 8, 4, device="meta") for key, c in (("image", 1), ("label", 1), ("pred", 3))}
-    worst, matrix = ma.AuxWorstCasesHandler(1, log_dir=tmp_path), ma.AuxConfusionHandler(1, log_dir=tmp_path)
-    for _ in range(3):
-        worst.look(engine, output | {"dice": torch.zeros(2, 1, device="meta")})
-        matrix.look(engine, output)
+    engine = watched(tmp_path, "meta")
+    engine.add_event_handler(Events.ITERATION_COMPLETED(once=3), lambda e: e.interrupt())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine.run([0] * 4)
+    assert engine.state.iteration == 3
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_waits_for_no_picture(tmp_path):
-    engine = Engine(lambda engine, batch: None)
-    ma.DiceMaskedOutput("dice").attach(engine)
-    output = {key: torch.zeros(2, c, 8, 8, 4, device="cuda") for key, c in (("image", 1), ("label", 1), ("pred", 3))}
-    output["dice"] = torch.zeros(2, 1, device="cuda")
-    worst, matrix = ma.AuxWorstCasesHandler(1, log_dir=tmp_path), ma.AuxConfusionHandler(1, log_dir=tmp_path)
-    worst.look(engine, output)
-    matrix.look(engine, output)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        worst.look(engine, output)
-        matrix.look(engine, output)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    engine = watched(tmp_path, "cuda")
+    engine.add_event_handler(Events.ITERATION_STARTED(once=2), lambda: torch.cuda.set_sync_debug_mode("error"))
+    engine.add_event_handler(Events.ITERATION_COMPLETED(once=4), lambda: torch.cuda.set_sync_debug_mode("default"))
+    engine.run([0] * 4)
 
 
 def test_an_epoch_that_is_not_due_costs_no_look(tmp_path, monkeypatch):
-    handler = ma.AuxWorstCasesHandler(2, log_dir=tmp_path)
-    monkeypatch.setattr(handler, "look", lambda *_: pytest.fail("looked"))
+    handler, looked = ma.AuxWorstCasesHandler(2, log_dir=tmp_path), []
+    monkeypatch.setattr(handler, "look", looked.append)
     evaluator([case("a", 1)], [handler]).run()
+    assert looked == []
     assert not list(tmp_path.iterdir())

@@ -48,8 +48,9 @@ def test_summary_of_the_valid_cases(tmp_path):
     numbers = [mean, valid[2], valid[-1], valid[0], tenth, std]
     assert (tmp_path / "val_dice_summary_results.txt").read_text().splitlines() == [
         "val_dice (statistics of 5 valid cases):",
-        "mean\tmedian\tmax\tmin\t90percent\tstd",
-        "\t".join(f"{number:.3f}" for number in numbers),
+        "    mean  median     max     min   90percent   std",
+        "".join(f"{number:8.3f}" for number in numbers[:5]) + f"{numbers[5]:10.3f}",
+        "",
     ]
 
 
@@ -57,7 +58,7 @@ def test_summary_of_the_valid_cases(tmp_path):
 def test_90percent_is_the_10th_percentile(tmp_path, seed):
     values = np.random.default_rng(seed).random(50).astype(np.float32)
     fed(ComputeAverage("dice", "model", report_path=tmp_path), [values.tolist()]).aggregate()
-    row = (tmp_path / "dice_summary_results.txt").read_text().splitlines()[2].split("\t")
+    row = (tmp_path / "dice_summary_results.txt").read_text().splitlines()[2].split()
     assert float(row[4]) == pytest.approx(np.percentile(values, 10), abs=5e-4)
     assert float(row[4]) < float(row[1]) < np.percentile(values, 90)
 
@@ -67,7 +68,7 @@ def test_nothing_valid_is_nan(tmp_path, batches):
     fed(ComputeAverage("dice", "model", report_path=tmp_path), batches).aggregate()
     lines = (tmp_path / "dice_summary_results.txt").read_text().splitlines()
     assert lines[0] == "dice (statistics of 0 valid cases):"
-    assert lines[2].split("\t") == ["nan"] * 6
+    assert lines[2].split() == ["nan"] * 6
 
 
 def test_a_new_epoch_has_a_new_report(tmp_path):

@@ -21,7 +21,7 @@ from monai.handlers import ValidationHandler
 from monai.transforms import LoadImaged
 
 import monai_auxops as ma
-from monai_auxops.metrics.case_table import Case, CaseFile, once
+from monai_auxops.cases.table import Block, Case, CaseFile
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -67,12 +67,11 @@ def items(overlaps) -> list[dict[str, object]]:
 def test_a_row_per_case_worst_first(tmp_path, decollate, batch_size):
     evaluator(tmp_path, items([7, 2, 10, 5]), batch_size=batch_size, decollate=decollate).run()
     table = rows(tmp_path / "mean_cases.csv")
-    assert list(table[0]) == ["epoch", "file", "label_file", "val_mean", "val_dice"]
+    assert list(table[0]) == ["epoch", "file", "label_file", "run", "val_mean"]  # val_dice is the same
     assert [row["file"] for row in table] == ["image_1.nii", "image_3.nii", "image_0.nii", "image_2.nii"]
     assert [row["label_file"] for row in table] == ["label_1.nii", "label_3.nii", "label_0.nii", "label_2.nii"]
     expected = [2 * n / (n + 10) for n in (2, 5, 7, 10)]
-    for name in ("val_mean", "val_dice"):
-        assert [float(row[name]) for row in table] == pytest.approx(expected, abs=1e-6)
+    assert [float(row["val_mean"]) for row in table] == pytest.approx(expected, abs=1e-6)
     assert {row["epoch"] for row in table} == {"1"}
 
 
@@ -115,50 +114,95 @@ def test_a_plain_loop_numbers_its_epochs(tmp_path):
         metric.aggregate()
         metric.aggregate()  # looked at twice, written once
         metric.reset()
-    assert [tuple(row.values()) for row in rows(tmp_path / "m_cases.csv")] == [
-        ("1", "0", "", "0.5"),
-        ("2", "0", "", "0.25"),
+    table = rows(tmp_path / "m_cases.csv")
+    assert [(row["epoch"], row["file"], row["m"]) for row in table] == [("1", "0", "0.5"), ("2", "0", "0.25")]
+
+
+def block(epoch, cases, run="r", columns=("m",)) -> Block:
+    return Block(epoch, run, columns, tuple(cases))
+
+
+A, B = Case("a", "", (0.5,)), Case("b", "", (0.25,))
+
+
+def test_a_resumed_run_sets_aside_what_it_measures_again(tmp_path):
+    path = tmp_path / "m_cases.csv"
+    first = CaseFile(path)
+    for epoch in (1, 2, 3):
+        first.append(block(epoch, [A]))
+        first.finish(block(epoch, [A]))
+    with path.open("a") as file:
+        file.write("4,torn off in the mi")
+    CaseFile(path).finish(block(3, [A, B]))
+    assert [(row["epoch"], row["file"]) for row in rows(path)] == [("1", "a"), ("2", "a"), ("3", "b"), ("3", "a")]
+    assert "4,torn off in the mi\n" in (tmp_path / "m_cases.old.csv").read_text()
+
+
+def test_another_run_leaves_every_row(tmp_path):
+    path = tmp_path / "m_cases.csv"
+    for epoch in (1, 2):
+        CaseFile(path).finish(block(epoch, [A, B]))
+    CaseFile(path).finish(block(1, [A], run="evaluation"))
+    found = [(row["epoch"], row["run"]) for row in rows(path)]
+    assert found == [("1", "r")] * 2 + [("2", "r")] * 2 + [("1", "evaluation")]
+
+
+def test_two_processes_at_once_keep_all_rows(tmp_path):
+    path = tmp_path / "m_cases.csv"
+    one, two = CaseFile(path), CaseFile(path)
+    for epoch in (1, 2):
+        one.append(block(epoch, [A], "one"))
+        two.append(block(epoch, [B], "two"))
+        one.append(block(epoch, [B], "one"))
+        one.finish(block(epoch, [A, B], "one"))
+        two.finish(block(epoch, [B], "two"))
+    expected = [(str(e), run, name) for e in (1, 2) for run, name in (("one", "a"), ("one", "b"), ("two", "b"))]
+    assert sorted((row["epoch"], row["run"], row["file"]) for row in rows(path)) == expected
+
+
+def test_a_new_column_is_added_and_a_missing_one_is_blank(tmp_path):
+    path = tmp_path / "m_cases.csv"
+    CaseFile(path).append(block(1, [A]))
+    wide = CaseFile(path)
+    wide.append(block(1, [Case("b", "", (1.0, 0.75))], "s", ("n", "m")))
+    wide.append(block(1, [Case("c", "", (1.0,))], "s", ("o",)))
+    wide.finish(block(1, [Case("b", "", (1.0, 0.75))], "s", ("n", "m")))
+    assert [(row["file"], row["m"], row["n"], row["o"]) for row in rows(path)] == [
+        ("a", "0.5", "", ""),
+        ("b", "0.75", "1", ""),
     ]
 
 
-def test_a_resumed_training_keeps_earlier_epochs_and_a_new_one_begins_anew(tmp_path):
-    path, case = tmp_path / "m_cases.csv", Case("a", "", (0.5,))
-    first = CaseFile(path)
-    for epoch in (1, 2, 3):
-        first.append(epoch, ["m"], [case])
-    path.write_text(path.read_text() + "4,torn off in the mi")
-    resumed = CaseFile(path)
-    resumed.finish(3, ["m"], [case, case])
-    assert [row["epoch"] for row in rows(path)] == ["1", "2", "3", "3"]
-    CaseFile(path).append(1, ["m"], [case])
-    assert [row["epoch"] for row in rows(path)] == ["1"]
-
-
-def test_other_columns_set_the_file_aside(tmp_path):
+def test_a_foreign_table_is_set_aside_under_a_free_name(tmp_path):
     path = tmp_path / "m_cases.csv"
-    CaseFile(path).append(1, ["m"], [Case("a", "", (0.5,))])
-    CaseFile(path).append(2, ["m", "n"], [Case("b", "", (0.5, 1.0))])
-    assert [row["file"] for row in rows(path)] == ["b"]
-    assert [row["file"] for row in rows(tmp_path / "m_cases.old.csv")] == ["a"]
+    (tmp_path / "m_cases.old.csv").write_text("mine")
+    path.write_text("patient,dice\n1,0.5\n")
+    CaseFile(path).append(block(1, [A]))
+    assert [row["file"] for row in rows(path)] == ["a"]
+    assert (tmp_path / "m_cases.old.csv").read_text() == "mine"
+    assert (tmp_path / "m_cases.old2.csv").read_text() == "patient,dice\n1,0.5\n"
 
 
-@pytest.mark.parametrize("name", ['a, "b".nii', "two\nlines.nii", "ünï.nii", "=1+1"])
-def test_any_file_name_is_one_field(tmp_path, name):
-    CaseFile(tmp_path / "c.csv").finish(1, ["m"], [Case(name, "", (0.5,))])
-    assert [row["file"] for row in rows(tmp_path / "c.csv")] == [name.replace("\n", " ")]
-
-
-def test_samples_that_ranks_repeat_stand_once():
-    a, b, c = (Case(name, "", (0.5,)) for name in "abc")
-    assert once([[a, b], [c, a]]) == [a, b, c]
-    patches = [Case("a", "", (value,)) for value in (0.1, 0.2, 0.3)]  # of one file
-    assert once([patches[:2], [patches[2], patches[0]]]) == patches
-    assert once([[Case("", "", (0.5,))], [Case("", "", (0.5,))]]) == [Case("", "", (0.5,))] * 2
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ('a, "b".nii', 'a, "b".nii'),
+        ("two\nlines.nii", "two lines.nii"),
+        ("ünï.nii", "ünï.nii"),
+        ("a\udce9.nii", "a\\udce9.nii"),
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-3", "-3"),
+    ],
+)
+def test_any_file_name_is_one_field_and_no_formula(tmp_path, name, written):
+    CaseFile(tmp_path / "c.csv").finish(block(1, [Case(name, "", (0.5,))]))
+    assert [row["file"] for row in rows(tmp_path / "c.csv")] == [written]
 
 
 KILLED = """
 import sys, time, torch, monai_auxops as ma
-from tests.metrics.test_case_table import evaluator, items
+from tests.cases.test_case_table import evaluator, items
 from ignite.engine import Events
 run = evaluator(sys.argv[1], items([7, 2, 10, 5]))
 run.add_event_handler(Events.ITERATION_COMPLETED(once=3), lambda engine: (print("three", flush=True), time.sleep(60)))
@@ -180,7 +224,7 @@ RANKS = """
 import sys, torch.distributed as dist
 from torch.utils.data import DistributedSampler
 from monai.data import DataLoader
-from tests.metrics.test_case_table import evaluator, items
+from tests.cases.test_case_table import evaluator, items
 dist.init_process_group("gloo")
 run = evaluator(sys.argv[1], items([7, 2, 10, 5, 4]))
 loader = run.data_loader
