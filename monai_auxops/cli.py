@@ -66,9 +66,17 @@ def _attach(command: argparse.ArgumentParser) -> None:
 
 def _report(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("runs", type=Path, nargs="+", metavar="RUN_DIR", help="with event files and reports; several to compare")
+    add(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN_DIR",
+        help="a run, or a parent of several, which are compared",
+    )
     add("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     add("--metric", metavar="NAME", help="decides on the best epoch; default: the run's key metric")
+    add("--lower", action="store_true", help="less of --metric is better, as of a loss or a distance")
+    add("--watch", type=float, metavar="SECONDS", help="write the page again and again, until the run ends")
     add("--worst", type=int, default=8, metavar="N", help="how many of the worst cases get a picture (default 8)")
 
 
@@ -169,7 +177,7 @@ def report(args: argparse.Namespace) -> int:
     """Write the page of one run, or of several compared."""
     from monai_auxops.report.command import report
 
-    return report(args.runs, args.output, args.metric, args.worst)
+    return report(args.runs, args.output, args.metric, args.worst, args.lower, args.watch)
 
 
 def evaluate(args: argparse.Namespace) -> int:

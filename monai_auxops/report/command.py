@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,61 +16,95 @@ if TYPE_CHECKING:
 HINT = 'the report needs some packages more: pip install "monai-auxops[report]"'
 
 
-def report(folders: Sequence[Path], output: Path | None = None, metric: str | None = None, worst: int = 8) -> int:
+def report(
+    folders: Sequence[Path],
+    output: Path | None = None,
+    metric: str | None = None,
+    worst: int = 8,
+    lower: bool = False,
+    watch: float | None = None,
+) -> int:
     """Write the page of one run, or of several compared.
 
     Args:
-        folders: of the runs.
+        folders: of the runs; a folder that holds several runs is each of them.
         output: the page; default ``report.html`` in the folder, of several runs in the working folder.
         metric: which metric decides on the best epoch; default the run's key metric.
         worst: how many of the worst cases are shown with pictures.
+        lower: that less of the metric is better.
+        watch: write the page again every so many seconds, until the run ends.
 
     Returns:
-        0; 2 if a folder is not there or holds no run, or the page cannot be written.
+        0; 1 if a file is damaged or an evaluation incomplete (the page says which); 2 if a folder is not there or holds
+        no run, or the page cannot be written.
     """
     for folder in folders:
         if not folder.is_dir():
             return failed(f"no folder {folder}")
+    if worst < 0:
+        return failed(f"--worst: expected at least 0, got {worst}")
     try:
-        import altair  # noqa: F401
         import tensorboard  # noqa: F401
         import vl_convert  # noqa: F401
     except ImportError as error:
         return failed(f"{HINT} ({error})")
-    from monai_auxops.report.page import Page
+    while True:
+        runs = read_runs(folders, metric, lower)
+        code = write(runs, output, folders, metric, worst)
+        if watch is None or code == 2 or not any(run.is_running for run in runs):
+            return code
+        time.sleep(watch)
+
+
+def read_runs(folders: Sequence[Path], metric: str | None = None, lower: bool = False) -> list[Run]:
+    """Read every run in the folders, and name them apart."""
+    from monai_auxops.report.discover import distinct_names, find_runs
     from monai_auxops.report.run import read_run
 
-    runs = [read_run(folder, metric) for folder in folders]
+    found = list(dict.fromkeys(run for folder in folders for run in find_runs(folder)))
+    runs = [read_run(folder, metric, lower) for folder in found]
+    for run, name in zip(runs, distinct_names(found), strict=True):
+        run.name = name
+    return runs
+
+
+def write(
+    runs: Sequence[Run], output: Path | None, folders: Sequence[Path], metric: str | None = None, worst: int = 8
+) -> int:
+    """Write the page; return the exit code."""
+    from monai_auxops.report.page import Page
+
     for run in runs:
-        if not run.series and run.cases is None and "started" not in run.facts:
-            return failed(f"nothing in {run.folder}: expected TensorBoard event files, *_cases.csv or run.json")
-        if metric is not None and metric not in run.series:
-            return failed(f"no curve of {run.folder} is named {metric!r}{meant(metric, run.by_epoch())}")
+        if not (run.series or run.cases or run.measured or run.evaluation or "started" in run.facts):
+            expected = "expected TensorBoard event files, *_cases.csv, run.json, or the logs of nnU-Net or Lightning"
+            return failed(f"nothing in {run.folder}: {expected}")
+        if metric is not None and run.judge.metric not in run.series:
+            return failed(f"no curve of {run.folder} is named {metric!r}{suggestion(metric, run.by_epoch())}")
     path = output or (folders[0] if len(folders) == 1 else Path()) / "report.html"
     try:
-        path.write_text(Page(told_apart(runs), worst).html(), encoding="utf-8")
+        save(path, Page(runs, worst, path.parent).html())
     except OSError as error:
         return failed(f"cannot write {path}: {error.strerror}")
     for run in runs:
         for problem in run.problems:
             print(f"{run.name}: {problem}", file=sys.stderr)
     print(f"Report: {path.resolve()}")
-    return 0
+    return 1 if any(run.problems for run in runs) else 0
 
 
-def told_apart(runs: Sequence[Run]) -> Sequence[Run]:
-    """Runs whose folders have the same name get the folder above in front."""
-    names = [run.name for run in runs]
-    for run in runs:
-        if names.count(run.name) > 1:
-            run.name = "/".join(run.folder.resolve().parts[-2:])
-    return runs
+def save(path: Path, text: str) -> None:
+    """Write the page in one step: a browser that reloads never sees half of it."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    if path.is_dir():
+        raise IsADirectoryError(21, "Is a directory")
+    new.write_text(text, encoding="utf-8", errors="replace")
+    new.replace(path)
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """What may have been meant, or what there is.
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return what may have been meant, or what there is.
 
-    >>> meant("val_dice/gray", ["val_dice/grey", "val_loss"])
+    >>> suggestion("val_dice/gray", ["val_dice/grey", "val_loss"])
     "; did you mean 'val_dice/grey'?"
     """
     known = sorted(known)

@@ -1,10 +1,15 @@
-"""TensorBoard's event files: the scalars in them, and what could not be read."""
+"""TensorBoard's event files: the scalars in them, run by run, and what could not be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from monai_auxops.drawing.names import metric_of
 
@@ -19,49 +24,99 @@ class Point(NamedTuple):
     time: float
 
 
-Series = dict[str, list[Point]]
+class Curve(NamedTuple):
+    """A value per step, in the order of steps."""
+
+    steps: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    times: npt.NDArray[np.float64]
+
+    def point(self, at: int) -> Point:
+        """Return one point."""
+        return Point(int(self.steps[at]), float(self.values[at]), float(self.times[at]))
+
+    @property
+    def last(self) -> int:
+        """The last step."""
+        return int(self.steps[-1])
 
 
-def read_events(folder: Path) -> tuple[Series, list[str]]:
-    """All scalars of the event files in ``folder`` and below it, and a sentence for each file with something missing.
+Series = dict[str, Curve]
+
+
+@dataclass
+class EventFile:
+    """The scalars of one file, by metric name, in the order in which they came."""
+
+    path: Path
+    curves: dict[str, tuple[array[int], array[float], array[float]]] = field(default_factory=dict)
+    created: float = 0.0
+    problem: str = ""
+
+    @property
+    def ended(self) -> float:
+        """When the last scalar was written."""
+        return max((times[-1] for _, _, times in self.curves.values()), default=self.created)
+
+
+def read_events(folder: Path, started: float | None = None) -> tuple[Series, list[str], list[str]]:
+    """Return the scalars of the latest run in ``folder`` and below it, what is damaged, and what is left out.
 
     The latest value of a step counts, as after a resumed training. Names from a folder below get its name in front.
+
+    Args:
+        folder: of the run.
+        started: when the latest run started, where its facts say so.
     """
-    points: dict[str, dict[int, Point]] = {}
-    problems: list[str] = []
-    for path in sorted(folder.rglob("*tfevents*")):
-        below = path.parent.relative_to(folder).parts
-        if below[-2:-1] == ("classes",):  # a class of the run in the folder above
-            problems += read_file(path, "/".join(below[-2:]), "", points)
-            continue
-        prefix = f"{below[-1]}/" if below and below[-1] != "eval" else ""
-        problems += read_file(path, "", prefix, points)
-    return {name: [steps[step] for step in sorted(steps)] for name, steps in points.items()}, problems
+    paths = sorted(path for path in folder.rglob("*tfevents*") if path.is_file())
+    files = [read_file(path, *place_of(path, folder)) for path in paths]
+    problems = [file.problem for file in files if file.problem]
+    latest, others = latest_run([file for file in files if file.curves], started)
+    remarks = [f"{file.path.name}: of another run in this folder, not shown." for file in others]
+    return merged(latest), problems, remarks
 
 
-def read_file(path: Path, place: str, prefix: str, points: dict[str, dict[int, Point]]) -> list[str]:
-    """Add the scalars of one file to ``points``, by metric name; say what is missing."""
+def place_of(path: Path, folder: Path) -> tuple[str, str]:
+    """Return what the folders between say: a class of the metric, and what comes before its name."""
+    below = path.parent.relative_to(folder).parts
+    if below[-2:-1] == ("classes",):
+        return "/".join(below[-2:]), ""
+    if not below or below[-1] in ("eval", "logs", "runs") or below[-1].startswith("version_"):
+        return "", ""
+    return "", f"{below[-1]}/"
+
+
+def read_file(path: Path, place: str = "", prefix: str = "") -> EventFile:
+    """Read the scalars of one file, up to where it is damaged."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
-    used = 0
+    file, used = EventFile(path), 0
+    names: dict[str, str] = {}
     try:
         for record in RawEventFileLoader(str(path)).Load():
             event = Event.FromString(record)
+            file.created = file.created or event.wall_time
             for tag, value in scalars(event):
-                curve = points.setdefault(prefix + metric_of(tag, place), {})
-                earlier = curve.get(event.step)
-                if earlier is None or earlier.time <= event.wall_time:
-                    curve[event.step] = Point(event.step, value, event.wall_time)
+                name = names.setdefault(tag, prefix + metric_of(tag, place))
+                curve = file.curves.get(name)
+                if curve is None:
+                    curve = file.curves[name] = (array("q"), array("d"), array("d"))
+                curve[0].append(event.step)
+                curve[1].append(value)
+                curve[2].append(event.wall_time)
             used += len(record) + OVERHEAD
+        lost = path.stat().st_size - used
+        if lost:
+            file.problem = f"{path.name}: cut off or damaged; its last {lost:,} bytes cannot be read."
     except Exception as error:  # of the parser of a damaged record: of no common type
-        return [f"{path.name}: damaged after {used:,} bytes ({type(error).__name__}); shown is what came before."]
-    lost = path.stat().st_size - used
-    return [f"{path.name}: cut off or damaged; its last {lost:,} bytes cannot be read."] if lost else []
+        kind = type(error).__name__
+        file.problem = f"{path.name}: damaged after {used:,} bytes ({kind}); shown is what came before."
+    return file
 
 
 def scalars(event: Any) -> Iterator[tuple[str, float]]:
-    """Name and value of each scalar of an event, in the old notation and the new."""
+    """Yield name and value of each scalar of an event, in the old notation and the new."""
     for value in event.summary.value:
         if value.HasField("simple_value"):
             yield value.tag, value.simple_value
@@ -69,3 +124,51 @@ def scalars(event: Any) -> Iterator[tuple[str, float]]:
             from tensorboard.util.tensor_util import make_ndarray
 
             yield value.tag, float(make_ndarray(value.tensor))
+
+
+def latest_run(files: Sequence[EventFile], started: float | None) -> tuple[list[EventFile], list[EventFile]]:
+    """Separate the files of the latest run from those of others in the same folder.
+
+    A file that ended before the run started is older. Otherwise a run begins where most curves start again at an
+    earlier step. What wrote a single step after a longer run is an evaluation and no run.
+    """
+    of_run = [file for file in files if started is None or file.ended >= started]
+    others = [file for file in files if file not in of_run]
+    current: list[EventFile] = []
+    for file in sorted(of_run, key=lambda file: file.created):
+        if not starts_again(file, current):
+            current.append(file)
+        elif all(len(set(steps)) == 1 for steps, _, _ in file.curves.values()):
+            others.append(file)
+        else:
+            others += current
+            current = [file]
+    return current, others
+
+
+def starts_again(file: EventFile, current: Iterable[EventFile]) -> bool:
+    """Tell whether most of the curves that were there before begin anew, after their end."""
+    again = total = 0
+    for name, (steps, _, times) in file.curves.items():
+        known = [other.curves[name] for other in current if name in other.curves]
+        if known and max(len(earlier) for earlier, _, _ in known) > 1:
+            total += 1
+            begins = min(steps) <= min(min(earlier) for earlier, _, _ in known)
+            again += begins and times[0] >= max(earlier[-1] for _, _, earlier in known)
+    return 2 * again > total
+
+
+def merged(files: Sequence[EventFile]) -> Series:
+    """Put curves together; of a step that was written twice the latest value counts."""
+    parts: dict[str, list[Any]] = {}
+    for file in files:
+        for name, columns in file.curves.items():
+            parts.setdefault(name, []).append(columns)
+    series = {}
+    for name, curves in parts.items():
+        steps, values, times = (np.concatenate([np.asarray(c[at]) for c in curves]) for at in range(3))
+        order = np.lexsort((times, steps))
+        steps, values, times = steps[order], values[order], times[order]
+        last = np.append(steps[1:] != steps[:-1], True)
+        series[name] = Curve(steps[last], values[last], times[last])
+    return series

@@ -1,4 +1,4 @@
-"""What a run left in its folder, read leniently: a page is made of what is there, and says what is not."""
+"""A run: what its folder says, read leniently. A page is made of what is there, and says what is not."""
 
 from __future__ import annotations
 
@@ -6,158 +6,315 @@ import csv
 import itertools
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from monai_auxops.drawing.names import split_name
-from monai_auxops.report.events import Point, Series, read_events
+import numpy as np
+
+from monai_auxops.drawing.names import metric_of, split_name
+from monai_auxops.report import foreign
+from monai_auxops.report.discover import run_name
+from monai_auxops.report.events import Curve, Point, Series, read_events
+from monai_auxops.report.judge import Judge, judge_of, mapping
+from monai_auxops.report.tables import Table, Wanted, case_of, numeric_columns, read_table
 
 CONFIGURATIONS = ("configs/train.json", "configs/train.yaml", "configs/train.yml", "train.json", "train.yaml")
-
-
-@dataclass
-class Table:
-    """Rows of a CSV file that a run wrote, by column."""
-
-    path: Path
-    columns: list[str]
-    rows: list[dict[str, str]]
-
-    @property
-    def epochs(self) -> list[int]:
-        """Which epochs have rows."""
-        return sorted({int(row["epoch"]) for row in self.rows})
-
-    def of(self, epoch: int) -> list[dict[str, str]]:
-        """The rows of one epoch."""
-        return [row for row in self.rows if int(row["epoch"]) == epoch]
+EVALUATION = "monai-auxops evaluate"
+MAX_TABLES = 50
+T = TypeVar("T")
 
 
 @dataclass
 class Run:
-    """One training or validation."""
+    """One training, validation or evaluation."""
 
     folder: Path
     name: str
-    series: Series
+    series: Series = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     cases: Table | None = None
     matrix: Table | None = None
     worst: Table | None = None
-    problems: list[str] = field(default_factory=list)
-    metric: str | None = None
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs ended; where no facts say, the shortest curve decides."""
-        seconds = self.facts.get("seconds") or {}
-        curves = [points for name, points in self.series.items() if not name.startswith("running/")]
-        lengths = [points[-1].step for points in curves if len(points) > 1 or points[-1].step == 1]
-        return max(map(int, seconds)) if seconds else min(lengths, default=1)
-
-    def by_epoch(self) -> Series:
-        """The curves over epochs, without the running means within epochs."""
-        shown = {n: p for n, p in self.series.items() if not n.startswith("running/")}
-        return {name: points for name, points in shown.items() if points[-1].step <= self.epochs}
-
-    def by_iteration(self) -> Series:
-        """The curves over iterations, without the running means."""
-        epochs = self.by_epoch()
-        return {n: p for n, p in self.series.items() if n not in epochs and not n.startswith("running/")}
-
-    @property
-    def best(self) -> Point | None:
-        """The highest point of the key metric."""
-        points = self.series.get(self.metric or "", [])
-        valid = [point for point in points if math.isfinite(point.value)]
-        return max(valid, key=lambda point: (point.value, -point.step), default=None)
+    best_set: dict[str, Any] = field(default_factory=dict)
+    measured: list[dict[str, Any]] = field(default_factory=list)  # a row per case and class, with voxel counts
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)  # what is damaged
+    gaps: list[str] = field(default_factory=list)  # what the run did not write
+    remarks: list[str] = field(default_factory=list)
+    judge: Judge = field(default_factory=lambda: Judge(None, None))
+    tool: str | None = None  # whose log it is, where it is not this project's
 
     @property
     def seconds(self) -> list[tuple[int, float]]:
-        """Epoch and its duration: as the run measured it, else between the marks of a curve."""
-        known = self.facts.get("seconds")
+        """Epoch and its duration: as the run measured it, else between the marks of a curve over epochs."""
+        known = mapping(self.facts.get("seconds"))
+        pairs = ((number_or_none(epoch), number_or_none(value)) for epoch, value in known.items())
+        whole = sorted((int(e), v) for e, v in pairs if e is not None and v is not None)
+        if whole or self.unit != "epoch":
+            return whole
+        curve = max(self.by_epoch().values(), key=lambda curve: len(curve.steps), default=None)
+        if curve is None:
+            return []
+        marks = zip(curve.steps.tolist(), curve.times.tolist(), strict=True)
+        return [(b[0], b[1] - a[1]) for a, b in itertools.pairwise(marks) if b[0] == a[0] + 1 and b[1] >= a[1]]
+
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs ended; None where nothing says what a step is."""
+        known = [int(epoch) for epoch in map(number_or_none, mapping(self.facts.get("seconds"))) if epoch is not None]
         if known:
-            return sorted((int(epoch), float(value)) for epoch, value in known.items())
-        curve = max(self.by_epoch().values(), key=len, default=[])
-        return [(b.step, b.time - a.time) for a, b in itertools.pairwise(curve) if b.step == a.step + 1]
+            return max(known)
+        if self.tool is not None and self.tool != "TensorBoard":
+            return max((curve.last for curve in self.series.values()), default=None)
+        return 0 if "started" in self.facts else None
+
+    @property
+    def unit(self) -> str:
+        """What the curves run over."""
+        return "step" if self.epochs is None else "epoch"
+
+    def by_epoch(self) -> Series:
+        """Return the curves over epochs, without the running means within them; all where nothing says what a step is.
+
+        The epoch that runs may have ended for some of them already.
+        """
+        curves = {name: curve for name, curve in self.series.items() if not name.startswith("running/")}
+        if self.epochs is None or self.tool is not None:
+            return curves
+        return {name: curve for name, curve in curves.items() if curve.last <= self.epochs + 1}
+
+    def by_iteration(self) -> Series:
+        """Return the other curves, without the running means."""
+        epochs = self.by_epoch()
+        return {n: c for n, c in self.series.items() if n not in epochs and not n.startswith("running/")}
+
+    @property
+    def best(self) -> Point | None:
+        """The best point of the metric that decides; None where no direction is known."""
+        curve = self.series.get(self.judge.metric or "")
+        if curve is None or self.judge.higher is None or not np.isfinite(curve.values).any():
+            return None
+        values = np.where(np.isfinite(curve.values), curve.values, -math.inf if self.judge.higher else math.inf)
+        return curve.point(int(values.argmax() if self.judge.higher else values.argmin()))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the run's facts say that it has not ended."""
+        return bool(self.facts.get("started")) and "finished" in self.facts and not self.facts["finished"]
 
 
-def read_run(folder: Path, metric: str | None = None) -> Run:
+def read_run(folder: Path, metric: str | None = None, lower: bool = False) -> Run:
     """Read all that a run left in ``folder`` and below it.
 
     Args:
-        folder: with event files, tables, pictures; a bundle's folder will do.
-        metric: which one decides on the best epoch; default what the run says, else the first of validation.
+        folder: with event files, tables, pictures; a bundle's folder will do, and those of other tools.
+        metric: which one decides on the best epoch; default what the run says.
+        lower: that less of it is better.
     """
-    series, problems = read_events(folder)
-    run = Run(folder, run_name(folder), series, problems=problems)
-    run.facts = read_facts(folder, problems)
-    run.cases = first_table(folder, "*_cases.csv", problems)
-    run.matrix = first_table(folder, "confusion_matrix.csv", problems)
-    run.worst = first_table(folder, "worst_cases.csv", problems)
-    if not series:
-        problems.append("No curves: there is no TensorBoard event file with scalars in the folder.")
-    run.metric = metric if metric in series else key_metric(run)
+    run = Run(folder, run_name(folder))
+    run.facts = read_facts(folder, run.problems)
+    read_evaluation(run)
+    started = timestamp(run.facts.get("started"))
+    run.series, problems, remarks = read_events(folder, started)
+    run.remarks += remarks
+    (run.remarks if run.is_running else run.problems).extend(problems)  # a file that grows may end in half a record
+    known = read_foreign(run)
+    if metric is not None and metric not in run.series:
+        metric = next((name for name in (metric_of(metric), metric) if name in run.series), metric)
+    run.judge = judge_of(run.facts, list(run.by_epoch()), metric, lower, known)
+    read_tables(run)
+    run.best_set = read_best(folder, run)
+    missing(run)
     return run
 
 
-def run_name(folder: Path) -> str:
-    """The folder's name; with the one above, where it says nothing on its own.
-
-    >>> run_name(Path("my_bundle/eval")), run_name(Path("logs/unet_32"))
-    ('my_bundle/eval', 'unet_32')
-    """
-    *_, above, name = ("", *folder.resolve().parts)
-    return f"{above}/{name}" if name in ("eval", "logs", "output", "outputs", "runs") else name
-
-
-def key_metric(run: Run) -> str | None:
-    """What the run says, if there is such a curve; else the first of validation, else the first."""
-    said = (run.facts.get("best") or {}).get("metric")
-    names = list(run.by_epoch())
-    judged = [name for name in names if split_name(name)[0] == "val"]
-    return said if said in run.series else next(iter([*judged, *names]), None)
-
-
 def read_facts(folder: Path, problems: list[str]) -> dict[str, Any]:
-    """The run's ``run.json``; its configuration from beside the run where it holds none."""
+    """Return the run's ``run.json``; its configuration from beside the run where it holds none."""
     facts: dict[str, Any] = {}
-    for path in sorted(folder.rglob("run.json"))[:1]:
-        try:
-            facts = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            problems.append(f"{path.name}: cannot be read ({error}).")
-    if not facts:
-        problems.append("No versions and settings: the run had no AuxReportHandler (or AuxRunFactsHandler).")
+    for path in sorted(path for path in folder.rglob("run.json") if path.is_file())[:1]:
+        content = attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, problems)  # noqa: B023
+        if isinstance(content, dict):
+            facts = {key: value for key, value in content.items() if is_shape_of(key, value)}
+        elif content is not None:
+            problems.append(f"{path.name}: expected an object, found {type(content).__name__}.")
     beside = [base / name for base in (folder, folder.parent) for name in CONFIGURATIONS]
     for path in [path for path in beside if path.is_file()][:1]:
-        facts["config"] = facts.get("config") or path.read_text(encoding="utf-8", errors="replace")
+        if not facts.get("config"):
+            facts["config"] = path.read_text(encoding="utf-8", errors="replace")
+            facts["config_file"] = f"{path.name} as it is now; overrides of the command line are not shown"
     return facts
 
 
-def first_table(folder: Path, pattern: str, problems: list[str]) -> Table | None:
-    """The table of that name; a row that is torn off is left out, and said."""
-    for path in sorted(path for path in folder.rglob(pattern) if not path.name.endswith((".old.csv", ".new.csv"))):
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-        whole = [row for row in rows if len(row) == len(header) and row[0].isdigit()]
-        if "epoch" not in header:
-            continue
-        if len(whole) < len(rows):
-            problems.append(f"{path.name}: {len(rows) - len(whole)} of {len(rows)} rows cannot be read.")
-        columns = [name for name in header if name != "run"]
-        return Table(path, columns, [dict(zip(header, row, strict=True)) for row in whole])
+def is_shape_of(key: str, value: Any) -> bool:
+    """Tell whether a fact has the form that this project writes; another tool's ``run.json`` may use the same names."""
+    objects = ("best", "seconds", "training", "versions", "aux_ops", "higher_is_better", "learning_rate", "same")
+    return isinstance(value, dict) if key in objects else True
+
+
+def read_evaluation(run: Run) -> None:
+    """Read what ``monai-auxops evaluate`` wrote in the folder itself."""
+    path = run.folder / "summary.json"
+    content = (
+        attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems) if path.is_file() else None
+    )
+    if not isinstance(content, dict) or content.get("made_by") != EVALUATION:
+        return
+    run.evaluation = content
+    run.problems += [str(text) for text in content.get("problems") or []]
+    run.remarks += [str(text) for text in content.get("remarks") or []]
+    table = run.folder / "cases.csv"
+    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+        run.measured = [row for row in csv.DictReader(file) if row.get("status") and row.get("case")]
+
+
+def read_foreign(run: Run) -> str | None:
+    """Read the logs of other tools; return the metric by which the tool decides, if one is known."""
+    logs = sorted(run.folder.rglob("training_log*.txt"))
+    tables = sorted(run.folder.rglob("metrics.csv"))
+    if run.facts.get("started"):
+        return None
+    if logs:
+        run.tool = "nnU-Net"
+        for path in logs:  # a log a start: the later ones continue
+            found = attempt(lambda: foreign.read_nnunet(path), path, run.problems)  # noqa: B023
+            for name, curve in (found[0] if found else {}).items():
+                run.series[name] = curve if name not in run.series else joined(run.series[name], curve)
+            run.facts["seconds"] = {**mapping(run.facts.get("seconds")), **(found[1] if found else {})}
+        summaries = sorted(run.folder.rglob("validation*/summary.json"))[:1]
+        for path in summaries:
+            rows = attempt(lambda: foreign.read_nnunet_summary(path), path, run.problems)  # noqa: B023
+            run.measured = [{key: str(value) for key, value in row.items()} for row in rows or []]
+        return "val_dice"
+    if tables and not run.series:
+        run.tool = "Lightning"
+        for path in tables:
+            run.series |= attempt(lambda: foreign.read_lightning(path), path, run.problems) or {}  # noqa: B023
+    elif "epoch" in run.series:
+        run.tool = "Lightning"
+        run.series = foreign.by_lightning_epoch(run.series)
+    elif run.series:
+        run.tool = "TensorBoard"
     return None
 
 
-def number(text: str) -> float:
-    """A number of a table, NaN where there is none.
+def joined(first: Curve, second: Curve) -> Curve:
+    """Continue a curve; of a step in both the second counts."""
+    kept = first.steps < second.steps.min(initial=first.last + 1)
+    return Curve(*(np.concatenate([a[kept], b]) for a, b in zip(first, second, strict=True)))
 
-    >>> number("0.5"), number("")
-    (0.5, nan)
-    """
+
+def read_tables(run: Run) -> None:
+    """Read the tables of the best epoch: cases, confusion matrix and pictures."""
+    best = run.best
+    identity = run.facts.get("run")
+    wanted = Wanted(None if best is None else best.step, identity if isinstance(identity, str) else None)
+    paths = [p for p in sorted(run.folder.rglob("*_cases.csv")) if p.is_file() and p.name != "worst_cases.csv"]
+    tables = [read_table(path, wanted, run.problems, run.remarks) for path in paths[:MAX_TABLES]]
+    run.cases = together([table for table in tables if table is not None and table.rows], run)
+    for name in ("confusion_matrix", "worst_cases"):
+        for path in sorted(path for path in run.folder.rglob(f"{name}.csv") if path.is_file())[:1]:
+            table = read_table(path, wanted, run.problems, run.remarks)
+            if table is not None and table.rows:
+                setattr(run, {"confusion_matrix": "matrix", "worst_cases": "worst"}[name], table)
+    for path, table in zip(paths, tables, strict=False):
+        if table is None:
+            run.remarks.append(f"{path.name}: no table of cases (there is no column named epoch).")
+
+
+def together(tables: list[Table], run: Run) -> Table | None:
+    """Put tables of the same cases side by side, equal columns once; name those of others."""
+    if not tables:
+        return None
+    metric = run.judge.metric
+    tables = sorted(tables, key=lambda table: metric not in table.columns)  # stable: the deciding metric's first
+    first = tables[0]
+    files = [case_of(row) for row in first.rows]
+    unique = len(set(files)) == len(files)
+    for table in tables[1:]:
+        other = {case_of(row): row for row in table.rows}
+        if not unique or table.epoch != first.epoch or set(other) != set(files) or len(other) != len(table.rows):
+            cases = f"{len(table.rows):,} rows of epoch {table.epoch}"
+            run.remarks.append(
+                f"{table.path.name}: not shown, its cases are others than {first.path.name}'s ({cases})."
+            )
+            continue
+        for name in numeric_columns(table):
+            if name not in first.columns:
+                first.columns.append(name)
+                for file, row in zip(files, first.rows, strict=True):
+                    row[name] = other[file][name]
+    seen: dict[tuple[str, ...], str] = {}
+    for name in numeric_columns(first):
+        values = tuple(row[name] for row in first.rows)
+        if values in seen and len(values) > 1:
+            first.columns.remove(name)
+            run.remarks.append(f"{name} is not shown: it equals {seen[values]} in every case.")
+        seen.setdefault(values, name)
+    return first
+
+
+def read_best(folder: Path, run: Run) -> dict[str, Any]:
+    """Read the set of pictures of the best epoch; of another run's nothing."""
+    for path in sorted(path for path in folder.rglob("best.json") if path.is_file())[:1]:
+        content = attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems)  # noqa: B023
+        same = isinstance(content, dict) and content.get("run") == run.facts.get("run", content.get("run"))
+        if isinstance(content, dict) and same and isinstance(content.get("cases"), list):
+            return {**content, "folder": path.parent}
+    return {}
+
+
+def missing(run: Run) -> None:
+    """Say what a page would have shown beside what is there."""
+    if run.evaluation:
+        return
+    if not run.series:
+        run.gaps.append("No curves: there is no TensorBoard event file with scalars in the folder.")
+    if run.tool is not None:
+        run.remarks.append(f"Read from what {run.tool} wrote.")
+    elif "started" not in run.facts:
+        run.gaps.append("No versions and settings: the run had no AuxReportHandler (or AuxRunFactsHandler).")
+    if run.judge.metric is None and run.series:
+        run.remarks.append("Nothing says which metric decides: --metric NAME, with --lower where less is better.")
+    elif run.judge.higher is None:
+        run.remarks.append(f"Nothing says whether more or less of {run.judge.metric} is better, so no epoch is best.")
+    if run.unit == "step" and run.series:
+        run.remarks.append("Nothing says what a step is, so curves are drawn over steps.")
+    older = run.facts.get("older")
+    for other in older if isinstance(older, list) else []:
+        if isinstance(other, dict):
+            run.remarks.append(f"An older run in this folder started {other.get('started')}; shown is the latest.")
+
+
+def attempt(read: Callable[[], T], path: Path, problems: list[str]) -> T | None:
+    """Read a file that another tool may have written; what goes wrong is a sentence."""
     try:
-        return float(text)
+        return read()
+    except Exception as error:  # of foreign content: of no common type
+        problems.append(f"{path.name}: cannot be read ({type(error).__name__}: {error}).")
+        return None
+
+
+def timestamp(text: Any) -> float | None:
+    """Return an ISO 8601 time as seconds."""
+    import datetime
+
+    try:
+        return datetime.datetime.fromisoformat(str(text)).timestamp()
     except ValueError:
-        return math.nan
+        return None
+
+
+def number_or_none(value: Any) -> float | None:
+    """Return a finite number, None for anything else."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def split_of(name: str) -> str:
+    """Return ``train``, ``val`` or ``test``, nothing where a name does not say."""
+    return split_name(name)[0]

@@ -1,58 +1,109 @@
-"""Pictures of cases: those the run drew, else drawn from the predictions it saved."""
+"""Pictures of cases: those of the best epoch's set, else those the run drew, else drawn from saved predictions."""
 
 from __future__ import annotations
 
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from monai_auxops.drawing.paint import paint
-from monai_auxops.report.run import Run, Table, number
+from monai_auxops.report.markup import rounded
+from monai_auxops.report.run import Run, number_or_none
+from monai_auxops.report.tables import case_of, number, numeric_columns
 
 PNG = b"\x89PNG\r\n\x1a\n"
-LARGEST = 1_000_000  # bytes of one picture
+MAX_BYTES = 1_000_000  # of one picture
+MAX_PICTURES = 24  # of a set
 
 
-class Thumbnails:
-    """The pictures of a run's cases, as ``data:`` addresses."""
+class Picture(NamedTuple):
+    """A picture as a ``data:`` address, and what is said about it."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._saved = [path for path in run.folder.rglob("*.nii*") if path.is_file()]
+    address: str
+    panels: int
+    place: str
+    caption: str
+    epoch: int | None
+    remark: str = ""
 
-    def of(self, case: dict[str, str], value: float) -> tuple[str, str] | None:
-        """The picture of a case of the table, and a remark; None where the run left nothing to draw."""
-        drawn = self._drawn(case, value)
-        if drawn is not None:
-            return drawn
-        saved = saved_prediction(case["file"], self._saved)
-        pixels = None if saved is None else from_volumes(case["file"], case.get("label_file", ""), saved)
-        return None if pixels is None else (address(png_of(pixels)), f"saved prediction {getattr(saved, 'name', '')}")
 
-    def _drawn(self, case: dict[str, str], value: float) -> tuple[str, str] | None:
-        table = self.run.worst
-        for row in [] if table is None else table.of(int(case["epoch"])):
-            same = row["file"] == case["file"] and abs(number(row["value"]) - value) < 1e-4
-            data = inside(table, row["picture"]) if table is not None and same else None
-            if data is not None:
-                return address(data), "the slice with most wrong voxels"
+def best_pictures(run: Run) -> list[Picture]:
+    """Return the set that the run keeps of its best epoch: worst, median and best case."""
+    folder = run.best_set.get("folder")
+    if not isinstance(folder, Path):
+        return []
+    found = []
+    for case in run.best_set["cases"][:MAX_PICTURES]:
+        data = inside(folder, f"{case.get('name')}.png") if isinstance(case, dict) else None
+        if data is None:
+            continue
+        epoch = number_or_none(run.best_set.get("epoch"))
+        place = str(case.get("place", ""))
+        found.append(Picture(address(data), 4, place, caption_of(case), None if epoch is None else int(epoch)))
+    return found
+
+
+def caption_of(case: dict[str, Any]) -> str:
+    """Return value, name and slice of a case."""
+    value, at, of_all = (case.get(key) for key in ("value", "slice", "slices"))
+    texts = [rounded(number_or_none(value)), str(case.get("file", ""))]
+    if at not in (None, ""):
+        texts.append(f"slice {at} of {of_all}" if of_all else f"slice {at}")
+    return " · ".join(text for text in texts if text)
+
+
+def worst_pictures(run: Run, most: int) -> list[Picture]:
+    """Return pictures of the worst cases, as far as there is something to draw."""
+    drawn = drawn_pictures(run, most)
+    if drawn or run.cases is None:
+        return drawn
+    saved = [path for path in run.folder.rglob("*.nii*") if path.is_file()]
+    names = numeric_columns(run.cases)
+    if not saved or not names:
+        return []
+    by = names[0]
+    valid = [row for row in run.cases.rows if number(row[by]) == number(row[by])]
+    found = []
+    for row in sorted(valid, key=lambda row: number(row[by]), reverse=run.judge.higher is False)[:most]:
+        prediction = saved_prediction(case_of(row), saved)
+        pixels = None if prediction is None else from_volumes(case_of(row), row.get("label_file", ""), prediction)
+        if pixels is not None and prediction is not None:
+            caption, remark = f"{rounded(number(row[by]))} · {case_of(row)}", f"saved prediction {prediction.name}"
+            found.append(Picture(address(png_of(pixels)), 3, "", caption, run.cases.epoch, remark))
+    return found
+
+
+def drawn_pictures(run: Run, most: int) -> list[Picture]:
+    """Return the pictures that the run drew of the shown epoch."""
+    if run.worst is None:
+        return []
+    found = []
+    for row in run.worst.rows[:most]:
+        data = inside(run.worst.path.parent, row.get("picture", ""))
+        if data is not None:
+            caption = caption_of({**row, "file": case_of(row)})
+            panels = 4 if row.get("slice") is not None else 3
+            found.append(Picture(address(data), panels, f"worst {row.get('place', '')}", caption, run.worst.epoch))
+    return found
+
+
+def inside(folder: Path, picture: str) -> bytes | None:
+    """Return a PNG file below ``folder``; nothing else, from nowhere else, whatever a table says."""
+    try:
+        path = (folder / picture).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return None
+        data = path.read_bytes()
+    except (OSError, ValueError):  # a name too long, or with a NUL
         return None
-
-
-def inside(table: Table, picture: str) -> bytes | None:
-    """A PNG file beside the table; nothing else, from nowhere else, whatever the table says."""
-    path = (table.path.parent / picture).resolve()
-    if not path.is_relative_to(table.path.parent.resolve()) or not path.is_file() or path.stat().st_size > LARGEST:
-        return None
-    data = path.read_bytes()
     return data if data.startswith(PNG) else None
 
 
 def stem(path: str | Path) -> str:
-    """A file's name without folder and endings.
+    """Return a file's name without folder and endings.
 
     >>> stem("data/case_1.nii.gz")
     'case_1'
@@ -61,14 +112,14 @@ def stem(path: str | Path) -> str:
 
 
 def saved_prediction(case: str, saved: list[Path]) -> Path | None:
-    """The volume that the run saved for a case: named after it, as by MONAI's ``SaveImage``."""
+    """Return the volume that the run saved for a case: named after it, as by MONAI's ``SaveImage``."""
     name = stem(case)
     same = [p for p in saved if p.resolve() != Path(case).resolve() and stem(p).startswith(f"{name}_")]
     return min(same, key=lambda path: (len(path.name), str(path)), default=None)
 
 
 def from_volumes(image: str, label: str, prediction: Path) -> np.ndarray[Any, Any] | None:
-    """Image, label and prediction of one slice, as far as the files are there and of one shape."""
+    """Return image, label and prediction of one slice, as far as the files are there and of one shape."""
     predicted = volume(prediction)
     volumes = [volume(Path(path)) for path in (image, label) if path]
     if predicted is None or len(volumes) < 2 or any(v is None or v.shape != predicted.shape for v in volumes):
@@ -81,13 +132,13 @@ def from_volumes(image: str, label: str, prediction: Path) -> np.ndarray[Any, An
 
 
 def telling_slice(label: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> int:
-    """The slice with most wrong voxels, of those that hold much of the label."""
-    labelled, wrong = ((x > 0).sum((0, 1)) for x in (label, label != predicted))
-    return int(np.where(labelled * 2 >= labelled.max(), wrong, -1).argmax())
+    """Return the slice with most wrong voxels, of those that hold much of the label."""
+    labeled, wrong = ((x > 0).sum((0, 1)) for x in (label, label != predicted))
+    return int(np.where(labeled * 2 >= labeled.max(), wrong, -1).argmax())
 
 
 def volume(path: Path) -> np.ndarray[Any, Any] | None:
-    """A NIfTI volume in RAS order, of several channels the index of the highest; None if it cannot be read."""
+    """Return a NIfTI volume in RAS order, of several channels the index of the highest; None if it cannot be read."""
     import nibabel
 
     try:
@@ -107,5 +158,5 @@ def png_of(pixels: np.ndarray[Any, Any]) -> bytes:
 
 
 def address(png: bytes) -> str:
-    """A picture within the page."""
+    """Return a picture within the page."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -26,7 +26,7 @@ from monai_auxops.evaluation.joint import count_joint
 from monai_auxops.evaluation.measure import Settings, measure
 from monai_auxops.evaluation.pairing import Pair
 from monai_auxops.evaluation.run import INTERRUPTED, measure_all
-from monai_auxops.evaluation.summary import statistics
+from monai_auxops.report.statistics import statistics
 
 SPACING = (0.7, 1.5, 3.0)
 

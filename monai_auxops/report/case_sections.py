@@ -1,0 +1,166 @@
+"""The sections about cases: classes, pictures, the table, the confusion matrix. All of them of one epoch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from monai_auxops.report.classes import ClassTable, ClassValues
+from monai_auxops.report.markup import interval, rounded, spread
+from monai_auxops.report.run import Run
+from monai_auxops.report.tables import case_of, number, numeric_columns
+from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
+
+MAX_CELLS = 120_000  # of the table of cases in the page; the rest is in the CSV
+FIRST_ROWS = 20  # that a reader without scripts sees
+LEGEND = (("missed", "#e69f00"), ("false", "#0072b2"), ("wrong class", "#cc79a7"), ("outline of the label", "#ffffff"))
+MEASURED_COLUMNS = ("case", "class", "status", "reason")
+
+
+def class_section(table: ClassTable) -> str:
+    """Return the table of a paper: a row per class."""
+    head = ["class", "mean ± sd", "95 % interval", "median", "worst case", "present", "missed", "hallucinated"]
+    top = "".join(f"<th class='{'name' if i in (0, 4) else 'n'}'>{text}</th>" for i, text in enumerate(head))
+    lines = "".join(class_row(of_it, table.higher) for of_it in table.classes)
+    told = any(of_it.hallucinated is not None for of_it in table.classes)
+    remark = "Present: cases in which the class is labeled. Missed: labeled, but nothing of it was found."
+    remark += " Hallucinated: predicted where it is not labeled."
+    if not told:
+        remark += ' Whether it was hallucinated, these files do not tell; statistics=["precision"] of the aux-op would.'
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table><p><small>{escape(remark)}</small></p>"
+
+
+def class_row(of_it: ClassValues, higher: bool) -> str:
+    """Return a class as a row."""
+    numbers = of_it.described(higher)
+    worst = f"{rounded(numbers['worst_value'])} · {short_name(numbers['worst'])}" if numbers else "–"
+    cells = [("n", spread(numbers)), ("n", interval(numbers.get("ci95"))), ("n", rounded(numbers.get("median")))]
+    cells += [("name", worst), ("n", str(numbers.get("n", 0)))]
+    for count in (of_it.missed, of_it.hallucinated):
+        cells.append(("n few" if count else "n", "–" if count is None else str(count)))
+    texts = "".join(f"<td class='{kind}'>{escape(text)}</td>" for kind, text in cells)
+    return f"<tr><td class='name'>{escape(of_it.name)}</td>{texts}</tr>"
+
+
+def short_name(case: str) -> str:
+    """Return a case without the folders of its first file.
+
+    >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
+    ('case_1/image.nii.gz', 'a/x.nii')
+    """
+    parts = Path(case.split(",")[0]).parts
+    return "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "/" else case
+
+
+def picture_section(run: Run, worst: int) -> str:
+    """Return pictures of the worst, the median and the best case, nothing where the run left none."""
+    pictures = best_pictures(run) or worst_pictures(run, worst)
+    if not pictures:
+        return ""
+    epochs = sorted({picture.epoch for picture in pictures if picture.epoch is not None})
+    when = f" <small>of epoch {', '.join(map(str, epochs))}</small>" if epochs else ""
+    legend = "".join(f"<span style='--key:{color}'>{text}</span>" for text, color in LEGEND)
+    shown = f"<div class='legend'>{legend}</div>" if any(picture.panels == 4 for picture in pictures) else ""
+    figures = "".join(map(figure, pictures))
+    return f"<h2>Pictures{when}</h2>{shown}<div class='pictures'>{figures}</div>"
+
+
+def figure(picture: Picture) -> str:
+    """Return a picture with its panels named; it grows on a click."""
+    names = ("image", "label", "prediction", "errors")[: picture.panels]
+    panels = "".join(f"<span>{name}</span>" for name in names)
+    columns = f"grid-template-columns:repeat({len(names)},1fr)"
+    image = f"<img src='{escape(picture.address)}' alt='{', '.join(names)}' title='{escape(picture.remark)}'>"
+    caption = f"<b>{escape(picture.place)}</b> {escape(picture.caption)}"
+    return (
+        f"<figure class='card'><div class='panels' style='{columns}'>{panels}</div>{image}"
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | None:
+    """Return columns and rows of the table of cases, worst first, and the CSV they came from."""
+    if run.evaluation and run.measured:
+        names = [n for n in run.measured[0] if n not in (*MEASURED_COLUMNS, "prediction", "label")]
+        reasons = any(row.get("reason") for row in run.measured)
+        texts = ["case", "class", "status", *(["reason"] if reasons else [])]
+        rows = [[*(row.get(t, "") for t in texts), *(cell(row.get(n, "")) for n in names)] for row in run.measured]
+        key = len(texts)  # Dice
+        path = run.folder / "cases.csv"
+        columns = [(text, False) for text in texts] + [(name, True) for name in names]
+    elif run.cases is not None:
+        names = numeric_columns(run.cases)
+        names = [n for n in names if any(math.isfinite(number(row[n])) for row in run.cases.rows)] or names
+        cases = without_common_folder([case_of(row) for row in run.cases.rows])
+        values = ([cell(row[name]) for name in names] for row in run.cases.rows)
+        rows = [[case, *numbers] for case, numbers in zip(cases, values, strict=True)]
+        columns, key, path = [("case", False)] + [(name, True) for name in names], 1, run.cases.path
+    else:
+        return None
+    sign = -1.0 if run.judge.higher is False else 1.0
+    rows.sort(key=lambda row: (row[key] is None, sign * (row[key] or 0.0)) if len(row) > key else (True, 0.0))
+    return [{"name": name, "numeric": numeric} for name, numeric in columns], rows, path
+
+
+def without_common_folder(cases: list[str]) -> list[str]:
+    """Leave out the folder that all cases share.
+
+    >>> without_common_folder(["/data/a/1.nii", "/data/b/1.nii"])
+    ['a/1.nii', 'b/1.nii']
+    """
+    folders = {case.rpartition("/")[0] for case in cases}
+    try:
+        common = os.path.commonpath(folders)
+    except ValueError:  # of absolute and relative paths, or without any
+        return cases
+    return [case[len(common) :].lstrip("/") for case in cases] if common else cases
+
+
+def cell(text: str) -> float | None:
+    """Return a number of the table for the page."""
+    value = number(text)
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> str:
+    """Return the table of cases: sortable, with a filter and a link to the file."""
+    found = case_rows(run)
+    if found is None or not found[1]:
+        return ""
+    columns, rows, path = found
+    most = max(FIRST_ROWS, MAX_CELLS // len(columns))
+    tables.append({"columns": columns, "rows": rows[:most]})
+    head = "".join(f"<th data-sort class='{kind_of(c)}'>{escape(str(c['name']))}</th>" for c in columns)
+    lines = "".join(row_of(row, columns) for row in rows[:FIRST_ROWS])
+    cut = "" if len(rows) <= most else f" The worst {most:,} of {len(rows):,} rows are here; all are in the file."
+    epoch = "" if run.cases is None or run.evaluation else f", epoch {run.cases.epoch}"
+    link = quote(os.path.relpath(path.resolve(), page_folder.resolve()))
+    tools = (
+        "<div class='tools'><input type='search' placeholder='Filter' aria-label='Filter the rows'>"
+        f"<span class='soft state'></span><a href='{escape(link)}'>{escape(path.name)}</a></div>"
+    )
+    return (
+        f"<h2>Cases <small>{len(rows):,}{epoch}, worst first.{cut}</small></h2>"
+        f"<div class='card' data-table='{len(tables) - 1}'>{tools}"
+        f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
+        "<p><button hidden>Show more</button></p></div>"
+    )
+
+
+def row_of(row: Sequence[Any], columns: Sequence[dict[str, Any]]) -> str:
+    """Return a row of the table of cases."""
+    cells = []
+    for value, column in zip(row, columns, strict=True):
+        text = rounded(value) if column["numeric"] else str(value)
+        cells.append(f"<td class='{kind_of(column)}'>{escape(text)}</td>")
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def kind_of(column: dict[str, Any]) -> str:
+    """Return how a column is aligned."""
+    return "n" if column["numeric"] else "name"

@@ -1,0 +1,154 @@
+"""Several runs beside each other: a color each, the same in every chart, and their differences case by case."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from monai_auxops.report.classes import ClassTable, class_table
+from monai_auxops.report.curves import Chart, rounded
+from monai_auxops.report.facts import duration
+from monai_auxops.report.markup import interval, table
+from monai_auxops.report.markup import rounded as text_of
+from monai_auxops.report.run import Run
+from monai_auxops.report.statistics import Paired, compare, quantiles
+
+MAX_PAIRS = 6  # of runs compared case by case: of more, each with the first
+MAX_DOTS = 6000
+LARGEST = 5  # cases named, where two runs differ most
+
+
+class Pairing(NamedTuple):
+    """Two runs, and by class how they differ on the cases of both."""
+
+    first: Run
+    second: Run
+    numbers: tuple[int, int]
+    metric: str
+    classes: dict[str, Paired]
+
+
+def run_table(runs: Sequence[Run]) -> str:
+    """Return a row per run; a "best" only where the run's own metric says so."""
+    head = ["run", "decided by", "best", "in", "epochs", "time"]
+    rows = []
+    for run in runs:
+        best = run.best
+        value = "–" if best is None else text_of(best.value)
+        where = "–" if best is None else f"{run.unit} {best.step}"
+        metric = run.judge.metric or "–"
+        decided = metric if run.judge.said or best is None else f"{metric} ({run.judge.word})"
+        rows.append([run.name, decided, value, where, str(run.epochs or "–"), duration(run) or "–"])
+    return table(head, rows, numeric=range(2, 6))
+
+
+def pairings(runs: Sequence[Run]) -> list[Pairing]:
+    """Compare runs two by two, on the cases that both measured by the same metric."""
+    tables = [class_table(run) for run in runs]
+    pairs = list(itertools.combinations(range(len(runs)), 2))
+    if len(pairs) > MAX_PAIRS:
+        pairs = [(0, at) for at in range(1, len(runs))]
+    found = []
+    for i, j in pairs:
+        first, second = tables[i], tables[j]
+        if first is None or second is None:
+            continue
+        classes = of_classes(first, second)
+        if classes:
+            found.append(Pairing(runs[i], runs[j], (i, j), first.metric, classes))
+    return found
+
+
+def of_classes(first: ClassTable, second: ClassTable) -> dict[str, Paired]:
+    """Compare class by class, by the same name."""
+    others = {of_it.name: by_case(of_it.values) for of_it in second.classes}
+    compared = {}
+    for of_it in first.classes:
+        if of_it.name in others:
+            paired = compare(by_case(of_it.values), others[of_it.name], first.higher)
+            if paired is not None:
+                compared[of_it.name] = paired
+    return compared
+
+
+def by_case(values: dict[str, float]) -> dict[str, float]:
+    """Name cases by their files alone, so that folders may differ; of equal names the whole path."""
+    names = [Path(case.split(",")[0]).name for case in values]
+    bare = [re.sub(r"\.(nii|nrrd|mha|mhd|png|tiff?)(\.gz)?$", "", name) for name in names]
+    return dict(zip(bare, values.values(), strict=True)) if len(set(bare)) == len(bare) else values
+
+
+def paired_table(pairing: Pairing) -> str:
+    """Return a row per class: who wins how often, and by how much."""
+    first, second = pairing.first.name, pairing.second.name
+    head = ["class", "cases", f"{first} better", f"{second} better", "sign test, p", "mean difference", "95 % interval"]
+    rows = []
+    for name, paired in pairing.classes.items():
+        wins = [str(len(paired.cases)), str(paired.first_wins), str(paired.second_wins)]
+        p_value = f"{paired.p_value:.2g}"
+        rows.append([name, *wins, p_value, f"{paired.mean:+.4f}", interval(paired.interval)])
+    return table(head, rows, numeric=range(1, 7))
+
+
+def largest_differences(pairing: Pairing) -> str:
+    """Return the cases in which two runs differ most, of the first class (the mean, where there is one)."""
+    name, paired = next(iter(pairing.classes.items()))
+    order = sorted(range(len(paired.cases)), key=lambda at: -abs(paired.differences[at]))[:LARGEST]
+    rows = [[paired.cases[at], f"{paired.differences[at]:+.4f}"] for at in order]
+    return table([f"largest differences, {name}", f"{pairing.second.name} − {pairing.first.name}"], rows, numeric=[1])
+
+
+def difference_chart(pairing: Pairing) -> Chart:
+    """Return a dot per case: the difference, in the color of the run that has more."""
+    boxes, dots = [], []
+    for at, paired in enumerate(pairing.classes.values()):
+        values = paired.differences.tolist()
+        boxes.append([rounded(value) for value in quantiles(values)])
+        dots += [[at, rounded(value), case] for case, value in zip(paired.cases, values, strict=True)]
+    title = f"{pairing.metric}: {pairing.second.name} − {pairing.first.name}"
+    sides = {"sides": [pairing.first.name, pairing.second.name], "colors": list(pairing.numbers)}
+    return {
+        "kind": "strip",
+        "rows": list(pairing.classes),
+        "boxes": boxes,
+        "dots": dots[:MAX_DOTS],
+        "title": title,
+        **sides,
+    }
+
+
+def unpaired(runs: Sequence[Run]) -> Iterator[str]:
+    """Say which runs cannot be compared case by case, and why."""
+    for run in runs:
+        if class_table(run) is None:
+            yield f"{run.name}: no table of cases, so it is not compared case by case."
+
+
+def run_legend(runs: Sequence[Run], palette: Sequence[str]) -> str:
+    """Return the color of each run, once for the page."""
+    return "<div class='runs'>" + "".join(chip(run, at, palette) for at, run in enumerate(runs)) + "</div>"
+
+
+def chip(run: Run, at: int, palette: Sequence[str]) -> str:
+    """Return a run's name with its color."""
+    return f"<span class='run' style='--run:{palette[at % len(palette)]}'>{escape(run.name)}</span>"
+
+
+def sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
+    """Yield the sections of paired differences; ``card`` puts a chart into the page."""
+    found = pairings(runs)
+    if found:
+        yield "<h2>Case by case</h2>"
+        yield "<p class='soft'>On the cases that both measured, each run at its own best epoch. The sign test is exact "
+        yield "and two-sided; the interval is a bootstrap of the mean difference. No correction for many classes.</p>"
+    for pairing in found:
+        a, b = pairing.first.name, pairing.second.name
+        name = f"{pairing.metric}: {b} − {a}"
+        yield "<div class='stack'>"
+        yield f"<section class='card wide'><h3>{escape(a)} and {escape(b)}</h3>{paired_table(pairing)}</section>"
+        yield card(name, difference_chart(pairing))
+        yield f"<section class='card wide'>{largest_differences(pairing)}</section></div>"

@@ -1,0 +1,223 @@
+"""What the browser draws, as numbers: one block of data, small enough for a thousand curves of a thousand epochs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from monai_auxops.drawing.names import families, split_name
+from monai_auxops.report.classes import ClassTable
+from monai_auxops.report.events import Curve, Series
+from monai_auxops.report.judge import mapping
+from monai_auxops.report.run import Run
+from monai_auxops.report.statistics import quantiles
+from monai_auxops.report.tables import Table, number
+
+MAX_POINTS = 60_000  # of all curves on the page together
+MAX_CURVE, MIN_CURVE = 300, 30  # of one curve
+MAX_LINES = 10  # curves of different colors in one chart: of more classes a heat map is drawn
+MAX_COLUMNS = 80  # epochs of a heat map
+MAX_DOTS = 3_000  # of a chart with a dot per case
+Chart = dict[str, Any]
+
+
+class Blocks:
+    """The charts of a page, and the steps that curves share."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        curves = sum(len(run.series) for run in runs)
+        self.most = max(MIN_CURVE, min(MAX_CURVE, MAX_POINTS // max(1, curves)))
+        self.charts: list[Chart] = []
+        self.color = 0  # of the run whose charts are added, where several are compared
+        self._steps: dict[tuple[int, ...], int] = {}
+
+    def data(self) -> dict[str, Any]:
+        """Return what the page's script reads."""
+        return {"charts": self.charts, "steps": [list(steps) for steps in self._steps]}
+
+    def add(self, chart: Chart) -> int:
+        """Take a chart and return its number."""
+        self.charts.append({**chart, "color": self.color} if self.color else chart)
+        return len(self.charts) - 1
+
+    def curve(self, curve: Curve, name: str, split: str) -> Chart:
+        """Return a curve of few points; what is not finite is a gap."""
+        steps, values = thinned(curve, self.most)
+        at = self._steps.setdefault(tuple(steps), len(self._steps))
+        shown = [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
+        return {"name": name, "split": split or "value", "x": at, "y": shown}
+
+
+def thinned(curve: Curve, most: int) -> tuple[list[int], list[float]]:
+    """Return at most ``most`` points: the means of neighbors, at the last one's step.
+
+    >>> points = np.arange(1, 5)
+    >>> thinned(Curve(points, points * 1.0, points * 0.0), 2)
+    ([2, 4], [1.5, 3.5])
+    """
+    size = math.ceil(len(curve.steps) / most)
+    if size < 2:
+        return curve.steps.tolist(), curve.values.tolist()
+    starts = np.arange(0, len(curve.steps), size)
+    ends = np.append(starts[1:], len(curve.steps))
+    valid = np.isfinite(curve.values)
+    sums = np.add.reduceat(np.where(valid, curve.values, 0.0), starts)
+    counts = np.add.reduceat(valid.astype(float), starts)
+    means = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    return curve.steps[ends - 1].tolist(), means.tolist()
+
+
+def family_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
+    """Return a chart per metric: its classes in colors, training dashed; of many classes the mean, and a heat map."""
+    curves = run.by_epoch()
+    charts: list[tuple[str, Chart]] = []
+    for family, members in sorted(grouped(curves).items(), key=lambda item: -len(item[1])):  # stable
+        whole = {"": members[""]} if "" in members else {}
+        drawn = members if len(members) <= MAX_LINES + len(whole) else whole
+        if drawn:
+            lines = [
+                blocks.curve(curves[name], member or label_of_whole(family, members), split)
+                for member, names in sorted(drawn.items(), key=lambda item: item[0] != "")
+                for split, name in names
+            ]
+            charts.append((family, line_chart(lines, run, mean="" in drawn and len(drawn) > 1)))
+        if drawn is not members:
+            charts += heat_charts(family, members, curves, run)
+    return charts
+
+
+def grouped(curves: Series) -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """Group curves by metric and class: ``{"dice": {"liver": [("val", "val_dice/liver")]}}``."""
+    by_rest: dict[str, list[tuple[str, str]]] = {}
+    for name in curves:
+        split, rest = split_name(name)
+        by_rest.setdefault(rest, []).append((split, name))
+    return {f: {m: by_rest[full] for m, full in members.items()} for f, members in families(by_rest).items()}
+
+
+def label_of_whole(family: str, members: Iterable[str]) -> str:
+    """Name the curve without a class: the mean, where there are classes."""
+    return "mean" if any(members) else family
+
+
+def line_chart(lines: list[Chart], run: Run, mean: bool = False) -> Chart:
+    """Return curves over epochs, with a mark at the best one."""
+    best = run.best
+    mark = None if best is None else {"step": best.step, "word": run.judge.word}
+    return {"kind": "lines", "over": run.unit, "best": mark, "mean": mean, "curves": lines}
+
+
+def heat_charts(
+    family: str, members: dict[str, list[tuple[str, str]]], curves: Series, run: Run
+) -> list[tuple[str, Chart]]:
+    """Return a heat map of class by epoch for validation, or for what there is."""
+    splits = {split for names in members.values() for split, _ in names}
+    shown = "val" if "val" in splits else min(splits)
+    rows = {m: curves[name] for m, names in members.items() if m for split, name in names if split == shown}
+    steps = sorted({int(step) for curve in rows.values() for step in curve.steps})
+    kept = steps[:: max(1, math.ceil(len(steps) / MAX_COLUMNS))]
+    cells = []
+    for curve in rows.values():
+        known = dict(zip(curve.steps.tolist(), curve.values.tolist(), strict=True))
+        cells.append([rounded(known.get(step, math.nan)) for step in kept])
+    chart = {"kind": "heat", "over": run.unit, "x": kept, "rows": list(rows), "z": cells, "title": family}
+    name = f"{family} by class, {shown}" if shown else f"{family} by class"
+    return [(name, chart)]
+
+
+def iteration_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
+    """Return a chart per curve over iterations."""
+    charts: list[tuple[str, Chart]] = []
+    for name, curve in run.by_iteration().items():
+        line = blocks.curve(curve, name, "")
+        charts.append((name, {"kind": "lines", "over": "iteration", "best": None, "mean": False, "curves": [line]}))
+    return charts
+
+
+def rate_chart(run: Run, blocks: Blocks) -> Chart | None:
+    """Return the learning rate over epochs, as the run's facts have it."""
+    known = run.facts.get("learning_rate")
+    pairs = sorted((int(e), float(v)) for e, v in mapping(known).items()) if is_rates(known) else []
+    if not pairs:
+        return None
+    steps, rates = zip(*pairs, strict=True)
+    curve = Curve(np.array(steps), np.array(rates, float), np.zeros(len(steps)))
+    return line_chart([blocks.curve(curve, "learning rate", "")], run)
+
+
+def is_rates(known: Any) -> bool:
+    """Tell whether a fact is a number per epoch."""
+    return isinstance(known, dict) and all(str(e).isdecimal() and isinstance(v, int | float) for e, v in known.items())
+
+
+def comparison_charts(runs: Sequence[Run], blocks: Blocks) -> list[tuple[str, Chart]]:
+    """Return a chart per metric and class: the color of each run, training dashed."""
+    found: dict[str, list[Chart]] = {}
+    for run in runs:
+        curves = run.by_epoch()
+        for family, members in grouped(curves).items():
+            for member, names in members.items():
+                title = f"{family}/{member}" if member else family
+                lines = [blocks.curve(curves[name], run.name, split) for split, name in names]
+                found.setdefault(title, []).extend(lines)
+    units = {run.unit for run in runs if run.series}
+    over = units.pop() if len(units) == 1 else "epoch or step"
+    shared = {"kind": "lines", "over": over, "best": None, "mean": False, "runs": [run.name for run in runs]}
+    return [(title, {**shared, "curves": lines}) for title, lines in found.items()]
+
+
+def strip_chart(table: ClassTable) -> Chart:
+    """Return a box per class, and a dot per case where they are not too many: then the outliers."""
+    boxes: list[list[float | None] | None] = []
+    dots: list[list[Any]] = []
+    total = sum(len(of_it.values) for of_it in table.classes)
+    for at, of_it in enumerate(table.classes):
+        valid = {case: value for case, value in of_it.values.items() if math.isfinite(value)}
+        if not valid:
+            boxes.append(None)
+            continue
+        _, first, median, third, _ = quantiles(list(valid.values()))
+        reach = 1.5 * (third - first)
+        inside = [value for value in valid.values() if first - reach <= value <= third + reach]
+        boxes.append([rounded(value) for value in (min(inside), first, median, third, max(inside))])
+        outside = {c: v for c, v in valid.items() if v < min(inside) or v > max(inside)}
+        shown = valid if total <= MAX_DOTS else dict(sorted(outside.items(), key=lambda item: item[1])[:40])
+        dots += [[at, rounded(value), case] for case, value in shown.items()]
+    names = [of_it.name for of_it in table.classes]
+    return {"kind": "strip", "rows": names, "boxes": boxes, "dots": dots, "title": table.metric}
+
+
+def seconds_chart(run: Run, blocks: Blocks) -> Chart | None:
+    """Return the duration of each epoch."""
+    pairs = run.seconds
+    if not pairs:
+        return None
+    epochs, seconds = zip(*pairs, strict=True)
+    curve = Curve(np.array(epochs), np.array(seconds, float), np.zeros(len(epochs)))
+    return {**line_chart([blocks.curve(curve, "seconds", "")], run), "best": None, "zero": True}
+
+
+def matrix_chart(table: Table) -> Chart:
+    """Return shares of each labeled class, and the counts."""
+    names = [name for name in table.columns if name not in ("epoch", "label", "run")]
+    last = {row.get("label", ""): row for row in table.rows}  # of a row that is there twice the later one
+    counts = [[number(row[name]) for name in names] for row in last.values()]
+    return matrix_block(list(last), names, counts)
+
+
+def matrix_block(labels: Sequence[str], names: Sequence[str], counts: Sequence[Sequence[float]]) -> Chart:
+    """Return a confusion matrix; a cell that is no number is empty."""
+    cells = []
+    for row in counts:
+        valid = [value if math.isfinite(value) else 0.0 for value in row]
+        total = sum(valid)
+        cells.append([[rounded(value / total) if total else None, int(value)] for value in valid])
+    return {"kind": "matrix", "labels": list(labels), "names": list(names), "cells": cells}
+
+
+def rounded(value: float) -> float | None:
+    """Return a number with five digits, None for what is not finite."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None

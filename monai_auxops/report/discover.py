@@ -1,0 +1,69 @@
+"""Which folders are runs: the one that was named, or, of a parent of several, each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+OWN = ("run.json", "summary.json", "metrics.csv", "hparams.yaml", "*tfevents*", "training_log*.txt", "*_cases.csv")
+STRONG = ("run.json", "metrics.csv", "hparams.yaml", "training_log*.txt")
+PARTS = ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "classes", "best")
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return the folders of the runs in ``folder``: itself, unless it is a parent of several.
+
+    Below a folder without files of its own, every folder with a ``run.json``, or a log of another tool, is a run; where
+    there is none, every folder with event files, except parts of one run such as ``train`` and ``val``.
+    """
+    if holds(folder, OWN):
+        return [folder]
+    below = sorted(path for path in folder.rglob("*") if path.is_dir() and not is_part(path, folder))
+    for patterns in (STRONG, ("summary.json", "*tfevents*", "*_cases.csv")):
+        found = topmost([path for path in below if holds(path, patterns)])
+        if found:
+            return found if len(found) > 1 else [folder]
+    return [folder]
+
+
+def is_part(path: Path, folder: Path) -> bool:
+    """Tell whether a folder is a part of a run: of its curves, or a class of a metric."""
+    parts = path.relative_to(folder).parts
+    return parts[-1] in PARTS[:7] or "classes" in parts[:-1] or any(part.startswith(".") for part in parts)
+
+
+def topmost(paths: Sequence[Path]) -> list[Path]:
+    """Leave out what is below another."""
+    return [path for path in paths if not any(other in path.parents for other in paths)]
+
+
+def holds(folder: Path, patterns: Sequence[str]) -> bool:
+    """Tell whether a file of one of these names is in the folder itself."""
+    return any(path.is_file() for pattern in patterns for path in folder.glob(pattern))
+
+
+def run_name(folder: Path) -> str:
+    """Return the folder's name; with the one above, where it says nothing on its own.
+
+    >>> run_name(Path("my_bundle/eval")), run_name(Path("logs/unet_32"))
+    ('my_bundle/eval', 'unet_32')
+    """
+    *_, above, name = ("", *folder.resolve().parts)
+    plain = name in ("eval", "logs", "output", "outputs", "runs") or name.startswith(("fold_", "version_"))
+    return f"{above}/{name}" if plain else name
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Name runs so that no two are called the same: by as many folders above as it needs.
+
+    >>> distinct_names([Path("a/x/eval"), Path("b/x/eval")])
+    ['a/x/eval', 'b/x/eval']
+    """
+    names = [run_name(folder) for folder in folders]
+    parts = [folder.resolve().parts for folder in folders]
+    for depth in range(2, max(map(len, parts), default=0) + 1):
+        if len(set(names)) == len(names):
+            break
+        equal = [names.count(name) > 1 for name in names]
+        names = ["/".join(p[-depth:]) if e else n for n, p, e in zip(names, parts, equal, strict=True)]
+    return names

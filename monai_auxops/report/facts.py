@@ -1,0 +1,110 @@
+"""What is known of a run beside its numbers: tiles on top, a table at the end, and in what runs differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+from monai_auxops.report.judge import mapping
+from monai_auxops.report.markup import clock, rounded, table, words
+from monai_auxops.report.run import Run
+
+
+def tiles(run: Run) -> str:
+    """Return the few numbers one looks for first."""
+    shown = []
+    if run.best is not None:
+        word, metric = run.judge.word, run.judge.metric or ""
+        kind = "best" if run.judge.said else ""
+        shown = [(rounded(run.best.value), f"{word} {metric}", kind), (str(run.best.step), f"in {run.unit}", kind)]
+    if run.evaluation:
+        shown += evaluation_tiles(run.evaluation)
+    if run.epochs:
+        planned = mapping(run.facts.get("training")).get("epochs")
+        of_all = f"of {planned} epochs" if run.is_running and isinstance(planned, int) else "epochs"
+        shown.append((str(run.epochs), of_all, ""))
+    shown += [(duration(run), "in all", ""), (per_epoch(run), "per epoch", "")]
+    inner = "".join(
+        f"<div class='card {kind}'><b>{escape(text)}</b><span class='soft'>{escape(name)}</span></div>"
+        for text, name, kind in shown
+        if text
+    )
+    return f"<div class='tiles'>{inner}</div>" if inner else ""
+
+
+def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the numbers of an evaluation: its cases, and the classes' mean Dice."""
+    classes = [mapping(of_it) for of_it in mapping(summary.get("classes")).values()]
+    dice = [mapping(of_it.get("dice")).get("mean") for of_it in classes]
+    means = [value for value in dice if isinstance(value, int | float)]
+    shown = [(str(summary.get("cases", "")), "cases measured", "")]
+    if means:
+        shown.insert(0, (rounded(sum(means) / len(means)), "Dice, mean of the classes' means", "best"))
+    for status in ("missed", "hallucinated"):
+        shown.append((str(sum(int(of_it.get(status) or 0) for of_it in classes)), f"classes {status} in a case", ""))
+    return shown
+
+
+def duration(run: Run) -> str:
+    """Return all epochs together, in words."""
+    return words(sum(value for _, value in run.seconds))
+
+
+def per_epoch(run: Run) -> str:
+    """Return the mean epoch, in words."""
+    return words(sum(value for _, value in run.seconds) / max(1, len(run.seconds)))
+
+
+def facts_table(run: Run) -> str:
+    """Return the facts, and the configuration to fold out."""
+    rows = list(flat(run.facts))
+    config = run.facts.get("config")
+    if not rows and not config:
+        return ""
+    lines = "".join(f"<tr><td>{escape(key)}</td><td>{escape(value)}</td></tr>" for key, value in rows)
+    text = config if isinstance(config, str) else json.dumps(config, indent=2, default=str)
+    title = f"Configuration: {run.facts.get('config_file', 'what ran')}"
+    shown = f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>" if config else ""
+    return f"<h2>Run</h2><div class='card facts'><table>{lines}</table>{shown}</div>"
+
+
+def flat(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the facts as rows of text."""
+    for key in ("started", "finished"):
+        if known.get(key):
+            yield key, clock(known[key])
+    for key in ("device", "processes"):
+        if known.get(key) is not None:
+            yield key, str(known[key])
+    for key, value in mapping(known.get("training")).items():
+        yield key, readable(value)
+    versions = mapping(known.get("versions"))
+    if versions:
+        yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    for place, ops in mapping(known.get("aux_ops")).items():
+        texts = [f"{name}: {' '.join(str(op).split())}" for name, op in mapping(ops).items()]
+        yield f"aux-ops, {place}", "; ".join(texts)
+
+
+def readable(value: Any) -> str:
+    """Return a fact for people.
+
+    >>> readable(1234567), readable(0.00012345), readable(True)
+    ('1,234,567', '0.0001234', 'True')
+    """
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def differences(runs: Sequence[Run]) -> str:
+    """Return a table of the facts in which runs differ, nothing where there is none."""
+    tables = [dict(flat(run.facts)) for run in runs]
+    keys = dict.fromkeys(key for known in tables for key in known if key not in ("started", "finished"))
+    rows = [[key, *(known.get(key, "") for known in tables)] for key in keys]
+    different = [row for row in rows if len(set(row[1:])) > 1]
+    return table(["", *(run.name for run in runs)], different) if different else ""

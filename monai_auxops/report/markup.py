@@ -1,0 +1,85 @@
+"""Small pieces of HTML. Every text that comes from a run is escaped here."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
+    """Return a table of texts; columns of numbers are aligned to the right."""
+    right = set(numeric)
+    kinds = ["n" if i in right else "name" for i in range(len(head))]
+    top = "".join(f"<th class='{kind}'>{escape(text)}</th>" for text, kind in zip(head, kinds, strict=True))
+    lines = "".join(
+        "<tr>" + "".join(f"<td class='{k}'>{escape(text)}</td>" for text, k in zip(row, kinds, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def bullets(kind: str, title: str, texts: Sequence[str]) -> str:
+    """Return a box with a sentence a line, nothing where there is none."""
+    if not texts:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in dict.fromkeys(texts))
+    return f"<div class='{kind}'>{escape(title)}<ul>{items}</ul></div>"
+
+
+def in_script(value: Any) -> str:
+    """Return JSON that cannot end a script, nor begin a comment."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def rounded(value: float | None) -> str:
+    """Return four decimals, a whole number above 1 as it is, and "–" for none.
+
+    >>> rounded(0.12345678), rounded(12.0), rounded(math.nan), rounded(None)
+    ('0.1235', '12', '–', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if float(value).is_integer() and abs(value) > 1:
+        return f"{value:.0f}"
+    return f"{value:.4f}" if abs(value) >= 0.0001 or value == 0 else f"{value:.1e}"
+
+
+def spread(numbers: dict[str, Any]) -> str:
+    """Return ``mean ± sd``, "–" where nothing was measured."""
+    if "mean" not in numbers:
+        return "–"
+    deviation = numbers.get("sd")
+    mean = f"{numbers['mean']:.4f}"
+    return mean if deviation is None else f"{mean} ± {deviation:.4f}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Return a bootstrap interval."""
+    return "–" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+
+
+def words(seconds: float) -> str:
+    """Return a duration for people.
+
+    >>> words(75.0), words(7.25), words(9000.0), words(0)
+    ('1 min 15 s', '7.2 s', '2 h 30 min', '')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds > 0 else ""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(text: Any) -> str:
+    """Return an ISO 8601 time as people write it.
+
+    >>> clock("2026-11-25T22:34:29+00:00")
+    '2026-11-25 22:34'
+    """
+    return str(text)[:16].replace("T", " ")
