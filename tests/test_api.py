@@ -82,7 +82,7 @@ SIGNATURES = {
     ),
     "ComputeAverage": (
         [("name", REQUIRED), ("field", REQUIRED), ("invalid_value", math.nan), *REPORT, ("negate_value", False)],
-        {},
+        {"case_key": None},
     ),
     "ComputeAverageDice": (
         [
@@ -95,10 +95,10 @@ SIGNATURES = {
             ("is_one_hot_targets", False),
             *REPORT,
         ],
-        {},
+        {"case_key": None},
     ),
-    "ComputeAUC": ([*AUC, ("class_index", None), ("include_list", None), *REPORT], {}),
-    "ComputeMulticlassAverage": ([*AUC, ("label_index", None), *REPORT], {"label_format": None}),
+    "ComputeAUC": ([*AUC, ("class_index", None), ("include_list", None), *REPORT], {"case_key": None}),
+    "ComputeMulticlassAverage": ([*AUC, ("label_index", None), *REPORT], {"label_format": None, "case_key": None}),
 }
 PUBLIC = [name for name in monai_auxops.__all__ if not name.startswith("__")]
 

@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -18,14 +18,23 @@ from torch import Tensor
 from torch.utils.data import DistributedSampler
 
 from monai_auxops.cases.clara import raw_line, summary
-from monai_auxops.cases.names import case_names, files_of, names_per_case
+from monai_auxops.cases.names import case_names, files_of, names_per_case, values_of
 from monai_auxops.cases.table import Block, Case, CaseFile, latest_run
 from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
 from monai_auxops.drawing.names import escaped
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
-from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id
+from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id, training_of
+
+
+class HasTags(Protocol):
+    """An aux-op or metric."""
+
+    @property
+    def epoch_tags(self) -> tuple[str, ...] | None:
+        """The tags that have an epoch value; None while they are unknown."""
+
 
 _writers: weakref.WeakValueDictionary[tuple[Path, str], CaseReport] = weakref.WeakValueDictionary()
 
@@ -68,14 +77,13 @@ class CaseReport:
     full is warned of once and ends no training.
 
     Args:
-        name: of the metric or aux-op.
+        op: whose cases these are; its ``name``, else its first tag, names the files.
         folder: made if need be; ``ValueError`` if it cannot be written to, now rather than after the epoch.
         case_key: the key of the batch that names a case; default the files of the image, else a running number.
     """
 
-    def __init__(self, name: str, folder: str | Path, case_key: str | None = None) -> None:
-        self.name, self.folder, self.case_key = name, Path(folder), case_key
-        self.stem, self.column = escaped(name), name
+    def __init__(self, op: HasTags, folder: str | Path, case_key: str | None = None) -> None:
+        self.op, self.folder, self.case_key = op, Path(folder), case_key
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             writable = os.access(self.folder, os.W_OK)
@@ -84,19 +92,31 @@ class CaseReport:
         if not writable:
             raise ValueError(f"expected report_path to be a folder that can be written to, got {folder}")
         self._engine: weakref.ref[Engine] | None = None
+        self._training: weakref.ref[Engine] | None = None
         self._arriving, self._cases, self._columns = Arriving(), list[Case](), list[str]()
-        self._epoch, self._run, self._file = 1, "", CaseFile(self.folder / f"{self.stem}_cases.csv")
+        self._epoch, self._run, self._file = 1, "", CaseFile(self.folder / "none")
         self._last: tuple[str, int] | None = None
         self._failed = False
 
-    def watch(self, engine: Engine, column: str) -> None:
-        """Take the epoch's number and the other columns from ``engine``; ``column`` is the metric's name there."""
-        self._engine, self.column = weakref.ref(engine), column
+    @property
+    def name(self) -> str:
+        """What the files are named after."""
+        tags = self.op.epoch_tags or [column.rpartition("/")[0] or column for column in self._columns]
+        return str(getattr(self.op, "name", None) or next(iter(tags), type(self.op).__name__))
+
+    @property
+    def stem(self) -> str:
+        """The name as part of a file's name."""
+        return escaped(self.name)
+
+    def watch(self, engine: Engine) -> None:
+        """Take the epoch's number, the names of the columns and those of other aux-ops from ``engine``."""
+        self._engine = weakref.ref(engine)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)  # after the hub's, which is made before
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy is of no engine, and nothing is on its way to it."""
-        return self.__dict__ | {"_engine": None, "_arriving": Arriving()}
+        return self.__dict__ | {"_engine": None, "_training": None, "_arriving": Arriving()}
 
     @property
     def engine(self) -> Engine | None:
@@ -109,22 +129,22 @@ class CaseReport:
         self._arriving.clear()
         self._cases = []
 
-    def add(self, values: Tensor, build_ctx: BuildContext) -> None:
-        """Take the ``values [B]`` of a batch in a plain loop, and write what has arrived of earlier ones."""
-        names = None
-        if self.case_key is not None:
-            names = case_names(None, build_ctx.batch, self.case_key, len(values), self._count)
-        names = names or names_per_case(build_ctx.filenames, len(values)) or [""] * len(values)
-        self._send(names, [""] * len(values), {self.column: values})
+    def add(self, values: Mapping[str, Tensor], build_ctx: BuildContext) -> None:
+        """Take the values ``[B]`` of a batch in a plain loop, and write what has arrived of earlier ones."""
+        if values:
+            size = build_ctx.batch_size
+            self._send(names_in_context(build_ctx, self.case_key, size), [""] * size, values)
 
     def collect(self, engine: Engine) -> None:
         """Take what the engine's aux-ops measured in this iteration."""
         hub = Hub.of(engine)
+        own = [] if hub is None else hub.columns_of(self.op)
         values = {} if hub is None else hub.case_values()
-        if self.column not in values:
+        first = next((name for name in own if name in values), None)
+        if hub is None or first is None:
             return
-        values = {self.column: values[self.column]} | without_same(values, hub, self.column)
-        size = len(values[self.column])
+        values = {first: values[first]} | without_same(values, hub, first)
+        size = len(values[first])
         output, batch = engine.state.output, engine.state.batch
         names = case_names(output, batch, self.case_key, size, self._count)
         labels = files_of(output, "label", size) or files_of(batch, "label", size) or [""] * size
@@ -136,7 +156,7 @@ class CaseReport:
 
     def _send(self, names: Sequence[str], labels: Sequence[str], values: Mapping[str, Tensor]) -> None:
         self._columns = self._columns or list(values)
-        own = values[self.column]
+        own = values[self._columns[0]]
         missing = torch.full_like(own, math.nan, dtype=torch.float64 if own.device.type == "cpu" else torch.float32)
         table = torch.stack([values.get(name, missing).to(missing) for name in self._columns], 1)
         self._arriving.send((names, labels), table.detach())
@@ -152,7 +172,7 @@ class CaseReport:
             self._safely(lambda: self._own_file().append(self._block(self._cases[first:])))
 
     def _block(self, cases: Sequence[Case]) -> Block:
-        return Block(self.epoch, self._run_id(), tuple(self._columns or [self.column]), tuple(cases))
+        return Block(self.epoch, self._run_id(), tuple(self._columns or [self.name]), tuple(cases))
 
     @property
     def epoch(self) -> int:
@@ -166,7 +186,7 @@ class CaseReport:
             self._run = self._run or new_run_id()
             return self._run
         if known_run(engine) is None:
-            earlier = latest_run(self._file.path, self.epoch) if is_resumed(engine) else None
+            earlier = latest_run(self.folder / f"{self.stem}_cases.csv", self.epoch) if is_resumed(engine) else None
             if self._run or earlier:
                 continue_run(engine, self._run or str(earlier))
         elif self._last is not None and self._last[0] == known_run(engine) and self.epoch < self._last[1]:
@@ -187,9 +207,23 @@ class CaseReport:
     def _own_stem(self) -> str:
         """The name of the files; with a number if another engine of the same run writes under it."""
         number, run = 1, self._run_id()
-        while _writers.setdefault((self.folder.resolve() / self._numbered(number), run), self) is not self:
+        while not self._claims((self.folder.resolve() / self._numbered(number), run)):
             number += 1
         return self._numbered(number)
+
+    def _claims(self, key: tuple[Path, str]) -> bool:
+        """Whether this report may write the files; not while another one of the same training does."""
+        other, training = _writers.get(key), None if self.engine is None else training_of(self.engine)
+        self._training = None if training is None else weakref.ref(training)
+        if other is not None and other is not self and training is not None and other.training is training:
+            return False
+        _writers[key] = self
+        return True
+
+    @property
+    def training(self) -> Engine | None:
+        """The training that this report wrote in last."""
+        return None if self._training is None else self._training()
 
     def _numbered(self, number: int) -> str:
         return self.stem if number == 1 else f"{self.stem}_{number}"
@@ -200,7 +234,7 @@ class CaseReport:
         cases = self._cases if self.engine is None else without_padding(self._cases, self.engine)
         values = [case.values[0] for case in self._cases]
         parts = gather((self._columns, cases, values))
-        columns = next((columns for columns, _, _ in parts if columns), [self.column])
+        columns = next((columns for columns, _, _ in parts if columns), [self.name])
         self._columns = self._columns or list(columns)
         every = [case for _, cases, _ in parts for case in cases]
         measured = [value for _, _, values in parts for value in values]
@@ -211,8 +245,9 @@ class CaseReport:
         if not ranks.is_first():
             file.remove()
             return
-        raw = "".join(raw_line(case.file, shortest(case.values[0])) for case in cases)
-        self._write_texts(raw, summary(self.name, measured))
+        if self.op.epoch_tags:
+            raw = "".join(raw_line(case.file, shortest(case.values[0])) for case in cases)
+            self._write_texts(raw, summary(self.name, measured))
         file.finish(self._block(cases))
 
     def write_scores(
@@ -255,9 +290,21 @@ class CaseReport:
             continue_run(self.engine, self._run)
 
 
-def without_same(values: Mapping[str, Tensor], hub: Hub | None, column: str) -> dict[str, Tensor]:
+def is_per_case(value: Tensor, size: int) -> bool:
+    """Whether each case has a value of its own: not one value for the whole batch, repeated."""
+    return value.numel() == size and (size == 1 or value.stride(0) != 0)
+
+
+def names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> list[str]:
+    """The names of a batch's cases, from its context; empty where nothing is known."""
+    if key is not None and (names := values_of(build_ctx.batch, key, size)) is not None:
+        return names
+    return names_per_case(build_ctx.filenames, size) or [""] * size
+
+
+def without_same(values: Mapping[str, Tensor], hub: Hub, column: str) -> dict[str, Tensor]:
     """The columns that say something new: of two that are equal by definition the one of the report stays."""
-    same = {} if hub is None else hub.same()
+    same = hub.same()
     twice = {same.get(column), *(name for name in values if name in same)} - {column}
     return {name: value for name, value in values.items() if name not in twice}
 

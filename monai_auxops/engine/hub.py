@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ class Op(Protocol):
     @property
     def states(self) -> list[RunningMean]: ...
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
+    def case_values(self, outputs: Mapping[str, Tensor], size: int) -> dict[str, Tensor]: ...
     def epoch_started(self, anew: bool) -> None: ...
     def values_of(self, totals: Totals) -> dict[str, float]: ...
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]: ...
@@ -73,6 +74,7 @@ class Hub:
         self._contexts: dict[tuple[str, OutputTransform | None], BuildContext] = {}
         self._values: dict[str, Any] = {}
         self._case_values: dict[str, list[Tensor]] = {}
+        self._case_columns: dict[int, list[str]] = {}
         engine.add_event_handler(Events.STARTED, self._started)
         engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
         if isinstance(engine, Workflow):
@@ -132,11 +134,17 @@ class Hub:
         fields = {name: getattr(entry.op, "same_as", None) for entry in self.entries for name in self.names(entry)}
         return {name: by_tag[field] for name, field in fields.items() if field in by_tag and by_tag[field] != name}
 
+    def columns_of(self, op: object) -> list[str]:
+        """The metric names of what ``op`` measured of the latest batch's cases, its first one first."""
+        return self._case_columns.get(id(op), [])
+
     def _note(self, entry: Entry, outputs: dict[str, Tensor], size: int) -> None:
-        for tag in entry.op.accumulated or ():
-            value = outputs.get(tag)
-            if value is not None and value.numel() == size and (size == 1 or value.stride(0) != 0):
-                self._case_values.setdefault(entry.metric_name(tag), []).append(value.reshape(size))
+        known = entry.op.epoch_tags or ()
+        values = entry.op.case_values(outputs, size)
+        names = {tag: entry.metric_name(tag) if tag in known else tag for tag in values}
+        self._case_columns[id(entry.op)] = [*names.values()]
+        for tag, value in values.items():
+            self._case_values.setdefault(names[tag], []).append(value)
 
     def _started(self, engine: Engine) -> None:
         note_start(engine)
@@ -158,7 +166,7 @@ class Hub:
 
     def _measure(self, engine: Engine) -> None:
         self._measured, self._contexts, self._values = engine.state.iteration, {}, {}
-        self._case_values = {}
+        self._case_values, self._case_columns = {}, {}
         for entry in (e for e in self.entries if e.op.stage == "raw"):
             self._run(engine, entry)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from monai_auxops.cases.names import names_per_case
+from monai_auxops.cases.report import names_in_context
 from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.running import Totals
@@ -68,7 +68,7 @@ class AUCMetric(ValidationMetric):
             )
         self._scores.append(scores.float())
         self._labels.append(labels.float())
-        self._cases += names_per_case(build_ctx.filenames, len(scores)) or [""] * len(scores)
+        self._cases += names_in_context(build_ctx, self.case_key, len(scores))
         return {}
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
@@ -129,6 +129,7 @@ class ComputeAUC(AUCMetric):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, where no slot says which is.
+        case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
         ValueError: shapes that do not fit, a column that is not there, an unknown average.
@@ -153,6 +154,8 @@ class ComputeAUC(AUCMetric):
         do_summary: bool = True,
         do_print: bool = True,
         is_key_metric: bool = False,
+        *,
+        case_key: str | None = None,
     ) -> None:
         self.class_index, self.include_list = class_index, include_list
         super().__init__(
@@ -164,6 +167,7 @@ class ComputeAUC(AUCMetric):
             do_summary=do_summary,
             do_print=do_print,
             is_key_metric=is_key_metric,
+            case_key=case_key,
         )
         if class_index is not None and include_list is not None:
             self.fail("class_index or include_list, got both")

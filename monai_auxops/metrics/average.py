@@ -24,6 +24,7 @@ class ComputeAverage(CaseMetric):
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, where no slot says which is.
         negate_value: minus the mean, for a field of which less is better.
+        case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
         ValueError: nothing under ``field``, or more than one value per sample.
@@ -50,9 +51,11 @@ class ComputeAverage(CaseMetric):
         do_print: bool = True,
         is_key_metric: bool = False,
         negate_value: bool = False,
+        *,
+        case_key: str | None = None,
     ) -> None:
         self.invalid_value, self.negate_value = invalid_value, negate_value
-        super().__init__(name, field, report_path, do_summary, do_print, is_key_metric)
+        super().__init__(name, field, report_path, do_summary, do_print, is_key_metric, case_key=case_key)
 
     @property
     def same_as(self) -> str | None:

@@ -31,6 +31,7 @@ class ComputeAverageDice(CaseMetric):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, where no slot says which is.
+        case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
         ValueError: nothing under a field, shapes that do not fit.
@@ -60,10 +61,12 @@ class ComputeAverageDice(CaseMetric):
         do_summary: bool = True,
         do_print: bool = True,
         is_key_metric: bool = False,
+        *,
+        case_key: str | None = None,
     ) -> None:
         self.label_field, self.is_2d, self.remove_bg = label_field, is_2d, remove_bg
         self.logit_thresh, self.is_one_hot_targets = logit_thresh, is_one_hot_targets
-        super().__init__(name, field, report_path, do_summary, do_print, is_key_metric)
+        super().__init__(name, field, report_path, do_summary, do_print, is_key_metric, case_key=case_key)
 
     def values(self, build_ctx: BuildContext) -> Tensor:
         """Dice ``[B]``, NaN where no class is present."""

@@ -5,16 +5,12 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
 
 from ignite.engine import Engine
 from torch import Tensor
 
-from monai_auxops.cases.report import CaseReport
-from monai_auxops.core import ranks
 from monai_auxops.core.accumulator import is_per_sample
 from monai_auxops.core.context import BuildContext
-from monai_auxops.core.running import Totals
 from monai_auxops.engine.hub import OutputTransform
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
@@ -36,16 +32,14 @@ class ValidationMetric(AuxiliaryOperation):
         do_summary: bool = True,
         do_print: bool = True,
         is_key_metric: bool = False,
+        *,
+        case_key: str | None = None,
     ) -> None:
         self.name, self.field = check_tag(name, self), field
-        self.report_path, self.is_key_metric = report_path, is_key_metric
-        super().__init__(do_summary, do_print)
+        self.is_key_metric = is_key_metric
+        super().__init__(do_summary, do_print, report_path=report_path, case_key=case_key)
         self.stage = "read"
         self.accumulated = (name,)
-        try:
-            self._report = None if report_path is None else CaseReport(name, report_path)
-        except ValueError as error:
-            raise ValueError(f"{self!r}: {error}") from None
 
     def read(self, field: str, build_ctx: BuildContext) -> Tensor:
         """What stands under ``field``: an aux-op's tag, a post-processed key, or ``"model"``, the prediction itself."""
@@ -79,8 +73,6 @@ class ValidationMetric(AuxiliaryOperation):
                 f"{self!r} stands in the slot {name!r}, but the key metric is {key!r}: that wins", stacklevel=2
             )
         super().attach(engine, name, output_transform=output_transform)
-        if self._report is not None:
-            self._report.watch(engine, name)
 
 
 class CaseMetric(ValidationMetric):
@@ -94,30 +86,4 @@ class CaseMetric(ValidationMetric):
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``{name: [B]}``."""
-        values = self.values(build_ctx)
-        if self._report is not None and self._report.engine is None:
-            self._report.add(values, build_ctx)
-        return {self.name: values}
-
-    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
-        """The mean; writes the report where one was asked for."""
-        if self._report is not None:
-            self._report.write(gather)
-        return super().epoch_values(totals, gather)
-
-    def reset(self) -> None:
-        """Start a new epoch."""
-        super().reset()
-        if self._report is not None:
-            self._report.reset()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state of this process, and the cases of the epoch so far where a report holds them."""
-        report = {} if self._report is None else {"report": self._report.state_dict()}
-        return super().state_dict() | report
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue an epoch that was saved in its middle, with its cases."""
-        super().load_state_dict(state)
-        if self._report is not None and "report" in state:
-            self._report.load_state_dict(state["report"], bool(state["open"]))
+        return {self.name: self.values(build_ctx)}

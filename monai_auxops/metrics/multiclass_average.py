@@ -30,6 +30,7 @@ class ComputeMulticlassAverage(AUCMetric):
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, where no slot says which is.
         label_format: one integer per label. Default: ``label_format`` of the context's ``_data_property``.
+        case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
         ValueError: no label_format, shapes that do not fit it, a label that is not there.
@@ -55,6 +56,7 @@ class ComputeMulticlassAverage(AUCMetric):
         is_key_metric: bool = False,
         *,
         label_format: Sequence[int] | None = None,
+        case_key: str | None = None,
     ) -> None:
         self.label_index, self.label_format = label_index, label_format
         super().__init__(
@@ -66,6 +68,7 @@ class ComputeMulticlassAverage(AUCMetric):
             do_summary=do_summary,
             do_print=do_print,
             is_key_metric=is_key_metric,
+            case_key=case_key,
         )
         check(label_format, self)
         self._format = tuple(label_format or ())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from ignite.engine import Engine
 from monai.metrics import Metric
 from torch import Tensor
 
+from monai_auxops.cases.report import CaseReport, is_per_case
 from monai_auxops.core import ranks
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.context import BuildContext, plain, undisturbed
@@ -74,6 +75,7 @@ class AuxiliaryOperation(GraphComponent):
     bounds: Bounds = (None, None)  # of a value; None: no bound on that side
     cause_of_nothing = ""  # what else a user may have done, where an epoch has no value
     _accumulator: Accumulator | None = None
+    _report: CaseReport | None = None
     _attached = False
 
     def __init__(self, do_summary: bool = True, do_print: bool = True, **options: Unpack[OpOptions]) -> None:
@@ -83,6 +85,10 @@ class AuxiliaryOperation(GraphComponent):
         refuse_unknown(self, options, self.keywords)
         if self.stage not in ("raw", "post"):
             self.fail(f"stage to be 'raw' or 'post', got {self.stage!r}")
+        try:
+            self._report = None if self.report_path is None else CaseReport(self, self.report_path, self.case_key)
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {error}") from None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -210,7 +216,22 @@ class AuxiliaryOperation(GraphComponent):
         with undisturbed(build_ctx.predictions.device):
             outputs = self.build(build_ctx)
             self._accumulate(outputs, build_ctx)
+            if self._report is not None and self._report.engine is None:
+                self._report.add(self.case_values(outputs, build_ctx.batch_size), build_ctx)
         return outputs
+
+    def case_values(self, outputs: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
+        """What each case has of a batch's outputs, ``[B]`` by tag; not what is one value for the whole batch.
+
+        An op without an epoch value that has ``report_path`` shows the columns of its outputs ``[B, n]`` instead.
+        """
+        tags = self.accumulated or ()
+        found = {tag: value for tag, value in outputs.items() if tag in tags and is_per_case(value, size)}
+        if not tags and self._report is not None:
+            for tag, value in outputs.items():
+                if value.dim() == 2 and len(value) == size:
+                    found |= {f"{tag}/{i}": column for i, column in enumerate(value.unbind(1))}
+        return {tag: value.reshape(size) for tag, value in found.items()}
 
     def aggregate(self) -> dict[str, float]:
         """The epoch value of each accumulated tag, over the batches of this process; NaN where nothing was valid."""
@@ -231,6 +252,8 @@ class AuxiliaryOperation(GraphComponent):
         """Start a new epoch."""
         if self.accumulator is not None:
             self.accumulator.reset()
+        if self._report is not None:
+            self._report.reset()
 
     @property
     def epoch_tags(self) -> tuple[str, ...] | None:
@@ -253,6 +276,8 @@ class AuxiliaryOperation(GraphComponent):
         measured = self.accumulator is not None and self.accumulator.phase is not Phase.CLOSED
         if measured and totals.counts and not any(totals.counts.values()):
             self.warn_once(f"nothing to measure in a whole epoch, so its values are NaN{self.cause_of_nothing}")
+        if self._report is not None:
+            self._report.write(gather)
         return self.values_of(totals)
 
     def epoch_completed(self) -> None:
@@ -280,10 +305,16 @@ class AuxiliaryOperation(GraphComponent):
             raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
         Hub.attach(engine, Entry(self, name, output_transform))
         self._attached = True
+        if self._report is not None:
+            self._report.watch(engine)
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of this process, small and on the CPU; no collective, safe on one rank alone."""
-        return {"open": False, "states": []} if self.accumulator is None else self.accumulator.state_dict()
+        """The state of this process, small and on the CPU; no collective, safe on one rank alone.
+
+        With ``report_path`` it holds the cases of the epoch so far as well.
+        """
+        state = {"open": False, "states": []} if self.accumulator is None else self.accumulator.state_dict()
+        return state if self._report is None else state | {"report": self._report.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue an epoch that was saved in its middle: the next reset at an epoch's start is skipped."""
@@ -295,3 +326,5 @@ class AuxiliaryOperation(GraphComponent):
                 self.accumulator.load_state_dict(state)
             except ValueError as error:
                 raise ValueError(f"{self!r}: {error}") from None
+        if self._report is not None and "report" in state:
+            self._report.load_state_dict(state["report"], bool(state["open"]))
