@@ -1,7 +1,8 @@
 """Parts of Clara Train that migrated bundles train with and MONAI lacks."""
 
 from monai_auxops.clara.labels import BratsClassesd
+from monai_auxops.clara.layout import CaseLayout
 from monai_auxops.clara.losses import MulticlassClassificationLoss
 from monai_auxops.clara.predictions import ActivateByLabelFormatd
 
-__all__ = ["ActivateByLabelFormatd", "BratsClassesd", "MulticlassClassificationLoss"]
+__all__ = ["ActivateByLabelFormatd", "BratsClassesd", "CaseLayout", "MulticlassClassificationLoss"]

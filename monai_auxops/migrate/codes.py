@@ -123,8 +123,10 @@ CODES: Final[dict[str, Code]] = {
         "metrics, aux_ops, transforms, writers and handlers are lists; the others are single objects.",
     ),
     # arguments
-    "CT401": Code("required argument missing", _E, "Add the argument; Clara would have stopped here."),
-    "CT402": Code("unknown argument", _W, "Clara would have refused it; it has no effect in the bundle."),
+    "CT401": Code("required argument missing", _E, "Add the argument; every published configuration gives it."),
+    "CT402": Code(
+        "unknown argument", _W, "Clara's documentation has no such argument; it has no effect in the bundle."
+    ),
     "CT403": Code("wrong type of an argument", _E, "Correct the value; the default is used where there is one."),
     "CT404": Code("argument without counterpart", _I, "The value has no place in the bundle; the reason is given."),
     # across components
@@ -168,6 +170,11 @@ CODES: Final[dict[str, Code]] = {
         "no model for the evaluation", _F, "A frozen graph holds no definition; put config_train.json beside the file."
     ),
     "CT520": Code("unused aux-op output", _I, "It is computed, and no metric of the validation reads it."),
+    "CT522": Code(
+        "unknown output of the network",
+        _F,
+        "Say it with --set, for example --set classes=3 activation=softmax; nothing is built on a guess.",
+    ),
     "CT521": Code("data list entries do not fit", _W, "Each entry needs an image, and for training a label."),
     # safety
     "CT601": Code("text that MONAI would evaluate", _I, "It is written as a quoted literal and stays text."),

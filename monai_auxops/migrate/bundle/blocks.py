@@ -79,27 +79,47 @@ def datalist(key: str, facts: Facts) -> Expr:
     return Expr(f"$monai.data.load_decathlon_datalist(@datalist, {segmentation}, {literal(key)}, @dataset_dir)")
 
 
-def channels_first(entries: list[Converted], facts: Facts) -> list[Block]:
+def channels_first(entries: list[Converted]) -> list[Block]:
     """Write a preprocessing chain: channels come first right after the reader, whatever Clara's order was."""
-    return [block for _, block in ordered(entries, facts)]
+    return [block for _, block in ordered(entries)]
 
 
-def ordered(entries: list[Converted], facts: Facts) -> list[tuple[Converted, Block]]:
+_MOVE: Final = "EnsureChannelFirstd"
+
+
+def ordered(entries: list[Converted]) -> list[tuple[Converted, Block]]:
     """Return the objects of a chain with the entries they come from.
 
     Clara's transforms worked on either layout; MONAI's need the channels in front. TLT 1.x and channels_last files have
     no step that moves them.
     """
     pairs = [(entry, block) for entry in entries for block in objects([entry])]
-    loaders = [index for index, (_, block) in enumerate(pairs) if _is(block, "LoadImaged")]
-    if not loaders:
-        return pairs
-    before, after = pairs[: loaders[-1] + 1], pairs[loaders[-1] + 1 :]
-    moves = [pair for pair in after if _is(pair[1], "EnsureChannelFirstd")]
-    keys = [key for index in loaders for key in pairs[index][1]["keys"]]
-    added = [(before[-1][0], component("EnsureChannelFirstd", keys=keys))]
-    known = facts.channel_first or any(_is(block, "EnsureChannelFirstd") for _, block in before)
-    return [*before, *(moves or ([] if known else added)), *(pair for pair in after if pair not in moves)]
+    moves = [pair for pair in pairs if _is(pair[1], _MOVE)]
+    found: list[tuple[Converted, Block]] = []
+    waiting: list[str] = []
+    for pair in [pair for pair in pairs if not _is(pair[1], _MOVE) or not _any_loader(pairs)]:
+        if waiting and not _is(pair[1], "LoadImaged"):
+            found += _moved(found[-1][0], waiting, moves)
+            waiting = []
+        found.append(pair)
+        waiting += pair[1]["keys"] if _is(pair[1], "LoadImaged") else []
+    return [*found, *(_moved(found[-1][0], waiting, moves) if waiting else [])]
+
+
+def _any_loader(pairs: list[tuple[Converted, Block]]) -> bool:
+    return any(_is(block, "LoadImaged") for _, block in pairs)
+
+
+def _moved(loader: Converted, keys: list[str], moves: list[tuple[Converted, Block]]) -> list[tuple[Converted, Block]]:
+    """Move the channels of each loaded key once: as the first step says that moves it, else as the file says."""
+    found: list[tuple[Converted, Block]] = []
+    left = list(keys)
+    for entry, block in moves:
+        mine = [key for key in block["keys"] if key in left]
+        left = [key for key in left if key not in mine]
+        if mine:
+            found.append((entry, {**block, "keys": mine}))
+    return [*found, *([(loader, component(_MOVE, keys=left))] if left else [])]
 
 
 def _is(block: Block, name: str) -> bool:
@@ -133,6 +153,5 @@ def deterministic(entries: Iterable[Converted]) -> list[Converted]:
 
 def activation(facts: Facts, keys: list[str]) -> list[Block]:
     """Write the activation that Clara's model had inside."""
-    if facts.activation is None or facts.task == "classification":
-        return []
-    return [component("Activationsd", keys=keys, **{facts.activation: True})]
+    found = None if facts.task == "classification" else facts.activation
+    return [] if found is None else [component("Activationsd", keys=keys, **{found: True})]

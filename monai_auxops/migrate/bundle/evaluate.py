@@ -73,8 +73,8 @@ def _evaluation(train: Config, evaluation: Config) -> Block:
 
 def _image_and_label(images: list[Converted], labels: list[Converted], facts: Facts) -> list[Block]:
     if facts.task == "classification":
-        return [*channels_first(images, facts), label_vector()]
-    return [*channels_first(images, facts), *channels_first(labels, facts)]
+        return [*channels_first(images), label_vector()]
+    return [*channels_first(images), *channels_first(labels)]
 
 
 def _list_key(evaluation: Config) -> str:
@@ -124,7 +124,7 @@ def _inferer(train: Config, evaluation: Config | None) -> Converted | None:
 
 def _images(train: Config, evaluation: Config | None) -> list[Block]:
     if evaluation is not None:
-        return without(channels_first(evaluation.at("", "pre_transforms"), evaluation.facts[""]), "label")
+        return without(channels_first(evaluation.at("", "pre_transforms")), "label")
     part = "validate" if train.at("validate", "pre_transforms") else "train"
     kept = deterministic(train.at(part, "pre_transforms"))
     blocks = preprocessing(kept, train.facts[part])

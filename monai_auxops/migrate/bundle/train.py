@@ -111,7 +111,7 @@ def _train(config: Config, validates: bool) -> Block:
 
 def preprocessing(transforms: list[Converted], facts: Facts) -> list[Block]:
     """Return the transforms of a part."""
-    blocks = channels_first(transforms, facts)
+    blocks = channels_first(transforms)
     return [*blocks, label_vector()] if facts.task == "classification" else blocks
 
 

@@ -60,12 +60,18 @@ class Binder:
         """Bind one occurrence."""
         if component.disabled:
             return Bound(component, None, Outcome.DROPPED, f"{component.disabled.capitalize()}: it had no effect.")
-        rule = self.rules.find(component.place.section, component.path or component.name)
+        rule = self._row(component)
         if rule is None:
             return self.own(component) if component.path else self.unknown(component)
         if component.name in rule.also:
             self.log.add("CT315", component.where, f"{component.name} is {rule.name} since Clara Train 2")
         return self.known(component, rule)
+
+    def _row(self, component: Component) -> Rule | None:
+        section = component.place.section
+        if component.path:
+            return self.rules.find_path(section, component.path)
+        return self.rules.find(section, component.name)
 
     def own(self, component: Component) -> Bound:
         """Bind a user's own component: its arguments are kept as they are."""

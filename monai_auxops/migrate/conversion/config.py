@@ -99,7 +99,7 @@ def _keys(part: str) -> tuple[str, ...]:
 
 def _without_data(facts: Facts) -> Facts:
     """Forget what belongs to the data of one part."""
-    own = ("datalist", "data_key", "samples", "channel_first", "scanning")
+    own = ("datalist", "data_key", "samples", "scanning")
     blank = Facts()
     return facts.update(**{name: getattr(blank, name) for name in own}, training=False)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from monai_auxops.migrate.conversion.binding import Bound
+from monai_auxops.migrate.conversion.network import own_network
 from monai_auxops.migrate.diagnostics import Log, Outcome, worst
 from monai_auxops.migrate.reading.components import Component
-from monai_auxops.migrate.rules import OMIT, Call, Caveat, Each, Rule, Target
+from monai_auxops.migrate.rules import OMIT, Call, Caveat, Each, Rule, Section, Target
 from monai_auxops.migrate.rules.base import evaluate, holds
-from monai_auxops.migrate.rules.facts import Facts
+from monai_auxops.migrate.rules.facts import Facts, UnknownFactError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,14 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of one occurrence of a component."""
+    """What became of one occurrence of a component; `asks` names a fact that it needs and nothing says."""
 
     bound: Bound
     outcome: Outcome
     notes: tuple[str, ...] = ()
     built: tuple[Built, ...] = ()
     creates: tuple[str, ...] = ()
+    asks: str = ""
 
     @property
     def component(self) -> Component:
@@ -68,11 +70,19 @@ def convert(bound: Bound, facts: Facts, log: Log) -> Converted:
     """Build the objects of one occurrence, now that the facts are known."""
     if bound.rule is None or bound.manual:
         return Converted(bound, bound.outcome)
+    try:
+        return _converted(bound, bound.rule, facts, log)
+    except UnknownFactError as unknown:
+        return Converted(bound, Outcome.MANUAL, (f"nothing says {unknown}",), asks=unknown.answer)
+
+
+def _converted(bound: Bound, rule: Rule, facts: Facts, log: Log) -> Converted:
     call = bound.call(facts)
-    said = [caveat for caveat in bound.rule.caveats if holds(caveat.when, call)]
+    objects = tuple(built(rule, call))
+    said = [caveat for caveat in rule.caveats if holds(caveat.when, call)]
     notes = tuple(_said(caveat, bound, call, log) for caveat in said)
     outcome = worst([bound.outcome, *(caveat.outcome for caveat in said if caveat.outcome is not None)])
-    return Converted(bound, outcome, notes, tuple(built(bound.rule, call)), created(bound, facts))
+    return Converted(bound, outcome, notes, objects, created(bound, facts))
 
 
 def _said(caveat: Caveat, bound: Bound, call: Call, log: Log) -> str:
@@ -84,8 +94,8 @@ def _said(caveat: Caveat, bound: Bound, call: Call, log: Log) -> str:
 
 
 def facts_of(occurrences: Iterable[Bound], facts: Facts) -> Facts:
-    """Collect what the rows provide; a second pass lets a row read what a later one provided."""
-    bound = [item for item in occurrences if item.rule is not None and item.active]
+    """Collect what the components provide; a second pass lets a row read what a later one provided."""
+    bound = [item for item in occurrences if item.active]
     for _ in range(2):
         for item in bound:
             facts = facts.update(**_provided(item, facts))
@@ -94,7 +104,7 @@ def facts_of(occurrences: Iterable[Bound], facts: Facts) -> Facts:
 
 def _provided(bound: Bound, facts: Facts) -> dict[str, Any]:
     if bound.rule is None:
-        return {}
+        return own_network(bound.args) if bound.component.place.section is Section.MODEL else {}
     found = {name: evaluate(value, bound.call(facts)) for name, value in bound.rule.facts.items()}
     return {name: value for name, value in found.items() if value is not OMIT and value is not None}
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from monai_auxops.migrate.conversion.config import Config
 from monai_auxops.migrate.conversion.convert import Converted
+from monai_auxops.migrate.conversion.network import evidence
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
+from monai_auxops.migrate.rules.facts import QUESTIONS, Facts
 
 _FIELDS: Final = ("model", "image", "label")
+_ANSWERS: Final = {
+    "activation": "softmax",
+    "classes": "3",
+    "label_format": "1,1,3 or DATASET_JSON=FILE",
+    "roi_size": "96,96,96",
+}
 _NEEDED: Final = ("image_pipeline", "model", "loss")
 
 
@@ -92,10 +100,8 @@ def _unread(config: Config, log: Log) -> None:
 
 def _channels(config: Config, log: Log) -> None:
     facts, model = config.facts["train"], config.first("train", "model")
-    if model is None or model.manual:
+    if model is None or not facts.out_channels:
         return
-    if facts.out_channels is None and not facts.label_format:
-        log.add("CT511", model.component.where, "the network has no num_classes and the data list no label_format")
     for entry in config.at("train", "loss", "aux_ops", "metrics"):
         onehot = entry.args.get("is_onehot_targets")
         if onehot and not facts.single and not facts.label_onehot and facts.label_channels not in (facts.channels,):
@@ -103,10 +109,33 @@ def _channels(config: Config, log: Log) -> None:
             log.add("CT506", entry.component.where, message)
 
 
+def _unknown(config: Config, log: Log) -> None:
+    """Ask once for what the network gives, where a component needs it and nothing says it."""
+    model = config.first("train", "model")
+    asked = {*(entry.asks for entry in config.entries), *_asked_by_the_bundle(config.facts["train"])} - {""}
+    if model is None or not asked:
+        return
+    questions = " and ".join(QUESTIONS[name] for name in sorted(asked))
+    told = ", ".join(f"{source} tell of {count}" for source, count in evidence(config.facts["train"]))
+    disagree = f" ({told})" if told and "classes" in asked else ""
+    answers = " ".join(f"{name}={_ANSWERS[name]}" for name in sorted(asked))
+    message = f"nothing says {questions}{disagree}"
+    log.add("CT522", model.component.where, message, f"answer with --set {answers}")
+
+
+def _asked_by_the_bundle(facts: Facts) -> Iterator[str]:
+    """Yield what every bundle needs: its metadata name the channels, its post-processing activates a segmentation."""
+    if not facts.out_channels and not facts.known_label_format:
+        yield "classes"
+    if facts.final_activation is None and facts.task == "segmentation":
+        yield "activation"
+
+
 def _label_format(config: Config, log: Log) -> None:
     facts, model = config.facts["train"], config.first("train", "model")
-    if model is not None and facts.label_format and facts.out_channels not in (None, sum(facts.label_format)):
-        message = f"label_format gives {sum(facts.label_format)} outputs, num_classes {facts.out_channels}"
+    outputs = sum(facts.known_label_format)
+    if model is not None and outputs and facts.out_channels not in (None, outputs):
+        message = f"label_format gives {outputs} outputs, num_classes {facts.out_channels}"
         log.add("CT511", model.component.where, message)
 
 
@@ -149,6 +178,7 @@ _TRAINING: Final[tuple[Callable[[Config, Log], None], ...]] = (
     _key_metrics,
     _metric_fields,
     _unread,
+    _unknown,
     _channels,
     _label_format,
     _layout,

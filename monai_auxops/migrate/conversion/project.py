@@ -10,6 +10,7 @@ from typing import Any
 from monai_auxops.migrate.conversion.config import BoundConfig, Config, bind, build, collect
 from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import check_all
+from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of, settle
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
 from monai_auxops.migrate.reading.datalist import DataList
@@ -34,6 +35,7 @@ class Project:
     runs: list[ScriptRun] = field(default_factory=list)
     data: DataList | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
+    answers: Answers = field(default_factory=Answers)
 
     @property
     def entries(self) -> list[Converted]:
@@ -46,7 +48,7 @@ def read(source: Path, settings: Sequence[str], env: Path | None, rules: RuleBoo
     log = Log()
     given = variables.parse_settings(settings, log)
     mmar = read_folder(source, log) if source.is_dir() else read_file(source, log)
-    project = Project(source, log, mmar, runs=read_commands(mmar.root, log))
+    project = Project(source, log, mmar, runs=read_commands(mmar.root, log), answers=answers_of(given, log))
     environment = _environment(mmar, env, log)
     project.environment = {**variables.first_level(environment), **given}
     names = (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE))
@@ -145,7 +147,13 @@ def _facts(project: Project, config: BoundConfig, base: Facts, keep: bool) -> di
         project.data = found
     output = str(project.environment.get("MMAR_EVAL_OUTPUT_PATH", ""))
     label_format = found.label_format if found is not None else ()
-    return {name: _settled(value, label_format, output) for name, value in facts.items()}
+    settled = {name: settle(value, project.answers, label_format) for name, value in facts.items()}
+    first = next(iter(settled.values()))
+    patch = first.patch_size or first.crop_size
+    return {
+        name: value.update(patch_size=value.patch_size or value.crop_size or patch, output_dir=output)
+        for name, value in settled.items()
+    }
 
 
 def _datalist(project: Project, config: BoundConfig, facts: Mapping[str, Facts]) -> DataList | None:
@@ -158,18 +166,11 @@ def _datalist(project: Project, config: BoundConfig, facts: Mapping[str, Facts])
     return datalist.read(facts[part].datalist, keys, project.mmar.root, pipeline.component.where, project.log)
 
 
-def _settled(facts: Facts, label_format: tuple[int, ...], output: str) -> Facts:
-    """Settle what follows from several facts together."""
-    facts = facts.update(label_format=facts.label_format or label_format)
-    activation = "sigmoid" if facts.single and facts.activation == "softmax" else facts.activation
-    patch = facts.patch_size or facts.crop_size
-    return facts.update(activation=activation, patch_size=patch, output_dir=output)
-
-
 def _unread_settings(project: Project, given: Mapping[str, Any]) -> None:
     known = {name for config in project.configs for name in config.variables.read}
     known |= {name for config in project.configs for name, _ in config.root.items()}
     known |= {name for config in project.configs for name in config.settings}
+    known |= set(ANSWERS)
     for name in given:
         if project.configs and name not in known and name not in variables.ENVIRONMENT:
             project.log.add("CT204", Where("--set"), f'nothing reads "{name}"')

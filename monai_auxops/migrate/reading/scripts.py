@@ -1,28 +1,36 @@
-"""An MMAR's shell scripts, read as data: what they set, on how many GPUs, from which weights. Nothing is run."""
+"""An MMAR's shell scripts, read as data: which file they run, what they set, on how many GPUs. Nothing is run."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading.variables import parse_settings
 
-_APP: Final = re.compile(r"(?:nvmidl|medical\.tlt2\.src)\.apps\.(\w+)")
+_APP: Final = re.compile(r"(?:nvmidl|medical\.tlt2\.src)\.apps\.(?:\w+\.)?(\w+)")
 _GPUS: Final = re.compile(r"(?:mpirun|mpiexec)\b.*?\s-(?:np|n)\s+(\d+)")
+_ASSIGNED: Final = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)$")
+_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _MAX_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptRun:
-    """One command line of an MMAR."""
+    """One command line of an MMAR: the app, the configuration that `-c` names, what `--set` gives, and the GPUs.
+
+    `left_out` holds the items of `--set` that only a shell could fill in.
+    """
 
     script: str
     app: str
-    settings: dict[str, Any]
+    config: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     gpus: int = 1
 
     @property
@@ -32,8 +40,28 @@ class ScriptRun:
 
     @property
     def is_default(self) -> bool:
-        """Tell whether this is how the MMAR was meant to be trained."""
-        return self.app == "train" and self.gpus == 1 and not self.fine_tunes
+        """Tell whether this is how the MMAR was meant to be trained: a script named train…, one GPU, new weights."""
+        named = PurePosixPath(self.script).name.startswith("train")
+        return named and self.app == "train" and self.gpus == 1 and not self.fine_tunes
+
+    @property
+    def infers(self) -> bool:
+        """Tell an `infer.sh`, which writes predictions, from a `validate.sh`, which computes metrics."""
+        return self.app == "evaluate" and not self.settings.get("do_validation", "validat" in self.script)
+
+    @property
+    def validates(self) -> bool:
+        """Tell whether the run computes metrics."""
+        return self.app == "evaluate" and not self.infers
+
+    def names(self, file: str) -> bool:
+        """Tell whether the run's `-c` is this configuration."""
+        return bool(self.config) and PurePosixPath(file) == PurePosixPath(self.config)
+
+
+def run_of(runs: list[ScriptRun], file: str) -> ScriptRun | None:
+    """Return the run whose `--set` belongs to a training configuration: of a training script whose `-c` names it."""
+    return next((run for run in runs if run.is_default and run.names(file)), None)
 
 
 def read_commands(root: Path, log: Log) -> list[ScriptRun]:
@@ -42,35 +70,71 @@ def read_commands(root: Path, log: Log) -> list[ScriptRun]:
     return [run for path in scripts for run in _runs(path, log)]
 
 
-def _runs(path: Path, log: Log) -> list[ScriptRun]:
+def _runs(path: Path, log: Log) -> Iterator[ScriptRun]:
     try:
         text = path.read_bytes()[:_MAX_BYTES].decode("utf-8", errors="replace")
     except OSError:
-        return []
-    lines = text.replace("\r", "").replace("\\\n", " ").splitlines()
-    found = (_run(f"commands/{path.name}", line, log) for line in lines if not line.lstrip().startswith("#"))
-    return [run for run in found if run is not None]
+        return
+    known = {"MMAR_ROOT": "."}
+    for line in text.replace("\r", "").replace("\\\n", " ").splitlines():
+        assigned = _ASSIGNED.match(line)
+        if assigned is not None:
+            known.setdefault(assigned.group(1), _filled(assigned.group(2).strip().strip("\"'"), known))
+        elif _APP.search(line) and not line.lstrip().startswith("#"):
+            yield _run(f"commands/{path.name}", line, known, log)
 
 
-def _run(script: str, line: str, log: Log) -> ScriptRun | None:
-    app = _APP.search(line)
-    if app is None:
-        return None
+def _run(script: str, line: str, known: Mapping[str, str], log: Log) -> ScriptRun:
     try:
         words = shlex.split(line, comments=True)
     except ValueError:
         words = line.split()
-    gpus = _GPUS.search(line)
-    return ScriptRun(script, app.group(1), _settings(script, words, log), int(gpus.group(1)) if gpus else 1)
+    words = [_filled(word, known) for word in words]
+    app, gpus = _APP.search(line), _GPUS.search(line)
+    items = _items(words)
+    closed = [item for item in items if "$" not in item and "`" not in item]
+    return ScriptRun(
+        script,
+        app.group(1) if app else "",
+        _relative(_after(words, "-c")),
+        {name: _relative(value) for name, value in parse_settings(closed, log).items()},
+        tuple(item for item in items if item not in closed),
+        int(gpus.group(1)) if gpus else 1,
+    )
 
 
-def _settings(script: str, words: list[str], log: Log) -> dict[str, Any]:
-    """Return the items after `--set`; those that the shell would have filled in are left out."""
-    if "--set" not in words:
-        return {}
-    rest = words[words.index("--set") + 1 :]
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """Fill in the shell variables whose value is known: those that the script assigns, and MMAR_ROOT."""
+
+    def value(match: re.Match[str]) -> str:
+        return known.get(match.group(1) or match.group(2), match.group())
+
+    return _VARIABLE.sub(value, text)
+
+
+def _relative(value: Any) -> Any:
+    """Return a path below MMAR_ROOT as the configurations write it."""
+    return value.removeprefix("./") if isinstance(value, str) else value
+
+
+def _after(words: list[str], flag: str) -> str:
+    at = words.index(flag) + 1 if flag in words else len(words)
+    return words[at] if at < len(words) else ""
+
+
+def _items(words: list[str]) -> list[str]:
+    """Return the items after `--set`."""
+    rest = words[words.index("--set") + 1 :] if "--set" in words else []
     end = next((index for index, word in enumerate(rest) if word.startswith("-")), len(rest))
-    items = [word for word in rest[:end] if "=" in word]
-    if items:
-        log.add("CT116", Where(script), f"--set {' '.join(items)}")
-    return parse_settings((word for word in items if "$" not in word and "`" not in word), log)
+    return [word for word in rest[:end] if "=" in word]
+
+
+def report(runs: list[ScriptRun], applied: Mapping[str, str], log: Log) -> None:
+    """Say what the scripts give, and to which configuration it was applied; `applied` has a file by script."""
+    for run in runs:
+        items = [*(f"{name}={value}" for name, value in run.settings.items()), *run.left_out]
+        if not items:
+            continue
+        fate = f"applied to {applied[run.script]}" if run.script in applied else "not applied"
+        left = f"; only a shell knows {', '.join(run.left_out)}" if run.left_out else ""
+        log.add("CT116", Where(run.script), f"--set {' '.join(items)}: {fate}{left}")

@@ -45,6 +45,14 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
+TLT_MODULES: Final = frozenset(
+    {"transforms", "losses", "models", "optimizers", "lr_policies", "metrics", "inferers", "writers", "image_pipelines"}
+)
+"""Modules that TLT 1.x wrote before the name of a class."""
+CLARA_PACKAGE: Final = "ai4med.components."
+"""The package of Clara Train's own components."""
+
+
 class RuleBook:
     """Finds the row of a component; a user's own rows come first."""
 
@@ -56,8 +64,22 @@ class RuleBook:
                 self._rows.setdefault((rule.section, name), rule)
 
     def find(self, section: Section, name: str) -> Rule | None:
-        """Return the row of a component; TLT 1.x wrote `transforms.LoadNifty` where later files have the last part."""
-        return self._rows.get((section, name)) or self._rows.get((section, name.rpartition(".")[2]))
+        """Return the row of a component, whose whole name is its identity.
+
+        TLT 1.x wrote `transforms.LoadNifty` where later files have the last part.
+        """
+        module, _, last = name.rpartition(".")
+        return self._rows.get((section, last if module in TLT_MODULES else name))
+
+    def find_path(self, section: Section, path: str) -> Rule | None:
+        """Return the row of an importable path: a user's own row of that path, or a class of Clara's own package.
+
+        A path that merely ends in the name of a built-in class is somebody's own class.
+        """
+        found = self._rows.get((section, path))
+        if found is not None or not path.startswith(CLARA_PACKAGE):
+            return found
+        return self._rows.get((section, path.rpartition(".")[2]))
 
     def sections_of(self, name: str) -> list[Section]:
         """Return the sections that know a component."""

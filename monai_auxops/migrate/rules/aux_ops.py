@@ -43,7 +43,7 @@ _DICE_ARGS: Final[dict[str, Any]] = {
     "final_activation": F(_activation),
     **given("do_summary", "do_print"),
 }
-_FORMAT = F(lambda facts: list(facts.label_format) or OMIT)
+_FORMAT = F(lambda facts: list(facts.known_label_format) or OMIT)
 _NO_CLASS = Caveat(
     lambda skip_background, facts: facts.single and skip_background,
     "with one class skip_background leaves nothing to measure; the bundle measures the class",
@@ -58,8 +58,23 @@ _ONE_CHANNEL = Caveat(
 )
 
 
+def _measured(skip_background: bool, facts: Facts) -> int:
+    return facts.channels - bool(skip_background and not facts.single)
+
+
+def _tag_numbers(tags: list[str], skip_background: bool, facts: Facts) -> str:
+    classes = _measured(skip_background, facts)
+    needed = "one tag is needed" if classes == 1 else f"1 or {1 + classes} tags are needed"
+    return f"{len(tags)} tags for {classes} class(es): {needed}"
+
+
+def _classes_of(tags: list[str], skip_background: bool) -> int | None:
+    """Return the number of classes that the tags name, None where there is only the average."""
+    return len(tags) - 1 + skip_background if len(tags) > 2 else None
+
+
 def _tags_do_not_fit(tags: list[str], skip_background: bool, facts: Facts) -> bool:
-    classes = facts.channels - bool(skip_background and not facts.single)
+    classes = _measured(skip_background, facts)
     return len(tags) not in ((1,) if classes == 1 else (1, 1 + classes))
 
 
@@ -155,14 +170,16 @@ AUX_OPS: Final = (
         why=_REASON,
         clara="Mean Dice of the classes present, and one value per class.",
         creates=A("tags"),
+        facts={"measured_classes": F(_classes_of)},
         accumulates=True,
         caveats=(
             _NO_CLASS,
             _ONE_CHANNEL,
             Caveat(
                 F(_tags_do_not_fit),
-                "one tag, or one for the average and one per class, are needed",
+                F(_tag_numbers),
                 code="CT504",
+                about="one tag is needed, or one for the average and one for each class",
             ),
         ),
     ),

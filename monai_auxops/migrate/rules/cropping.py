@@ -105,6 +105,12 @@ CROPPING: Final = (
                 random_size=True,
             ),
             T(
+                "SpatialPadd",
+                when=lambda lower_size: not _fractions(lower_size),
+                keys=KEYS,
+                spatial_size=A("lower_size", lambda size: [int(n) for n in size]),
+            ),
+            T(
                 "RandSpatialCropd",
                 when=lambda lower_size: not _fractions(lower_size),
                 keys=KEYS,
@@ -113,7 +119,7 @@ CROPPING: Final = (
             ),
         ),
         outcome=Outcome.APPROXIMATE,
-        why="The same range of sizes; the displacement from the centre is not limited.",
+        why="The same range of sizes; smaller images are padded, the displacement from the center is not limited.",
         clara="Crops a random size near the centre.",
     ),
     _by_ratio("CropByPosNegRatio", ("CropSubVolumeBatchPosNegRatio",)),

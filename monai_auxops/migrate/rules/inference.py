@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.rules.base import A, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, KEY, NUMPY_DTYPE, key_of
 from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, optional, text
@@ -27,8 +27,9 @@ _WRITE_PATH = Param("write_path", "", text)
 _FOLDER = F(lambda write_path, facts: output_path(write_path, facts))
 
 
-def _roi(roi_size: list[int], facts: Facts) -> Any:
-    return Expr("@patch_size") if tuple(roi_size) == facts.patch_size else roi_size
+def _roi(roi_size: Any, facts: Facts) -> Any:
+    size = facts.window if roi_size is OMIT else tuple(roi_size)
+    return Expr("@patch_size") if size == facts.patch_size else list(size)
 
 
 def _writer(name: str, extension: str, did: str) -> Rule:
@@ -40,16 +41,22 @@ def _writer(name: str, extension: str, did: str) -> Rule:
             T(
                 "SaveImaged",
                 keys=KEY,
-                output_dir=_FOLDER,
-                output_postfix=A("field", key_of),
                 output_ext=extension,
                 output_dtype=NUMPY_DTYPE,
                 resample=False,
-                separate_folder=True,
+                squeeze_end_dims=F(lambda facts: OMIT if facts.spatial_dims == 3 else False),
+                folder_layout={
+                    Expr("_target_"): Expr("monai_auxops.clara.CaseLayout"),
+                    "output_dir": _FOLDER,
+                    "postfix": A("field", key_of),
+                    "extension": extension,
+                    "data_root_dir": Expr("@dataset_dir"),
+                },
             ),
         ),
         outcome=Outcome.EQUIVALENT,
-        why="One folder per case as in Clara; the file is <case>_<field>.",
+        why="One folder per case as in Clara, below the data list's folders. The file is <case>_<field>, <case>_pred "
+        "for the field model; Clara's names of files are not documented.",
         clara=did,
         caveats=(escapes("write_path"),),
         also=("NiftyWriter",) if name == "WriteNifti" else (),
@@ -71,7 +78,7 @@ INFERERS: Final = (
         name="TFScanWindowInferer",
         section=Section.INFERER,
         params=(
-            Param("roi_size", kind=integers),
+            Param("roi_size", OMIT, integers),
             Param("batch_size", 1, integer),
             Param("is_channels_first", True, flag, note="MONAI is channels first"),
         ),
@@ -80,6 +87,9 @@ INFERERS: Final = (
         why="Clara's overlap and blending are not documented; the bundle uses half a window, as Clara Train 4 did.",
         clara="The network on windows of the input, stitched.",
         also=("ScanWindowInferer",),
+        caveats=(
+            Caveat(lambda roi_size: roi_size is OMIT, "roi_size is not given; the window is the training's crop size"),
+        ),
         facts={"scanning": True},
     ),
 )

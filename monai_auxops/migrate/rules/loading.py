@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELDS, KEYS
 from monai_auxops.migrate.rules.kinds import flag, integer, optional, text
-from monai_auxops.migrate.rules.paths import escapes, output_path
+from monai_auxops.migrate.rules.paths import OUTPUT
 
 _DTYPE = Param("dtype", None, optional(text), note="MONAI loads float32, which the network needs")
 
@@ -53,7 +53,6 @@ LOADING: Final = (
         why="The same reader; a list of files becomes one channel each.",
         clara="Reads NIfTI files.",
         also=("LoadNifty",),
-        facts={"channel_first": A("nii_is_channels_first")},
     ),
     _image("LoadPng", "PNG"),
     _image("LoadJpg", "JPEG"),
@@ -75,17 +74,15 @@ LOADING: Final = (
         why="The same: the channels come first, and a missing channel dimension is added.",
         clara="Moves the channels to the front.",
         also=("VolumeTo4DArray", "VolumeTo4dArray"),
-        facts={"channel_first": True},
     ),
     Rule(
         name="ConvertToChannelsLast",
         section=Section.TRANSFORM,
         params=(FIELDS,),
-        targets=(T("EnsureChannelFirstd", when=lambda facts: not facts.channel_first, keys=KEYS),),
+        targets=(T("EnsureChannelFirstd", keys=KEYS),),
         outcome=Outcome.EQUIVALENT,
         why="MONAI is channels first from end to end, so the channels go to the front instead.",
         clara="Moves the channels to the end.",
-        facts={"channel_first": True},
     ),
     Rule(
         name="RepeatChannel",
@@ -101,15 +98,14 @@ LOADING: Final = (
         section=Section.TRANSFORM,
         params=(
             FIELDS,
-            Param("out_dir", "", text),
+            Param("out_dir", "", text, note="a folder of the old machine; the bundle writes to its own output folder"),
             Param("interrupt", False, note="it waited for a key, which a training run must not"),
         ),
-        targets=(T("SaveImaged", keys=KEYS, output_dir=F(lambda out_dir, facts: output_path(out_dir, facts))),),
+        targets=(T("SaveImaged", keys=KEYS, output_dir=OUTPUT),),
         outcome=Outcome.APPROXIMATE,
         why="MONAI's file names; it does not wait for a key.",
         clara="Writes intermediate images, for a look at the transforms.",
         caveats=(
-            escapes("out_dir"),
             Caveat(lambda: True, "it writes one file for every item and epoch: remove it for a real training run"),
         ),
     ),

@@ -135,7 +135,7 @@ METRICS: Final = (
                 label_field=A("label_field"),
                 auc_average=Given("auc_average"),
                 label_index=Given("label_index"),
-                label_format=F(lambda facts: list(facts.label_format) or OMIT),
+                label_format=F(lambda facts: list(facts.known_label_format) or OMIT),
                 **_COMMON,
             ),
         ),

@@ -23,7 +23,7 @@ _GROUPS = Param("use_group_normG", 8, integer)
 _REGULARISATION = Param("reg_weight", 0.0, number, note="becomes the optimizer's weight_decay")
 
 _FACTS: Final[dict[str, Any]] = {
-    "activation": A("final_activation", lambda name: None if name == "linear" else name),
+    "final_activation": A("final_activation"),
     "out_channels": A("num_classes"),
     "channels_last": A("data_format", lambda value: value == "channels_last" or None),
 }
@@ -38,13 +38,33 @@ _PRETRAINED = tuple(
 )
 
 
-def _groups_do_not_divide(use_batch_norm: bool, init_filters: Any, use_group_normG: int) -> bool:  # noqa: N803
-    return not use_batch_norm and init_filters not in (OMIT, 0) and init_filters % use_group_normG != 0
+_BATCH_NORM_DIFFERS = Caveat(
+    lambda use_batch_norm: use_batch_norm,
+    "batch normalization has PyTorch's epsilon and momentum (1e-5, 0.1), not TensorFlow's (1e-3, 0.01)",
+    Outcome.APPROXIMATE,
+)
 
 
-def _segresnet_norm(use_batch_norm: bool, use_group_normG: int, init_filters: Any) -> list[object]:  # noqa: N803
+def _groups_do_not_divide(
+    use_batch_norm: bool,
+    use_group_norm: bool,
+    init_filters: Any,
+    use_group_normG: int,  # noqa: N803 (Clara's argument)
+) -> bool:
+    grouped = use_group_norm and not use_batch_norm
+    return grouped and init_filters not in (OMIT, 0) and init_filters % use_group_normG != 0
+
+
+def _segresnet_norm(
+    use_batch_norm: bool,
+    use_group_norm: bool,
+    use_group_normG: int,  # noqa: N803 (Clara's argument)
+    init_filters: Any,
+) -> object:
     if use_batch_norm:
         return ["BATCH"]
+    if not use_group_norm:
+        return ""
     width = 8 if init_filters is OMIT else init_filters
     return ["GROUP", {"num_groups": gcd(use_group_normG, width)}]
 
@@ -77,10 +97,10 @@ MODELS: Final = (
             Param("blocks_up", [1, 1, 1], integers),
             Param("init_filters", OMIT, integer),
             Param(
-                "use_vae", False, flag, note="the VAE branch is a regulariser of training, which the bundle leaves out"
+                "use_vae", False, flag, note="the VAE branch is a regularizer of training, which the bundle leaves out"
             ),
             _BATCH_NORM,
-            Param("use_group_norm", True, flag, note="group normalisation is used unless use_batch_norm is true"),
+            Param("use_group_norm", True, flag),
             _GROUPS,
             Param("reg_weight", 1e-5, number, note="becomes the optimizer's weight_decay"),
             Param("dropout_prob", OMIT, number),
@@ -98,13 +118,20 @@ MODELS: Final = (
                 norm=F(_segresnet_norm),
             ),
         ),
-        outcome=Outcome.EXACT,
-        why="The same network: MONAI's has Clara's number of tensors and of parameters.",
+        outcome=Outcome.EQUIVALENT,
+        why="The same layers, with Clara's number of tensors and parameters. TensorFlow pads a convolution of stride 2 "
+        "one voxel to the other side; how Clara upsampled is not documented.",
         clara="Residual encoder-decoder for segmentation, the network of the BraTS MMAR.",
-        facts={**_FACTS, "weight_decay": A("reg_weight")},
+        facts={**_FACTS, "weight_decay": A("reg_weight"), "stride": A("blocks_down", lambda b: 2 ** (len(b) - 1))},
         caveats=(
+            _BATCH_NORM_DIFFERS,
             Caveat(
-                lambda use_vae: use_vae, "the VAE branch, a regulariser of training, is left out", Outcome.APPROXIMATE
+                lambda use_batch_norm, use_group_norm: not use_batch_norm and not use_group_norm,
+                "both use_group_norm and use_batch_norm are off, which is read as no normalization",
+                Outcome.APPROXIMATE,
+            ),
+            Caveat(
+                lambda use_vae: use_vae, "the VAE branch, a regularizer of training, is left out", Outcome.APPROXIMATE
             ),
             Caveat(
                 F(_groups_do_not_divide),
@@ -143,8 +170,11 @@ MODELS: Final = (
         outcome=Outcome.APPROXIMATE,
         why="Clara's layers are not documented: same levels and widths, two convolutions each, instance norm.",
         clara="U-Net with the widths nf_enc on the way down and nf_dec on the way up.",
-        facts={**_FACTS, "weight_decay": A("reg_weight")},
-        caveats=(Caveat(_decoder_differs, "the decoder has nf_enc's widths, which nf_dec mirrored differs from"),),
+        facts={**_FACTS, "weight_decay": A("reg_weight"), "stride": A("nf_enc", lambda w: 2 ** (len(w) - 1))},
+        caveats=(
+            _BATCH_NORM_DIFFERS,
+            Caveat(_decoder_differs, "the decoder has nf_enc's widths, which nf_dec mirrored differs from"),
+        ),
     ),
     Rule(
         name="SegAhnet",
@@ -164,7 +194,7 @@ MODELS: Final = (
         outcome=Outcome.APPROXIMATE,
         why="The same architecture; Clara's ImageNet start and its choice of plane have no counterpart.",
         clara="Anisotropic hybrid network: 2-D features in a 3-D network.",
-        facts=_FACTS,
+        facts={**_FACTS, "stride": 32},
         caveats=(
             Caveat(
                 lambda n_spatial_dim, facts, given: "n_spatial_dim" in given and n_spatial_dim != facts.spatial_dims,

@@ -103,7 +103,7 @@ def _facts(task: str | None) -> dict[str, Any]:
         "spatial_dims": F(_dims),
         "crop_size": F(_crop),
         "channels_last": A("output_data_format", lambda value: value == "channels_last" or None),
-        "label_format": A("output_label_format", lambda value: tuple(value or ())),
+        "known_label_format": A("output_label_format", lambda value: tuple(value or ())),
         "batch_size": A("output_batch_size"),
         "batched_by_transforms": A("batched_by_transforms"),
     }

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import A, Each, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import OMIT, A, Caveat, Each, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import (
     FIELD,
     FIELDS,
@@ -42,6 +42,11 @@ def _spacing(name: str, argument: str) -> Rule:
 
 def _zoom_modes(facts: Facts) -> list[str]:
     return [linear(facts), "nearest"]
+
+
+def _flipped_axes(axis: Any, facts: Facts) -> list[int]:
+    wanted = range(facts.spatial_dims) if axis is OMIT else axis
+    return [index for index in wanted if 0 <= index < facts.spatial_dims]
 
 
 def _plane_angle(angle: float, facts: Facts) -> Any:
@@ -114,10 +119,10 @@ SPATIAL: Final = (
     Rule(
         name="RandomSpatialFlip",
         section=Section.TRANSFORM,
-        params=(FIELDS, prob()),
+        params=(FIELDS, prob(), Param("axis", OMIT, integers)),
         targets=(
             Each(
-                F(lambda facts: range(facts.spatial_dims)),
+                F(_flipped_axes),
                 lambda axis: T("RandFlipd", keys=KEYS, prob=A("probability"), spatial_axis=axis),
             ),
         ),
@@ -125,6 +130,12 @@ SPATIAL: Final = (
         why="Each axis on its own with probability 0.5, as inferred from the name.",
         clara="Flips along random axes.",
         also=("FlipAxisRandom",),
+        caveats=(
+            Caveat(
+                lambda axis: axis is not OMIT,
+                "axis is read as a list of spatial axes, counted from 0, which is not documented",
+            ),
+        ),
         open=True,
     ),
     Rule(
@@ -136,7 +147,8 @@ SPATIAL: Final = (
                 "RandRotated",
                 when=lambda is_random: is_random,
                 keys=KEYS,
-                range_x=A("angle", radians),
+                range_x=F(lambda angle, facts: radians(angle) if facts.spatial_dims == 2 else OMIT),
+                range_z=F(lambda angle, facts: OMIT if facts.spatial_dims == 2 else radians(angle)),
                 prob=1.0,
                 mode=MODES,
             ),
@@ -149,7 +161,7 @@ SPATIAL: Final = (
             ),
         ),
         outcome=Outcome.APPROXIMATE,
-        why="The angle is read as degrees to either side; images linear, labels nearest.",
+        why="The angle is read as degrees to either side, in the plane of the first two axes; labels nearest.",
         clara="Rotates in the plane.",
         open=True,
     ),

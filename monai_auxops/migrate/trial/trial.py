@@ -77,7 +77,7 @@ def _spec(project: Project, own: list[Converted]) -> dict[str, Any]:
         "in_channels": facts.in_channels,
         "channels": facts.channels,
         "label_channels": facts.label_channels,
-        "label_format": list(facts.label_format),
+        "label_format": list(facts.known_label_format),
         "spatial_dims": facts.spatial_dims,
         "brats": bool(facts.channel_names),
         "files_per_image": data.channels if data is not None else 1,
@@ -119,7 +119,7 @@ def origins(project: Project) -> dict[str, Where]:
         if entry is not None:
             found[item] = entry.component.where
     for part in train.facts:
-        found |= _transforms(part, train.at(part, "pre_transforms", "batch_transforms"), project)
+        found |= _transforms(part, train.at(part, "pre_transforms", "batch_transforms"))
     for part, prefix in (("train", "train_"), ("validate", "val_")):
         for entry in train.at("train", "aux_ops", "metrics"):
             found |= {f"{part}#metrics#{prefix}{name}": entry.component.where for name in entry.creates}
@@ -128,7 +128,6 @@ def origins(project: Project) -> dict[str, Where]:
     return found
 
 
-def _transforms(part: str, entries: list[Converted], project: Project) -> dict[str, Where]:
-    assert project.train is not None
-    pairs = ordered(entries, project.train.facts[part])
+def _transforms(part: str, entries: list[Converted]) -> dict[str, Where]:
+    pairs = ordered(entries)
     return {f"{part}#preprocessing#transforms#{index}": pair[0].component.where for index, pair in enumerate(pairs)}
