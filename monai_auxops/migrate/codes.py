@@ -65,13 +65,21 @@ CODES: Final[dict[str, Code]] = {
     "CT116": Code(
         "command line used by the MMAR",
         _I,
-        "Values that the MMAR's own scripts gave; the bundle's README has the same runs.",
+        "The values that a script of the MMAR gave; those of a script that runs another file are not applied.",
     ),
     "CT117": Code(
         "Clara Train 4.x", _F, "It names MONAI classes already: rename `name` to `_target_` and `args` inline."
     ),
     "CT118": Code(
         "not a training configuration", _F, "Name the MMAR's config_train.json or config_validation.json instead."
+    ),
+    "CT119": Code(
+        "file left out", _E, "Correct the mistakes and migrate again, or pass --only training to do without it."
+    ),
+    "CT120": Code(
+        "validation configuration not read",
+        _W,
+        "Pass it with --evaluation FILE, or name the MMAR's folder, where the bundle is to evaluate as it did.",
     ),
     # variables
     "CT201": Code(
@@ -175,6 +183,7 @@ CODES: Final[dict[str, Code]] = {
         _F,
         "Say it with --set, for example --set classes=3 activation=softmax; nothing is built on a guess.",
     ),
+    "CT523": Code("images not found", _W, "Correct DATA_ROOT, or pass --dataset_dir when the bundle is run."),
     "CT521": Code("data list entries do not fit", _W, "Each entry needs an image, and for training a label."),
     # safety
     "CT601": Code("text that MONAI would evaluate", _I, "It is written as a quoted literal and stays text."),
@@ -190,6 +199,6 @@ CODES: Final[dict[str, Code]] = {
     "CT703": Code("folder exists", _F, "Choose another folder, or pass --force."),
     "CT705": Code("check failed", _E, "Correct the configuration, or complete scripts/manual.py, and check again."),
     "CT706": Code("check passed", _I, "The bundle trained two iterations and validated once."),
-    "CT707": Code("no configuration chosen", _F, "Type one of the commands at the end, which name one each."),
+    "CT707": Code("no configuration chosen", _F, "Name one of the training configurations instead of the folder."),
     "CT704": Code("rules not usable", _F, "A rules file defines RULES, a list of monai_auxops.migrate.rules.Rule."),
 }

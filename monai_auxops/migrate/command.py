@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from monai_auxops.migrate.bundle import folder as bundle
-from monai_auxops.migrate.bundle.data import GIVEN, missing
+from monai_auxops.migrate.bundle.data import data_options
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
@@ -42,7 +42,8 @@ def _read(options: Options) -> Project:
         log.add("CT112", Where(str(options.source)), "no such file or folder")
         return Project(options.source, log, Mmar(options.source))
     book = _rules(options.rules, log)
-    project = read(options.source, options.settings, options.env, book)
+    settings, evaluation = options.settings, options.evaluation
+    project = read(options.source, settings, options.env, book, evaluation=evaluation, only=options.only)
     for item in log.items:
         project.log.add(item.code, item.where, item.message, item.hint)
     return project
@@ -115,8 +116,8 @@ def _check(project: Project, options: Options) -> bool:
 
 
 def _train_command(project: Project, folder: Path) -> list[str]:
-    given = f" {GIVEN}" if missing(project) else ""
-    return [f"cd {shlex.quote(str(folder))}", f"python -m monai.bundle run --config_file configs/train.json{given}"]
+    train = ["python -m monai.bundle run --config_file configs/train.json", *data_options(project)]
+    return [f"cd {shlex.quote(str(folder))}", " ".join(train), "monai-auxops report eval"]
 
 
 def _render(report: Model, options: Options) -> str:

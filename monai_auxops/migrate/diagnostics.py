@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -56,11 +56,13 @@ class Diagnostic:
     where: Where
     message: str
     hint: str = ""
+    aside: bool = False
 
     @property
     def severity(self) -> Severity:
-        """Taken from the code, so one code never has two severities."""
-        return CODES[self.code].severity
+        """The code's severity; of a file that the bundle is not made of, a warning at most."""
+        found = CODES[self.code].severity
+        return Severity.WARNING if self.aside and found.rank > Severity.WARNING.rank else found
 
 
 @dataclass(slots=True)
@@ -76,6 +78,10 @@ class Log:
         if item not in self._seen:
             self._seen.add(item)
             self.items.append(item)
+
+    def set_aside(self, files: Collection[str]) -> None:
+        """Mark what was recorded of files that the bundle is not made of."""
+        self.items = [replace(item, aside=item.aside or item.where.file in files) for item in self.items]
 
     def sorted(self) -> list[Diagnostic]:
         """Return the worst first, then by file and position."""

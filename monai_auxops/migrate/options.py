@@ -34,6 +34,10 @@ class Options:
     settings: tuple[str, ...] = _option(
         (), "--set", nargs="+", action="extend", metavar="NAME=VALUE", help="variables, as in Clara"
     )
+    evaluation: Path | None = _option(
+        None, "--evaluation", type=Path, metavar="FILE", help="the validation configuration of a single training file"
+    )
+    only: str = _option("", "--only", choices=("training",), help="leave validation configurations out")
     form: str = _option("text", "--format", choices=_FORMATS, help="of the report (default: text)")
     diff: bool = _switch("--diff", "show Clara and bundle side by side")
     strict: bool = _switch("--strict", "exit 1 if anything is approximate")

@@ -54,6 +54,7 @@ CASES = {
     "CT114": file("environment.json", None),
     "CT115": lambda m: m.text("models/model.trt.pb", "x"),
     "CT116": lambda m: m.text("commands/train.sh", "python -m nvmidl.apps.train -c c.json --set epochs=9"),
+    "CT119": lambda m: m.text("config/config_infer.json", '{"batch_size": 1,}'),
     "CT117": file("config_old.json", {"train": {"trainer": {"name": "SupervisedTrainer"}}}),
     "CT201": put("train.loss.args", {"smooth": "{SMOTH}"}),
     "CT202": put("train.loss.args", {"data_format": "{ data"}),
@@ -106,6 +107,7 @@ CASES = {
     ),
     "CT518": put("train.model", component("SegAhnet", num_classes=3, n_spatial_dim=2)),
     "CT520": put("train.aux_ops.1", component("ComputeBinaryPreds")),
+    "CT523": file("environment.json", {"DATA_ROOT": "nowhere", "DATASET_JSON": "config/dataset.json"}),
     "CT522": put("train.model", {"path": "my.Net"}),
     "CT521": file("dataset.json", {**DATALIST, "training": [{"label": "b"}]}),
     "CT601": put("train.loss.args", {"data_format": "$print(1)"}),
@@ -133,7 +135,7 @@ def test_each_code_is_brought_about(code, mmar):
     assert all(item.where.file and item.message for item in found)
 
 
-COMMAND = {"CT112", "CT118", "CT519", "CT702", "CT703", "CT704", "CT705", "CT706", "CT707"}
+COMMAND = {"CT112", "CT118", "CT120", "CT519", "CT702", "CT703", "CT704", "CT705", "CT706", "CT707"}
 
 
 def test_every_code_has_a_case():
@@ -143,6 +145,8 @@ def test_every_code_has_a_case():
 def test_a_correct_configuration_has_no_problems(mmar):
     mmar.files["config_validation.json"] = EVALUATE
     mmar.files["environment.json"]["MMAR_EVAL_OUTPUT_PATH"] = "eval"
+    mmar.files["environment.json"]["DATA_ROOT"] = "data"
+    mmar.text("data/a.nii.gz", "")
     assert mmar.codes() == []
 
 
@@ -158,6 +162,17 @@ def test_where_and_hint(mmar):
     assert item.where.path == "train.loss"
     assert item.where.line > 1
     assert item.hint == 'did you mean "Dice"?'
+
+
+def test_a_validation_beside_a_training_file_is_said_or_read(mmar):
+    mmar.files["config_validation.json"] = EVALUATE
+    source = mmar.write() / "config" / "config_train.json"
+    report = json.loads(run(Options(source, form="json"))[0])
+    assert "CT120" in [item["code"] for item in report["diagnostics"]]
+    validation = source.with_name("config_validation.json")
+    report = json.loads(run(Options(source, form="json", evaluation=validation))[0])
+    assert [(file["kind"], file["used"]) for file in report["files"]] == [("training", True), ("evaluation", True)]
+    assert "CT120" not in [item["code"] for item in report["diagnostics"]]
 
 
 def codes_of(mmar, **options):
@@ -245,7 +260,7 @@ def test_a_rules_file_that_is_none(mmar, tmp_path):
     for content in ("RULES = 3", "1 / 0", "RULES = [3]"):
         (tmp_path / "rules.py").write_text(content)
         code, codes = codes_of(mmar, rules=tmp_path / "rules.py")
-        assert (code, codes) == (2, ["CT704"])
+        assert (code, codes) == (2, ["CT704", "CT523"])
 
 
 def test_own_rules_come_first(mmar, tmp_path):
@@ -266,6 +281,8 @@ def test_exit_codes(mmar):
     assert codes_of(mmar)[0] == 0
     assert codes_of(mmar, strict=True)[0] == 1
     mmar.text("config/broken.json", "{")
+    assert codes_of(mmar)[0] == 1
+    mmar.text("config/config_train.json", "{")
     assert codes_of(mmar)[0] == 2
 
 

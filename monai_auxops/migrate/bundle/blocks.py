@@ -8,8 +8,12 @@ from typing import Any, Final
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.conversion.convert import Built, Converted
 from monai_auxops.migrate.encode import Expr, literal
+from monai_auxops.migrate.rules.common import key_of
 from monai_auxops.migrate.rules.facts import Facts
 
+_NAME_FIELDS: Final = frozenset(
+    {"fields", "field", "applied_keys", "applied_key", "image_field", "label_field", "src_field", "from_field", "keys"}
+)
 DEVICE: Final = Expr("$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')")
 Block = dict[str, Any]
 
@@ -46,7 +50,21 @@ def stub(entry: Converted) -> Block:
 
 def stub_args(entry: Converted) -> Mapping[str, Any]:
     """Return the arguments of the original that a Python call can take."""
-    return {key: value for key, value in entry.args.items() if key.isidentifier() and _plain(value)}
+    named = {key: _bundle_keys(key, value) for key, value in entry.args.items()}
+    return {key: value for key, value in named.items() if key.isidentifier() and _plain(value)}
+
+
+def _bundle_keys(argument: str, value: Any) -> Any:
+    """Return the value of an argument that names fields with the bundle's names of them."""
+    if argument not in _NAME_FIELDS:
+        return value
+    return (
+        [key_of(item) if isinstance(item, str) else item for item in value] if isinstance(value, list) else _key(value)
+    )
+
+
+def _key(value: Any) -> Any:
+    return key_of(value) if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> bool:
@@ -74,9 +92,10 @@ def rebase(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def datalist(key: str, facts: Facts) -> Expr:
-    """Write the call that reads one list of the data list."""
+    """Write the call that reads one list of the data list; `key` is an Expr or the list's name."""
     segmentation = facts.task != "classification"
-    return Expr(f"$monai.data.load_decathlon_datalist(@datalist, {segmentation}, {literal(key)}, @dataset_dir)")
+    shown = key if isinstance(key, Expr) else literal(key)
+    return Expr(f"$monai.data.load_decathlon_datalist(@datalist, {segmentation}, {shown}, @dataset_dir)")
 
 
 def channels_first(entries: list[Converted]) -> list[Block]:

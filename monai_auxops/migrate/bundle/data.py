@@ -11,7 +11,6 @@ from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.encode import Expr
 
 COPY: Final = "configs/datalist.json"
-GIVEN: Final = "--dataset_dir DATA --datalist DATA/dataset.json"
 _MAX_COPY: Final = 8 * 1024 * 1024
 
 
@@ -22,10 +21,10 @@ def data_block(project: Project, config: Config) -> Block:
     return {"dataset_dir": _folder(root, project.mmar.root), "datalist": _datalist(project, facts.datalist)}
 
 
-def missing(project: Project) -> bool:
-    """Tell whether the bundle needs to be told where its data is."""
-    root = project.train.facts["train"].data_root if project.train is not None else ""
-    return project.data is None or "{" in root
+def data_options(project: Project) -> list[str]:
+    """Return the options that tell a command where the data is, as far as the bundle does not know."""
+    folder = ["--dataset_dir DATA"] if project.data_is_missing else []
+    return [*folder, *(["--datalist DATA/dataset.json"] if project.data is None else [])]
 
 
 def _folder(path: str, root: Path) -> str:

@@ -33,6 +33,7 @@ _LOADER: Final = component(
     "CheckpointLoader", load_path=Expr("$@ckpt_dir + '/model.pt'"), load_dict={"model": Expr("@network")}
 )
 _DATALOADER: Final = component("DataLoader", batch_size=1, shuffle=False, num_workers=4)
+_LIST_KEY: Final = Expr("@list_key")
 _EVALUATE: Final = {"@preprocessing": "@validate#preprocessing", "@dataset": "@validate#dataset"}
 
 
@@ -42,6 +43,7 @@ def evaluate_json(train: Config, evaluation: Config | None) -> Block:
         handlers = [_LOADER, component("monai_auxops.AuxStatsHandler", iteration_log=False)]
         return {Expr("validate#handlers"): handlers, "run": [Expr("$@validate#evaluator.run()")]}
     return {
+        "list_key": _list_key(evaluation),
         "validate": rebase(_evaluation(train, evaluation), _EVALUATE),
         "run": [Expr("$@validate#evaluator.run()")],
     }
@@ -59,7 +61,7 @@ def _evaluation(train: Config, evaluation: Config) -> Block:
     rest = {entry.args["name"]: dumped(entry.built[0]) for entry in metrics if entry is not key}
     return {
         "preprocessing": compose(_image_and_label(evaluation.at("", "pre_transforms"), before, facts)),
-        "data": datalist(_list_key(evaluation), facts),
+        "data": datalist(_LIST_KEY, facts),
         "dataset": component("Dataset", data=Expr("@validate#data"), transform=Expr("@validate#preprocessing")),
         "dataloader": {**_DATALOADER, "dataset": Expr("@validate#dataset")},
         "inferer": single(evaluation.first("", "inferer"), component("SimpleInferer")),
@@ -84,20 +86,21 @@ def _list_key(evaluation: Config) -> str:
 def inference_json(train: Config, evaluation: Config | None, data: Block, network_def: Block) -> Block:
     """Return what predicts: images without labels."""
     facts = evaluation.facts[""] if evaluation is not None else train.facts.get("validate", train.facts["train"])
-    key = _list_key(evaluation) if evaluation is not None else "validation"
+    key = _list_key(evaluation) if evaluation is not None else (facts.data_key or "validation")
     handlers, post = _results(evaluation, facts)
     return {
         "bundle_root": ".",
         "ckpt_dir": Expr("$@bundle_root + '/models'"),
         "output_dir": Expr("$@bundle_root + '/eval'"),
         **data,
+        "list_key": key,
         "device": DEVICE,
         "amp": train.settings["use_amp"],
         **({"patch_size": list(facts.patch_size)} if facts.patch_size else {}),
         "network_def": network_def,
         "network": Expr("$@network_def.to(@device)"),
         "preprocessing": compose(_images(train, evaluation)),
-        "data": datalist(key, facts),
+        "data": datalist(_LIST_KEY, facts),
         "dataset": component("Dataset", data=Expr("@data"), transform=Expr("@preprocessing")),
         "dataloader": {**_DATALOADER, "dataset": Expr("@dataset")},
         "inferer": single(_inferer(train, evaluation), component("SimpleInferer")),
@@ -154,10 +157,17 @@ def _results(evaluation: Config | None, facts: Facts) -> tuple[list[Block], list
         component(
             "SaveImaged",
             keys=["pred"],
-            output_dir=Expr("@output_dir"),
-            output_postfix="pred",
+            output_ext=".nii.gz",
             output_dtype=Expr("$numpy.uint8"),
             resample=False,
+            **({} if facts.spatial_dims == 3 else {"squeeze_end_dims": False}),
+            folder_layout=component(
+                "monai_auxops.clara.CaseLayout",
+                output_dir=Expr("@output_dir"),
+                postfix="pred",
+                extension=".nii.gz",
+                data_root_dir=Expr("@dataset_dir"),
+            ),
         ),
     ]
 

@@ -61,7 +61,7 @@ def files(project: Project) -> dict[str, str]:
     training = train_json(train, data)
     configs: dict[str, Block] = {
         "train.json": training,
-        "inference.json": inference_json(train, project.evaluate, data, training["network_def"]),
+        "inference.json": inference_json(train, project.infer, data, training["network_def"]),
         "multi_gpu_train.json": multi_gpu_json(training),
         "metadata.json": metadata(project, train, train.facts.get("validate", train.facts["train"])),
     }
@@ -69,7 +69,7 @@ def files(project: Project) -> dict[str, str]:
         configs["evaluate.json"] = evaluate_json(train, project.evaluate)
     found = {f"configs/{name}": dumps(block) for name, block in configs.items()}
     found |= {"configs/logging.conf": _LOGGING, "LICENSE": _LICENSE, "docs/README.md": readme(project)}
-    code = stubs([*train.entries, *(project.evaluate.entries if project.evaluate is not None else [])])
+    code = stubs(project)
     if code:
         found |= {"scripts/__init__.py": "", "scripts/manual.py": code}
     datalist = copied(project)

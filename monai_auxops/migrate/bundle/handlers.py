@@ -24,7 +24,7 @@ def train_handlers(config: Config, validates: bool) -> list[Block]:
         **component("CheckpointLoader", load_path=Expr("@finetune"), load_dict={"model": Expr("@network")}),
         Expr("_disabled_"): Expr("$not @finetune"),
     }
-    interval = Expr("$@summary_interval if @summary_interval > 0 else False")
+    interval = Expr("$@summary_interval if @summary_interval > 0 else len(@train#dataloader)")
     own = [entry for entry in config.at("train", "handlers") if entry.manual]
     return [
         finetune,

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from typing import Final
 
-from monai_auxops.migrate.bundle.data import GIVEN
+from monai_auxops.migrate.bundle.data import data_options
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.reading.datalist import find
 from monai_auxops.migrate.reading.scripts import ScriptRun
 
+INSTALL: Final = "pip install '.[bundle,tensorboard,report]'"
+"""Installs what a bundle needs to be run and looked at; the package is in no registry."""
 _RUN: Final = "python -m monai.bundle run"
+_TRAIN: Final = f"{_RUN} --config_file configs/train.json"
+_EVALUATE: Final = "\"['configs/train.json','configs/evaluate.json']\""
+_TORCHRUN: Final = "torchrun --nproc_per_node={} -m monai.bundle run"
 _NAMES: Final = {
     "epochs": "epochs",
     "learning_rate": "learning_rate",
     "num_training_epoch_per_valid": "val_interval",
     "use_amp": "amp",
     "train_summary_recording_interval": "summary_interval",
+    "DATASET_JSON": "datalist",
+    "DATA_ROOT": "dataset_dir",
+    "DATA_LIST_KEY": "list_key",
+    "MMAR_EVAL_OUTPUT_PATH": "output_dir",
 }
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>|#$~])")
 
@@ -39,45 +50,66 @@ def _head(project: Project) -> str:
 
 
 def _commands(project: Project) -> str:
-    train = f"{_RUN} --config_file configs/train.json"
     both = "\"['configs/train.json','configs/multi_gpu_train.json']\""
     evaluates = project.evaluate is not None or "validate" in (project.train.root.value if project.train else ())
-    evaluate = f"{_RUN} --config_file \"['configs/train.json','configs/evaluate.json']\""
+    where = data_options(project)
+    commands = [
+        [_TRAIN, *where],
+        [f"{_TORCHRUN.format(2)} --config_file {both}", *where],
+        *([[f"{_RUN} --config_file {_EVALUATE}", *where]] if evaluates else []),
+        [f"{_RUN} --config_file configs/inference.json", *where],
+        [_TRAIN, "--finetune models/model.pt", *where],
+        ["monai-auxops report eval"],
+    ]
     lines = [
         "## Commands",
         "",
-        "Run them in this folder, with `pip install monai-auxops[bundle,tensorboard]`.",
+        f"Run them in this folder. They need {code(INSTALL)}, typed in a checkout of monai-auxops.",
         "",
         "```bash",
-        f"{train} {GIVEN}",
-        f"torchrun --nproc_per_node=2 -m monai.bundle run --config_file {both}",
-        *([evaluate] if evaluates else []),
-        f"{_RUN} --config_file configs/inference.json",
-        f"{train} --finetune models/model.pt",
+        *map(" ".join, commands),
         "```",
         "",
-        *_scripts(project.runs, train, both),
+        *_scripts(project),
     ]
     return "\n".join(lines)
 
 
-def _scripts(runs: list[ScriptRun], train: str, both: str) -> list[str]:
+def _scripts(project: Project) -> list[str]:
     """Say what the MMAR's own scripts become."""
-    rows = [f"| {code(run.script)} | {code(_command(run, train, both))} |" for run in runs if run.app == "train"]
+    runs = [run for run in project.runs if run.app in ("train", "evaluate")]
+    rows = [f"| {code(run.script)} | {code(_command(run, project))} |" for run in runs]
     return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
 
 
-def _command(run: ScriptRun, train: str, both: str) -> str:
-    start = train if run.gpus == 1 else f"torchrun --nproc_per_node={run.gpus} -m monai.bundle run --config_file {both}"
+def _command(run: ScriptRun, project: Project) -> str:
     given = {_NAMES[name]: value for name, value in run.settings.items() if name in _NAMES}
-    options = [f"--{name} {value}" for name, value in given.items()]
-    return " ".join([start, *options, *(["--finetune models/model.pt"] if run.fine_tunes else [])])
+    if "datalist" in given:
+        given["datalist"] = _list_of(str(given["datalist"]), project)
+    options = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value != ""]
+    finetune = ["--finetune models/model.pt"] if run.fine_tunes and run.app == "train" else []
+    return " ".join([_start(run), *options, *finetune])
+
+
+def _list_of(path: str, project: Project) -> str:
+    """Return the data list of a script as the bundle's command needs it: nothing where the bundle has it already."""
+    found = find(path, project.mmar.root)
+    if found is None:
+        return path
+    known = project.data is not None and project.data.path.resolve() == found.resolve()
+    return "" if known else found.resolve().as_posix()
+
+
+def _start(run: ScriptRun) -> str:
+    if run.app == "evaluate":
+        return f"{_RUN} --config_file {'configs/inference.json' if run.infers else _EVALUATE}"
+    both = "\"['configs/train.json','configs/multi_gpu_train.json']\""
+    return _TRAIN if run.gpus == 1 else f"{_TORCHRUN.format(run.gpus)} --config_file {both}"
 
 
 def used_entries(project: Project) -> list[Converted]:
     """Return the entries that the bundle is made of."""
-    configs = [config for config in (project.train, project.evaluate) if config is not None]
-    return [entry for config in configs for entry in config.entries]
+    return [entry for config in project.used for entry in config.entries]
 
 
 def _migrated(project: Project) -> str:
@@ -107,7 +139,8 @@ def _to_check(project: Project) -> str:
     names = [
         "- The network emits logits: Clara's `final_activation` is in the loss, the post-processing and the aux-ops.",
         "- Training values have the names `train_<tag>`, validation values the names of Clara's metrics.",
-        "- Compare the first losses with an old log where you have one.",
+        "- `train_loss` is the loss of one iteration; Clara printed its running mean. Compare the first iteration with "
+        "an old log, and the tags, which are running means in both.",
     ]
     return "\n".join(["## What to check", "", *rows, *names, ""])
 

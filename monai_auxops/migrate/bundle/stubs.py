@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from monai_auxops.migrate.conversion.convert import Converted
+from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.rules import Section
+from monai_auxops.migrate.rules.facts import Facts
 
 _NO_NAME: Final = re.compile(r"\W|^(?=\d)")
 _HEAD: Final = '''"""Classes to complete: Clara Train components without a counterpart in MONAI. See docs/README.md."""
@@ -18,20 +19,12 @@ import torch
 def _to_complete(name: str) -> NotImplementedError:
     return NotImplementedError(f"complete {name} in scripts/manual.py: Clara's class was TensorFlow code or is unknown")
 '''
-_BODIES: Final = {
-    Section.LOSS: (
-        "torch.nn.Module",
-        "forward(self, pred: torch.Tensor, label: torch.Tensor) -> torch.Tensor",
-        "The loss of a batch; pred holds logits.",
-    ),
-    Section.MODEL: (
-        "torch.nn.Module",
-        "forward(self, image: torch.Tensor) -> torch.Tensor",
-        "The logits of a batch.",
-    ),
-    Section.TRANSFORM: ("", "__call__(self, data: dict) -> dict", "The item with its fields changed."),
+_SIGNATURES: Final = {
+    Section.LOSS: ("torch.nn.Module", "forward(self, pred: torch.Tensor, label: torch.Tensor) -> torch.Tensor"),
+    Section.MODEL: ("torch.nn.Module", "forward(self, image: torch.Tensor) -> torch.Tensor"),
+    Section.TRANSFORM: ("", "__call__(self, data: dict) -> dict"),
 }
-_OTHER: Final = ("", "__call__(self, *args: object) -> object", "See the class that it replaces.")
+_OTHER: Final = ("", "__call__(self, *args: object) -> object")
 
 
 def stub_name(entry: Converted) -> str:
@@ -43,14 +36,19 @@ def stub_name(entry: Converted) -> str:
     return "Clara" + _NO_NAME.sub("_", last)[:80] if not last.isidentifier() or not last.isascii() else f"Clara{last}"
 
 
-def stubs(entries: Iterable[Converted]) -> str:
+def stubs(project: Project) -> str:
     """Return the Python file with one class per component that needs hands, or nothing."""
+    configs = [config for config in (project.train, project.evaluate, project.infer) if config is not None]
+    entries = [entry for config in configs for entry in config.entries]
     manual = {stub_name(entry): entry for entry in entries if entry.active and entry.manual}
-    return "\n\n".join([_HEAD, *(_class(name, entry) for name, entry in sorted(manual.items()))]) if manual else ""
+    if not manual or project.train is None:
+        return ""
+    facts = project.train.facts["train"]
+    return "\n\n".join([_HEAD, *(_class(name, entry, facts) for name, entry in sorted(manual.items()))])
 
 
-def _class(name: str, entry: Converted) -> str:
-    base, signature, meaning = _BODIES.get(entry.component.place.section, _OTHER)
+def _class(name: str, entry: Converted, facts: Facts) -> str:
+    base, signature = _SIGNATURES.get(entry.component.place.section, _OTHER)
     lines = [
         f"class {name}({base}):" if base else f"class {name}:",
         f'    """{_safe(entry.component.path or entry.component.name)}, {entry.component.place.section.value}."""',
@@ -60,11 +58,24 @@ def _class(name: str, entry: Converted) -> str:
         f"        raise _to_complete({name!r})",
         "",
         f"    def {signature}:",
-        f'        """{meaning}"""',
+        f'        """{_meaning(entry.component.place.section, facts)}"""',
         f"        raise _to_complete({name!r})",
         "",
     ]
     return "\n".join(lines)
+
+
+def _meaning(section: Section, facts: Facts) -> str:
+    """Say what a class is given and what it returns, with shapes and the bundle's keys."""
+    size = ", ".join(map(str, facts.patch_size)) or ", ".join("HWD"[: facts.spatial_dims])
+    outputs = f"[B, {facts.channels}]" if facts.task == "classification" else f"[B, {facts.channels}, {size}]"
+    if section is Section.MODEL:
+        return f"Return the logits {outputs} of images [B, {facts.in_channels}, {size}], without an activation."
+    if section is Section.LOSS:
+        return f"Return the loss of logits {outputs} and the label, a scalar."
+    if section is Section.TRANSFORM:
+        return "Return the item with its fields changed. Its keys are image, label and pred (Clara's model)."
+    return "See the class that it replaces."
 
 
 def _safe(text: str) -> str:

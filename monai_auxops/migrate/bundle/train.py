@@ -49,21 +49,13 @@ def train_json(config: Config, data: Block) -> Block:
 
 
 def _settings(config: Config) -> Block:
-    return {row.to: config.settings[row.name] for row in SETTINGS if row.to}
+    values = {row.to: config.settings[row.name] for row in SETTINGS if row.to}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _initialize(config: Config) -> list[Any]:
-    node = config.root.get("determinism")
-    seeds = node.plain() if node is not None else None
-    if not seeds:
-        return []
-    found = (
-        [seeds.get(name) for name in ("random_page", "numpy_page", "tf_page", "python_page")]
-        if isinstance(seeds, dict)
-        else []
-    )
-    digits = [str(seed) for seed in found if str(seed).isdigit()]
-    return [Expr(f"$monai.utils.set_determinism(seed={int((digits or ['0'])[0]) % 2**32})")]
+    seeded = config.settings["determinism"] is not None
+    return [Expr("$monai.utils.set_determinism(seed=@seed)")] if seeded else []
 
 
 def _network(config: Config) -> Block:

@@ -41,6 +41,13 @@ class Bound:
         """Tell whether somebody has to write a class for it."""
         return self.outcome is Outcome.MANUAL
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """The arguments that Clara insists on and that are missing or wrong."""
+        params = self.rule.params if self.rule is not None else ()
+        needed = (param.name for param in params if param.default is REQUIRED)
+        return frozenset(name for name in needed if self.args[name] is OMIT)
+
     def call(self, facts: Facts) -> Call:
         """Return the occurrence as a row sees it."""
         return Call(self.args, self.given, facts)

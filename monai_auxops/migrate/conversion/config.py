@@ -107,16 +107,28 @@ def _without_data(facts: Facts) -> Facts:
 def _settings(root: Node, variables: Variables, log: Log) -> Iterator[tuple[str, Any]]:
     """Yield every setting's value; Clara's precedence is the variables' own."""
     for row in SETTINGS:
-        name = next((name for name in (row.name, *row.also) if name in variables.values), None)
+        name = next(
+            (name for name in (row.name, *row.also) if name in variables.values or _is_object(root, name)), None
+        )
         node = root.get(name) if name is not None else None
         if name is None or not row.to:
             yield row.name, row.default
             continue
         try:
-            yield row.name, row.kind(variables.values[name])
+            yield row.name, row.kind(_value(root, variables, name))
         except ValueError as error:
             log.add("CT206", node.where if node is not None else root.where, f"{name}: {error}")
             yield row.name, row.default
+
+
+def _value(root: Node, variables: Variables, name: str) -> Any:
+    node = root.get(name)
+    return node.plain() if node is not None and _is_object(root, name) else variables.values[name]
+
+
+def _is_object(root: Node, name: str) -> bool:
+    node = root.get(name)
+    return node is not None and isinstance(node.value, dict)
 
 
 def _unknown_keys(config: BoundConfig, log: Log) -> None:

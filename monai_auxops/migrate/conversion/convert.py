@@ -11,7 +11,7 @@ from monai_auxops.migrate.conversion.network import own_network
 from monai_auxops.migrate.diagnostics import Log, Outcome, worst
 from monai_auxops.migrate.reading.components import Component
 from monai_auxops.migrate.rules import OMIT, Call, Caveat, Each, Rule, Section, Target
-from monai_auxops.migrate.rules.base import evaluate, holds
+from monai_auxops.migrate.rules.base import evaluate, holds, reads
 from monai_auxops.migrate.rules.facts import Facts, UnknownFactError
 
 
@@ -105,7 +105,8 @@ def facts_of(occurrences: Iterable[Bound], facts: Facts) -> Facts:
 def _provided(bound: Bound, facts: Facts) -> dict[str, Any]:
     if bound.rule is None:
         return own_network(bound.args) if bound.component.place.section is Section.MODEL else {}
-    found = {name: evaluate(value, bound.call(facts)) for name, value in bound.rule.facts.items()}
+    known = {name: value for name, value in bound.rule.facts.items() if not reads(value) & bound.missing}
+    found = {name: evaluate(value, bound.call(facts)) for name, value in known.items()}
     return {name: value for name, value in found.items() if value is not OMIT and value is not None}
 
 

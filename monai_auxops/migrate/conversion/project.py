@@ -11,12 +11,14 @@ from monai_auxops.migrate.conversion.config import BoundConfig, Config, bind, bu
 from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import check_all
 from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of, settle
+from monai_auxops.migrate.conversion.roles import Roles, choose, leave_out, script_of
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
 from monai_auxops.migrate.reading.datalist import DataList
 from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.mmar import Kind, Mmar, read_file, read_folder, read_json
 from monai_auxops.migrate.reading.scripts import ScriptRun, read_commands
+from monai_auxops.migrate.reading.scripts import report as report_scripts
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.rules.facts import Facts
@@ -36,6 +38,15 @@ class Project:
     data: DataList | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
+    infer: Config | None = None
+    roles: Roles = field(default_factory=Roles)
+    data_is_missing: bool = True
+
+    @property
+    def used(self) -> list[Config]:
+        """The configurations that the bundle is made of, each file once."""
+        found = {config.file: config for config in (self.train, self.infer, self.evaluate) if config is not None}
+        return [config for config in self.configs if config.file in found]
 
     @property
     def entries(self) -> list[Converted]:
@@ -43,20 +54,29 @@ class Project:
         return [entry for config in self.configs for entry in config.entries]
 
 
-def read(source: Path, settings: Sequence[str], env: Path | None, rules: RuleBook) -> Project:
+def read(
+    source: Path,
+    settings: Sequence[str],
+    env: Path | None,
+    rules: RuleBook,
+    *,
+    evaluation: Path | None = None,
+    only: str = "",
+) -> Project:
     """Read and convert an MMAR folder or one configuration; every problem is in the project's log."""
     log = Log()
     given = variables.parse_settings(settings, log)
-    mmar = read_folder(source, log) if source.is_dir() else read_file(source, log)
-    project = Project(source, log, mmar, runs=read_commands(mmar.root, log), answers=answers_of(given, log))
+    mmar = read_folder(source, log) if source.is_dir() else read_file(source, log, evaluation)
+    runs = read_commands(mmar.root, log)
+    roles = choose(mmar, runs, log, only)
+    project = Project(source, log, mmar, runs=runs, roles=roles, answers=answers_of(given, log))
     environment = _environment(mmar, env, log)
     project.environment = {**variables.first_level(environment), **given}
-    names = (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE))
-    bound = [_bind(project, name, given, environment, rules) for name in names]
-    _convert(project, bound, _chosen_training(bound), _chosen_evaluation(bound))
+    _convert(project, _Binding(project, given, environment, rules))
     _others(project)
     _unread_settings(project, given)
     _weights(project)
+    leave_out(roles, mmar, log)
     return project
 
 
@@ -68,29 +88,24 @@ def _environment(mmar: Mmar, env: Path | None, log: Log) -> Node | None:
     return mmar.files[(exact or found)[0]][1] if found else None
 
 
-def _bind(
-    project: Project, name: str, given: Mapping[str, Any], environment: Node | None, rules: RuleBook
-) -> BoundConfig:
-    root = project.mmar.files[name][1]
-    refuse_unsafe_keys(root, project.log)
-    default = next((run for run in project.runs if run.is_default), None)
-    scripted = default.settings if default is not None and root.get("train") is not None else {}
-    values = variables.collect({**scripted, **given}, environment, root, project.log)
-    return bind(root, name, values, rules, project.log)
+class _Binding:
+    """Binds the files of a project: each with the variables of the script that runs it."""
 
+    def __init__(self, project: Project, given: Mapping[str, Any], environment: Node | None, rules: RuleBook) -> None:
+        self.project, self.given, self.environment, self.rules = project, given, environment, rules
+        self.applied: dict[str, str] = {}
 
-def _chosen_training(bound: list[BoundConfig]) -> BoundConfig | None:
-    """Return the training that the bundle is made of: config_train.json, or the only one."""
-    trains = [config for config in bound if config.trains]
-    named = [config for config in trains if Path(config.file).name == "config_train.json"]
-    return next(iter(named or (trains if len(trains) == 1 else [])), None)
-
-
-def _chosen_evaluation(bound: list[BoundConfig]) -> BoundConfig | None:
-    """Return the evaluation that the bundle is made of: config_validation.json, or the first."""
-    evaluations = [config for config in bound if not config.trains]
-    named = [config for config in evaluations if Path(config.file).name == "config_validation.json"]
-    return next(iter(named or evaluations), None)
+    def bind(self, name: str, role: str) -> BoundConfig:
+        """Bind one file in its role: train, evaluate or infer."""
+        project = self.project
+        root = project.mmar.files[name][1]
+        refuse_unsafe_keys(root, project.log)
+        run = script_of(project.roles, project.mmar, project.runs, name, role)
+        if run is not None:
+            self.applied[run.script] = name
+        script, scripted = (run.script, run.settings) if run is not None else ("", {})
+        values = variables.collect(self.given, self.environment, root, project.log, script, scripted)
+        return bind(root, name, values, self.rules, project.log)
 
 
 def _others(project: Project) -> None:
@@ -104,26 +119,38 @@ def _others(project: Project) -> None:
         elif kind in (Kind.AUTOML, Kind.AIAA, Kind.FEDERATED):
             alone = not project.configs
             project.log.add("CT118" if alone else "CT110", Where(name), kind.value)
-        elif not project.configs and project.source.is_file() and not bundles:
+        elif not project.configs and project.mmar.paths[name] == project.source and not bundles:
             project.log.add("CT118", Where(name), kind.value)
     if not project.mmar.files and not project.log.items:
         project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder")
 
 
-def _convert(
-    project: Project, bound: list[BoundConfig], train: BoundConfig | None, evaluation: BoundConfig | None
-) -> None:
+def _convert(project: Project, binding: _Binding) -> None:
     """Convert every configuration: the chosen training first, since the evaluations borrow its model's facts."""
-    converted: dict[str, Config] = {}
-    for config in sorted(bound, key=lambda config: (config is not train, not config.trains)):
-        base = Facts() if config.trains else _model_facts(project)
-        found = build(config, _facts(project, config, base, keep=config is train), project.log)
-        converted[config.file] = found
-        project.train = found if config is train else project.train
-        check_all(found, project.log)
-    project.configs = [converted[config.file] for config in bound]
-    project.evaluate = converted[evaluation.file] if evaluation is not None else None
+    roles, mmar = project.roles, project.mmar
+    trains = sorted(mmar.of(Kind.TRAIN), key=lambda name: name != roles.train)
+    converted = {name: _converted(project, binding.bind(name, "train")) for name in trains}
+    project.train = converted.get(roles.train)
+    for name in mmar.of(Kind.EVALUATE):
+        role = "infer" if name == roles.infer != roles.evaluate else "evaluate"
+        converted[name] = _converted(project, binding.bind(name, role))
+    project.configs = [converted[name] for name in (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE))]
+    project.evaluate = converted.get(roles.evaluate)
+    project.infer = converted.get(roles.infer)
+    if roles.infer and roles.infer == roles.evaluate:
+        project.infer = _converted(project, binding.bind(roles.infer, "infer"))
+    _data_folder(project)
+    report_scripts(project.runs, binding.applied, project.log)
     _several(project)
+    _lists_of_evaluations(project)
+
+
+def _converted(project: Project, config: BoundConfig) -> Config:
+    base = Facts() if config.trains else _model_facts(project)
+    keep = config.file == project.roles.train
+    found = build(config, _facts(project, config, base, keep), project.log)
+    check_all(found, project.log)
+    return found
 
 
 def _several(project: Project) -> None:
@@ -133,6 +160,31 @@ def _several(project: Project) -> None:
         if config is not project.train:
             used = f"; the bundle is made of {project.train.file}" if project.train is not None else ""
             project.log.add("CT113", Where(config.file), f"one of several training configurations{used}")
+
+
+def _data_folder(project: Project) -> None:
+    """Look for the images as for the data list: the command to type next says what is missing."""
+    if project.train is None:
+        return
+    facts, pipeline = project.train.facts["train"], project.train.first("train", "image_pipeline")
+    folder = datalist.data_folder(facts.data_root, project.mmar.root)
+    missing = datalist.missing_from(folder, project.data)
+    project.data_is_missing = missing is not None
+    if missing and pipeline is not None:
+        project.log.add("CT523", pipeline.component.where, missing)
+
+
+def _lists_of_evaluations(project: Project) -> None:
+    """Check that the data list has what evaluation and inference read."""
+    for config in (project.evaluate, project.infer):
+        if config is None or project.data is None:
+            continue
+        key = str(config.variables.values.get("DATA_LIST_KEY") or "validation")
+        if not project.data.counts.get(key):
+            source = config.variables.sources.get("DATA_LIST_KEY", config.file)
+            known = ", ".join(name for name, count in project.data.counts.items() if count)
+            message = f'{config.file} reads the list "{key}", which the data list does not have'
+            project.log.add("CT510", Where(source), message, f"it has {known}" if known else "")
 
 
 def _model_facts(project: Project) -> Facts:

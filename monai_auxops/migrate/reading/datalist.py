@@ -22,6 +22,22 @@ class DataList:
     label_format: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
     channels: int = 1
+    first: str = ""
+
+
+def data_folder(path: str, root: Path) -> Path | None:
+    """Return the folder of the images, None where the MMAR does not say it."""
+    return root / path if path and "{" not in path and "\0" not in path else None
+
+
+def missing_from(folder: Path | None, data: DataList | None) -> str | None:
+    """Say what is missing of the images; None where the folder and the first image of the data list are there."""
+    if folder is None:
+        return ""
+    if not folder.is_dir():
+        return f"the folder of the images, {str(folder)!r}, is not here"
+    first = data.first if data is not None else ""
+    return None if (folder / first).exists() else f"the folder of the images, {str(folder)!r}, has no {first!r}"
 
 
 def find(path: str, root: Path) -> Path | None:
@@ -64,7 +80,7 @@ def _check(node: Node, key: str, where: Where, log: Log) -> None:
 
 def _summary(path: Path, node: Node) -> DataList:
     counts = {key: len(child.value) for key, child in node.items() if isinstance(child.value, list)}
-    return DataList(path, counts, _label_format(node), _labels(node), _channels(node, counts))
+    return DataList(path, counts, _label_format(node), _labels(node), *_first_image(node, counts))
 
 
 def _label_format(node: Node) -> tuple[int, ...]:
@@ -85,10 +101,9 @@ def _labels(node: Node) -> tuple[str, ...]:
     return strings if len(strings) == len(wanted) else ()
 
 
-def _channels(node: Node, counts: dict[str, int]) -> int:
-    for key in counts:
-        for entry in node.value[key].value[:1]:
-            image = entry.get("image")
-            if image is not None and isinstance(image.value, list):
-                return len(image.value)
-    return 1
+def _first_image(node: Node, counts: dict[str, int]) -> tuple[int, str]:
+    """Return how many files the first image has, and the first of them."""
+    images = [entry.get("image") for key in counts for entry in node.value[key].value[:1]]
+    first = next((image.plain() for image in images if image is not None), "")
+    files = first if isinstance(first, list) else [first]
+    return max(len(files), 1), str((files or [""])[0])

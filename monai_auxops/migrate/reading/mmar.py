@@ -43,6 +43,17 @@ class Mmar:
     weights: list[str] = field(default_factory=list)
     bundle: bool = False
 
+    @property
+    def seen(self) -> frozenset[str]:
+        """The names of all files that were looked at, those that could not be read included."""
+        return frozenset(self.paths)
+
+    def relative(self, name: str) -> str:
+        """Return a file's path as the MMAR's scripts write it."""
+        path = self.paths[name].absolute()
+        root = self.root.absolute()
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
     def of(self, kind: Kind) -> list[str]:
         """Return the names of the files of a kind, in order."""
         return [name for name, (found, _) in self.files.items() if found is kind]
@@ -123,14 +134,21 @@ def read_folder(folder: Path, log: Log) -> Mmar:
     return mmar
 
 
-def read_file(path: Path, log: Log) -> Mmar:
-    """Read one configuration, and what it needs beside it: the environment, and for an evaluation the model."""
+def read_file(path: Path, log: Log, evaluation: Path | None = None) -> Mmar:
+    """Read one configuration, and what it needs beside it: the environment, and for an evaluation the model.
+
+    An `evaluation` is read with a training configuration; those that merely lie beside it are not.
+    """
     folder = path.parent
     mmar = Mmar(folder.parent if folder.name.startswith("config") else folder)
     _add(mmar, path, log, name=path.name)
     beside = [folder / "environment.json"]
-    if not mmar.of(Kind.TRAIN):
+    if mmar.of(Kind.EVALUATE):
         beside.append(folder / "config_train.json")
+    if evaluation is not None:
+        beside.append(evaluation)
+    elif mmar.of(Kind.TRAIN) and (folder / "config_validation.json").is_file():
+        log.add("CT120", Where(path.name), "config_validation.json beside it was not read")
     for other in beside:
         if other.is_file() and other != path:
             _add(mmar, other, log, name=other.name)
@@ -152,10 +170,10 @@ def read_json(path: Path, name: str, log: Log) -> Node | None:
 
 def _add(mmar: Mmar, path: Path, log: Log, name: str | None = None) -> None:
     name = name or path.relative_to(mmar.root).as_posix()
+    mmar.paths[name] = path
     root = read_json(path, name, log)
     if root is not None:
         mmar.files[name] = (classify(root, path.name), root)
-        mmar.paths[name] = path
 
 
 def _json_files(folder: Path) -> Iterator[Path]:

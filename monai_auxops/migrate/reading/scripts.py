@@ -55,13 +55,9 @@ class ScriptRun:
         return self.app == "evaluate" and not self.infers
 
     def names(self, file: str) -> bool:
-        """Tell whether the run's `-c` is this configuration."""
-        return bool(self.config) and PurePosixPath(file) == PurePosixPath(self.config)
-
-
-def run_of(runs: list[ScriptRun], file: str) -> ScriptRun | None:
-    """Return the run whose `--set` belongs to a training configuration: of a training script whose `-c` names it."""
-    return next((run for run in runs if run.is_default and run.names(file)), None)
+        """Tell whether the run's `-c` is this configuration, a path relative to the MMAR."""
+        given, wanted = PurePosixPath(self.config), PurePosixPath(file)
+        return given == wanted or (given.is_absolute() and given.parts[-len(wanted.parts) :] == wanted.parts)
 
 
 def read_commands(root: Path, log: Log) -> list[ScriptRun]:

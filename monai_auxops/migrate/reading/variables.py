@@ -63,12 +63,13 @@ def parse_settings(items: Iterable[str], log: Log) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Variables:
-    """The values of one configuration, and which of them were read."""
+    """The values of one configuration, which of them were read, and where those from elsewhere come from."""
 
     values: dict[str, Any]
     has_environment: bool
     log: Log
     read: set[str] = field(default_factory=set)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def resolve(self, node: Node) -> Any:
         """Return a node's value with every placeholder filled in."""
@@ -127,10 +128,25 @@ def first_level(root: Node | None) -> dict[str, Any]:
     return own | {key: child.value for key, child in inner if not isinstance(child.value, dict | list)}
 
 
-def collect(settings: Mapping[str, Any], environment: Node | None, root: Node, log: Log) -> Variables:
-    """Join the three sources in Clara's order of precedence."""
-    values = {**first_level(root), **first_level(environment), **settings}
-    return Variables(values, environment is not None, log)
+def collect(
+    given: Mapping[str, Any],
+    environment: Node | None,
+    root: Node,
+    log: Log,
+    script: str = "",
+    scripted: Mapping[str, Any] | None = None,
+) -> Variables:
+    """Join the sources in Clara's order of precedence; a script's `--set` gives way to one typed here.
+
+    Paths below MMAR_ROOT are relative to the MMAR.
+    """
+    layers = [("environment.json", first_level(environment)), (script, scripted or {}), ("--set", given)]
+    values = {"MMAR_ROOT": ".", **first_level(root)}
+    sources: dict[str, str] = {}
+    for source, layer in layers:
+        values |= layer
+        sources |= dict.fromkeys(layer, source)
+    return Variables(values, environment is not None, log, sources=sources)
 
 
 def _shown(text: str) -> str:

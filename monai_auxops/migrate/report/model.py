@@ -26,7 +26,8 @@ def model(project: Project, strict: bool = False, output: Path | None = None) ->
         "files": [_file(project, config) for config in project.configs],
         "other_files": _others(project),
         "weights": project.mmar.weights,
-        "total": totals(project.entries),
+        "total": totals(entry for config in project.used or project.configs for entry in config.entries),
+        "chosen": project.train is not None or len(project.configs) < 2,
         "diagnostics": [_diagnostic(item) for item in project.log.sorted()],
         "checked": next((item.message for item in project.log.items if item.code == "CT706"), ""),
         "exit_code": exit_code(project, strict),
@@ -51,7 +52,7 @@ def exit_code(project: Project, strict: bool) -> int:
     worst = project.log.worst()
     if worst is Severity.FATAL:
         return 2
-    outcomes = {entry.outcome for entry in project.entries}
+    outcomes = {entry.outcome for config in project.used or project.configs for entry in config.entries}
     needs_hands = worst is Severity.ERROR or Outcome.MANUAL in outcomes
     return int(needs_hands or (strict and Outcome.APPROXIMATE in outcomes))
 
@@ -60,7 +61,7 @@ def _file(project: Project, config: Config) -> Model:
     return {
         "file": config.file,
         "kind": "training" if config.trains else "evaluation",
-        "used": config in (project.train, project.evaluate),
+        "used": config in project.used or project.train is None,
         **totals(config.entries),
         "settings": list(_settings(config)),
         "entries": [_entry(entry) for entry in config.entries],
@@ -69,11 +70,13 @@ def _file(project: Project, config: Config) -> Model:
 
 def _settings(config: Config) -> Iterable[Model]:
     for row in SETTINGS:
-        names = [name for name in (row.name, *row.also) if name in config.variables.values or config.root.get(name)]
+        given = config.variables
+        names = [name for name in (row.name, *row.also) if name in given.values or config.root.get(name)]
         if names:
             value = config.settings[row.name] if row.to else None
             outcome, reason = row.outcome.value, row.reason
-            yield {"name": names[0], "value": value, "to": row.to, "outcome": outcome, "reason": reason}
+            source = given.sources.get(names[0], "")
+            yield {"name": names[0], "value": value, "to": row.to, "from": source, "outcome": outcome, "reason": reason}
 
 
 def _entry(entry: Converted) -> Model:
@@ -141,12 +144,11 @@ def _diagnostic(item: Diagnostic) -> Model:
 
 def next_steps(project: Project, output: Path) -> list[str]:
     """Return the commands to type next."""
-    fatal = {item.code for item in project.log.items if item.severity is Severity.FATAL} - {"CT707"}
-    if fatal or not project.configs:
-        return []
+    fatal = [item for item in project.log.items if item.severity is Severity.FATAL and item.code != "CT707"]
     if project.train is not None:
-        return [_migrate(project.source, Path("my_bundle"))]
-    files = [config.file for config in project.configs if config.trains]
+        return [] if fatal else [_migrate(project.source, Path("my_bundle"))]
+    broken = {item.where.file for item in fatal}
+    files = [config.file for config in project.configs if config.trains and config.file not in broken]
     return [_migrate(project.mmar.paths[file], output / name) for file, name in zip(files, _names(files), strict=True)]
 
 

@@ -31,9 +31,15 @@ class Text:
     def __init__(self, width: int = 80, color: bool = False, verbose: bool = False) -> None:
         self.width, self.color, self.verbose = max(60, min(width, 120)), color, verbose
 
+    @property
+    def room(self) -> int:
+        """The columns that are left for what a component becomes."""
+        return self.width - 15 - _NAME - 2
+
     def render(self, report: Model) -> str:
         """Return the whole report."""
-        lines = [line for file in report["files"] for line in self.file(file)]
+        brief = not report["chosen"] and not self.verbose
+        lines = [line for file in report["files"] for line in self.file(file, brief)]
         lines += self.others(report)
         lines += self.problems(report["diagnostics"])
         lines += self.next(report)
@@ -49,10 +55,14 @@ class Text:
         options: dict[str, Any] = {"break_on_hyphens": False}
         return textwrap.wrap(text, self.width, initial_indent=pad, subsequent_indent=pad, **options)
 
-    def file(self, file: Model) -> Iterator[str]:
+    def file(self, file: Model, brief: bool) -> Iterator[str]:
         """Yield one configuration: its figures, its components part by part, its settings."""
-        yield self.paint("bold", f"{file['file']}  ({file['kind']})")
+        unused = "" if file["used"] else ", not used: nothing of it is in the bundle"
+        yield self.paint("bold", f"{file['file']}  ({file['kind']}{unused})")
         yield f"  {file['components']} components, {file['migrated_percent']:g} % migrated: {_counts(file)}"
+        if brief or not (file["used"] or self.verbose):
+            yield ""
+            return
         for part in dict.fromkeys(entry["part"] for entry in file["entries"]):
             yield ""
             yield f"  {part}"
@@ -79,16 +89,19 @@ class Text:
 
     def row(self, outcome: str, name: str, targets: str) -> str:
         """Return outcome, Clara's name and the bundle's."""
-        room = self.width - 15 - _NAME - 2
         shown = name if len(name) <= _NAME else name[: _NAME - 3] + "..."
-        targets = targets if len(targets) <= room else targets[: room - 3] + "..."
+        targets = targets if len(targets) <= self.room else targets[: self.room - 3] + "..."
         return f"    {self.paint(outcome, f'{outcome:<11}')} {shown:<{_NAME}} {targets}"
 
     def settings(self, settings: list[Model]) -> Iterator[str]:
         """Yield a line per setting."""
         for item in settings:
             target = f"{item['to']} = {item['value']}" if item["to"] else "-"
-            yield self.row(item["outcome"], item["name"], target)
+            source = f"({item['from']})" if item["from"] and item["to"] else ""
+            one_line = f"{target}  {source}".rstrip()
+            fits = len(one_line) <= self.room
+            yield self.row(item["outcome"], item["name"], one_line if fits else target)
+            yield from [] if fits else self.wrap(source, 17 + _NAME)
 
     def others(self, report: Model) -> Iterator[str]:
         """Yield what else was found."""
@@ -128,10 +141,10 @@ class Text:
             yield ""
         if report.get("written"):
             yield self.paint("bold", f"Written: {report['written']}")
-        elif len(report["next"]) > 1:
+        elif not report["chosen"] and report["next"]:
             yield self.paint("bold", "Nothing was written: a bundle is made of one configuration. Type one of:")
         elif report["next"]:
-            yield self.paint("bold", "Nothing was written. Type next:")
+            yield self.paint("bold", "Nothing was written. To write the bundle, run:")
         elif report["exit_code"] == 2:
             yield self.paint("bold", "Nothing was written. Correct the errors above and type the command again.")
         yield from (f"  {command}" for command in report["next"])

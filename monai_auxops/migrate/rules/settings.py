@@ -23,6 +23,23 @@ class Setting:
 
 
 _EXACT, _EQUIVALENT, _DROPPED = Outcome.EXACT, Outcome.EQUIVALENT, Outcome.DROPPED
+_APPROXIMATE: Final = Outcome.APPROXIMATE
+_SEEDS: Final = ("random", "numpy", "tf", "python")
+
+
+def seed(value: Any) -> int | None:
+    """Accept Clara's `determinism`, an object with a seed for each library; return the one that MONAI takes.
+
+    >>> seed({"python_seed": "20191015", "random_seed": 123456}), seed({"python_seed": "7"}), seed(True), seed(None)
+    (123456, 7, 0, None)
+    """
+    given = value if isinstance(value, dict) else {}
+    found = [str(given.get(f"{library}_{suffix}", "")) for library in _SEEDS for suffix in ("seed", "page")]
+    digits = [text for text in found if text.isdigit()]
+    if given and not digits:
+        raise ValueError(f"expected one of {', '.join(f'{library}_seed' for library in _SEEDS)} as a whole number")
+    return int((digits or ["0"])[0]) % 2**32 if value else None
+
 
 SETTINGS: Final = (
     Setting("epochs", "epochs", integer, 1, _EXACT, "Passes over the data."),
@@ -37,10 +54,19 @@ SETTINGS: Final = (
         integer,
         0,
         _EXACT,
-        "Steps between two points in TensorBoard; 0 is one point per epoch.",
+        "Steps between two points in TensorBoard; 0 is one point per epoch, the loss of its last step.",
     ),
     Setting(
         "multi_gpu", "", flag, False, _EQUIVALENT, "torchrun with configs/multi_gpu_train.json takes the place of MPI."
+    ),
+    Setting(
+        "determinism",
+        "seed",
+        seed,
+        None,
+        _APPROXIMATE,
+        "MONAI seeds Python, NumPy and PyTorch with one number: the first that is given of random_seed, numpy_seed, "
+        "tf_seed and python_seed.",
     ),
     Setting("dynamic_input_shape", "", flag, False, _DROPPED, "PyTorch networks take any input size."),
     Setting("use_scanning_window", "", flag, False, _DROPPED, "The inferer decides."),

@@ -45,30 +45,50 @@ def test_the_same_input_gives_the_same_bytes(mmar, tmp_path):
 def test_what_a_bundle_holds(mmar, tmp_path):
     report, code = written(mmar, tmp_path / "out")
     assert code == 0
-    assert report["next"][1] == "python -m monai.bundle run --config_file configs/train.json"
+    assert report["next"][1] == "python -m monai.bundle run --config_file configs/train.json --dataset_dir DATA"
     configs = ("train", "evaluate", "inference", "multi_gpu_train", "metadata", "datalist")
     expected = {f"configs/{name}.json" for name in configs} | {"configs/logging.conf", "docs/README.md", "LICENSE"}
     assert set(content(tmp_path / "out")) == expected
     assert json.loads((tmp_path / "out/configs/datalist.json").read_text()) == DATALIST
 
 
+BOTH, FOLDER = "--dataset_dir DATA --datalist DATA/dataset.json", "--dataset_dir DATA"
+DEFINED = {"DATASET_JSON": "config/dataset.json"}
+
+
 @pytest.mark.parametrize(
-    ("file", "content"),
-    [("dataset.json", None), ("environment.json", None), ("environment.json", {"DATASET_JSON": "config/dataset.json"})],
+    ("file", "content", "options"),
+    [("dataset.json", None, BOTH), ("environment.json", None, BOTH), ("environment.json", DEFINED, FOLDER)],
 )
-def test_the_next_command_says_where_data_that_was_missing_is(mmar, tmp_path, file, content):
+def test_every_command_says_where_data_that_was_missing_is(mmar, tmp_path, file, content, options):
     mmar.files[file] = content
     report, _ = written(mmar, tmp_path / "out", validate=False)
     command = report["next"][1]
-    assert command.endswith("configs/train.json --dataset_dir DATA --datalist DATA/dataset.json")
-    assert command in (tmp_path / "out" / "docs" / "README.md").read_text().splitlines()
+    assert command.endswith(f"configs/train.json {options}")
+    shown = (tmp_path / "out" / "docs" / "README.md").read_text().partition("```bash\n")[2].partition("```")[0]
+    commands = [line for line in shown.splitlines() if "monai.bundle" in line]
+    assert command in commands
+    assert len(commands) == 5
+    assert all(line.endswith(options) for line in commands)
+
+
+def test_the_folder_of_the_images_is_checked_as_the_list_is(mmar, tmp_path):
+    data = tmp_path / "data"
+    mmar.files["environment.json"]["DATA_ROOT"] = str(data)
+    assert "CT523" in mmar.codes()
+    data.mkdir()
+    assert "CT523" in mmar.codes()
+    (data / "a.nii.gz").touch()
+    assert "CT523" not in mmar.codes()
+    report, _ = written(mmar, tmp_path / "out", validate=False)
+    assert report["next"][1].endswith("configs/train.json")
 
 
 def test_nothing_is_overwritten_without_force(mmar, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("mine")
     report, code = written(mmar, tmp_path / "out", validate=False)
-    assert (code, [item["code"] for item in report["diagnostics"]]) == (2, ["CT703"])
+    assert (code, [item["code"] for item in report["diagnostics"]]) == (2, ["CT703", "CT523"])
     assert names(tmp_path / "out") == ["mine"]
     assert written(mmar, tmp_path / "out", validate=False, force=True)[1] == 0
     assert not (tmp_path / "out" / "mine").exists()
@@ -105,7 +125,7 @@ def test_a_bundle_that_monai_refuses_is_not_written(mmar, tmp_path, monkeypatch)
 
 
 def test_errors_that_are_fatal_write_nothing(mmar, tmp_path):
-    mmar.text("config/broken.json", "{")
+    mmar.text("config/config_train.json", "{")
     assert written(mmar, tmp_path / "out")[1] == 2
     assert not (tmp_path / "out").exists()
 
@@ -123,7 +143,8 @@ def test_no_path_of_the_mmar_leaves_the_bundle(mmar, tmp_path):
 
 def test_metadata_names_the_tested_versions():
     lines = (Path(__file__).parents[3] / "constraints.txt").read_text().splitlines()
-    tested = dict(line.split("==") for line in lines if "==" in line)
+    newest = [line.partition(";")[0].strip() for line in lines if 'python_version < "3.11"' not in line]
+    tested = dict(line.split("==") for line in newest if "==" in line)
     assert {
         **{name: tested[name] for name in TESTED},
         **{name: tested.get(name) for name in PACKAGES},

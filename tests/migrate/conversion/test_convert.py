@@ -22,10 +22,11 @@ def test_the_command_line_wins_over_the_environment_and_the_file(mmar):
 
 
 def test_the_script_counts_as_a_command_line(mmar):
-    mmar.text("commands/train.sh", "python3 -m nvmidl.apps.train \\\n  --set \\\n epochs=9 DATA_ROOT=$HOME/x \\\n")
-    mmar.text("commands/train_2gpu.sh", "mpirun -np 2 python3 -m nvmidl.apps.train --set epochs=7 multi_gpu=true")
-    mmar.text("commands/train_finetune.sh", "python3 -m nvmidl.apps.train --set 'MMAR_CKPT=a b' epochs=5")
-    mmar.text("commands/odd.sh", "python3 -m nvmidl.apps.train --set epochs='4\n# nothing")
+    train = "python3 -m nvmidl.apps.train -c config/config_train.json"
+    mmar.text("commands/train.sh", f"{train} \\\n  --set \\\n epochs=9 DATA_ROOT=$HOME/x \\\n")
+    mmar.text("commands/train_2gpu.sh", f"mpirun -np 2 {train} --set epochs=7 multi_gpu=true")
+    mmar.text("commands/train_finetune.sh", f"{train} --set 'MMAR_CKPT=a b' epochs=5")
+    mmar.text("commands/odd.sh", f"{train} --set epochs='4\n# nothing")
     project = mmar.read()
     assert training(project)["epochs"] == 9
     assert training(project)["dataset_dir"] == "/data"
@@ -132,10 +133,21 @@ def test_a_crop_before_the_channels_move_comes_after(mmar):
 
 
 def test_determinism_becomes_a_seed(mmar):
-    mmar.set("determinism", {"python_page": "20191015", "random_page": 7})
-    assert training(mmar.read())["initialize"] == ["$monai.utils.set_determinism(seed=7)"]
-    mmar.set("determinism", True)
-    assert training(mmar.read())["initialize"] == ["$monai.utils.set_determinism(seed=0)"]
+    for seeds, seed in (
+        ({"python_seed": "20191015", "random_seed": 123456, "numpy_seed": 654321, "tf_seed": 11111}, 123456),
+        ({"python_page": "20191015", "random_page": 7}, 7),
+        ({"python_seed": "20191015"}, 20191015),
+        (True, 0),
+    ):
+        config = training(mmar.set("determinism", seeds).read())
+        assert config["seed"] == seed
+        assert config["initialize"] == ["$monai.utils.set_determinism(seed=@seed)"]
+    assert "seed" not in training(mmar.set("determinism", {}).read())
+
+
+def test_seeds_that_are_none_are_said(mmar):
+    mmar.set("determinism", {"random_sed": 7})
+    assert "CT206" in mmar.codes()
 
 
 @pytest.mark.parametrize(("name", "percent", "dataset"), [("A", 0, "CacheDataset"), ("B", 0.5, "SmartCacheDataset")])

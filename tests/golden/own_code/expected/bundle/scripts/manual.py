@@ -15,7 +15,7 @@ class ClaraTverskyLoss(torch.nn.Module):
         raise _to_complete('ClaraTverskyLoss')
 
     def forward(self, pred: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch; pred holds logits."""
+        """Return the loss of logits [B, 2, 32, 32, 32] and the label, a scalar."""
         raise _to_complete('ClaraTverskyLoss')
 
 
@@ -26,5 +26,5 @@ class ClaraWindowing:
         raise _to_complete('ClaraWindowing')
 
     def __call__(self, data: dict) -> dict:
-        """The item with its fields changed."""
+        """Return the item with its fields changed. Its keys are image, label and pred (Clara's model)."""
         raise _to_complete('ClaraWindowing')
