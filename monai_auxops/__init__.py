@@ -28,6 +28,7 @@ _HOME = {
     "ComputeAverage": "metrics",
     "ComputeAverageDice": "metrics",
     "ComputeMulticlassAverage": "metrics",
+    "AuxAgreementHandler": "handlers",
     "AuxConfusionHandler": "handlers",
     "AuxConsoleHandler": "handlers",
     "AuxCurvesHandler": "handlers",
@@ -44,6 +45,7 @@ _MODULES = ("functional",)  # public modules: not in __all__, since MONAI's bund
 if TYPE_CHECKING:
     from monai_auxops import functional as functional
     from monai_auxops.core.context import BuildContext as BuildContext
+    from monai_auxops.handlers import AuxAgreementHandler as AuxAgreementHandler
     from monai_auxops.handlers import AuxConfusionHandler as AuxConfusionHandler
     from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler
     from monai_auxops.handlers import AuxCurvesHandler as AuxCurvesHandler

@@ -53,6 +53,16 @@ def _attach(command: argparse.ArgumentParser) -> None:
     add("--ops", nargs="+", default=[], metavar="OP", help="aux-ops (default: the one that fits the bundle)")
     add("--config", nargs="+", default=[], metavar="FILE", help="the files of one run (default: all that are found)")
     add("--force", action="store_true", help="replace an earlier configs/aux_ops*.json")
+    add("--report", action="store_true", help="also exchange console and TensorBoard handlers, and add a report page")
+    add(
+        "--check",
+        nargs="?",
+        const="synthetic",
+        default="",
+        choices=("synthetic", "own"),
+        help="run an epoch without and with aux-ops first, and show that nothing else changed; writes only if so",
+    )
+    add("--set", nargs="+", action="extend", default=[], metavar="ID=VALUE", help="with --check, as dataset_dir=DIR")
     answers = command.add_argument_group("answers", "what a bundle may not say; without them attach derives, or asks")
     add = answers.add_argument
     add("--channels", choices=("exclusive", "independent"), help="whether classes exclude each other")
@@ -122,7 +132,7 @@ def migrate(args: argparse.Namespace) -> int:
 
 def attach(args: argparse.Namespace) -> int:
     """Write aux-ops as overrides of a bundle's configurations."""
-    from monai_auxops.attach.command import AttachError, Options, attach
+    from monai_auxops.attach.command import AttachError, Options, attach, settings_of
     from monai_auxops.attach.derive import Answers
 
     answers = Answers(
@@ -135,11 +145,14 @@ def attach(args: argparse.Namespace) -> int:
         class_names=None if args.class_names is None else tuple(args.class_names),
     )
     try:
-        sys.stdout.write(attach(Options(args.bundle, args.ops, answers, args.config, args.force)))
+        settings = settings_of(args.set)
+        options = Options(args.bundle, args.ops, answers, args.config, args.force, args.report, args.check, settings)
+        text, good = attach(options)
     except AttachError as error:
         sys.stderr.write(f"monai-auxops attach: {error}\n")
         return 2
-    return 0
+    sys.stdout.write(text)
+    return 0 if good else 1
 
 
 def components(args: argparse.Namespace) -> int:

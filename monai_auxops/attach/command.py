@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from monai_auxops.attach.blocks import known_op
 from monai_auxops.attach.derive import Answers
-from monai_auxops.attach.folder import configs_of, inside
+from monai_auxops.attach.folder import configs_of, inside, load
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError
+from monai_auxops.attach.report import add_report
+from monai_auxops.attach.table import compare, table
+from monai_auxops.attach.trial import run_both
 from monai_auxops.attach.write import text_of, write_plans
+
+_DATA: Final = {"synthetic": "on generated data", "own": "on the bundle's data"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,9 @@ class Options:
         answers: what the bundle does not say.
         config: the files of one run, instead of all runs that are found.
         force: replace files of an earlier attach.
+        report: exchange console and TensorBoard handlers, and add the report page's and the cases' handlers.
+        check: run one epoch without and with, on ``"synthetic"`` or on the user's ``"own"`` data; nothing: do not.
+        settings: by id, for the runs of ``check``.
     """
 
     bundle: Path
@@ -31,10 +41,13 @@ class Options:
     answers: Answers = field(default_factory=Answers)
     config: Sequence[str] = ()
     force: bool = False
+    report: bool = False
+    check: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-def attach(options: Options) -> str:
-    """Write the overrides for a bundle and return what to say.
+def attach(options: Options) -> tuple[str, bool]:
+    """Write the overrides for a bundle; return what to say, and whether a check found all equal or explained.
 
     Raises:
         AttachError: the bundle or the aux-ops cannot be used; nothing is written.
@@ -47,19 +60,46 @@ def attach(options: Options) -> str:
     with inside(bundle):
         plans = make_plans(bundle, configs, ops, options.answers, options.config)
         usable = [plan for plan in plans if not plan.refused]
-        written = write_plans(configs, usable, options.force)
-    return _said(plans, dict(zip([plan.run.output for plan in usable], written, strict=True)))
+        for plan in usable if options.report else ():
+            add_report(plan)
+        if not options.check:
+            write_plans(configs, usable, options.force)
+            return _said(plans, configs), True
+        return _checked(bundle, configs, usable, options)
 
 
-def _said(plans: Sequence[Plan], written: dict[str, Path]) -> str:
+def _checked(bundle: Path, configs: Path, plans: Sequence[Plan], options: Options) -> tuple[str, bool]:
+    """Run every plan without and with aux-ops, and write what is proved; files that exist are checked as they are."""
+    there = {plan.run.output for plan in plans if (configs / plan.run.output).exists() and not options.force}
+    for plan in plans:
+        if plan.run.output in there:
+            plan.block = load(configs / plan.run.output)
+    texts, good = [], True
+    for plan in plans:
+        rows = compare(plan, *run_both(bundle, configs, plan, options.check == "synthetic", options.settings))
+        good = good and all(row.good for row in rows)
+        texts.append(f"{_names(plan)}: one epoch without and with aux-ops, {_DATA[options.check]}\n\n{table(rows)}\n")
+    new = [plan for plan in plans if plan.run.output not in there]
+    if good:
+        write_plans(configs, new, options.force)
+        texts.append(_said(new, configs) if new else "Checked as they are: nothing was written.\n")
+    else:
+        texts.append("Not proved: nothing was written.\n")
+    return "\n".join(texts), good
+
+
+def _names(plan: Plan) -> str:
+    return " + ".join(path.name for path in plan.run.config.files)
+
+
+def _said(plans: Sequence[Plan], configs: Path) -> str:
     """Say what was written, why, and what to type next."""
     lines: list[str] = []
     for plan in plans:
-        names = " + ".join(path.name for path in plan.run.config.files)
         if plan.refused:
-            lines += [f"Left alone: {names}: {plan.refused}", ""]
+            lines += [f"Left alone: {_names(plan)}: {plan.refused}", ""]
             continue
-        lines += [f"Written: {written[plan.run.output]}", "", text_of(plan.block)]
+        lines += [f"Written: {configs / plan.run.output}", "", text_of(plan.block)]
         lines += _derived(plan)
         verb = "Train" if plan.run.trains else "Evaluate"
         lines += [f"{verb} with it, in the bundle's folder:", *_commands(plan), ""]
@@ -96,4 +136,22 @@ def _files(folder: str, names: Sequence[str]) -> str:
     return "[" + ",".join(f"'{folder}/{name}'" for name in names) + "]"
 
 
-__all__ = ["AttachError", "Options", "attach"]
+def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return ``ID=VALUE`` pairs as overrides; values are JSON where they can be.
+
+    >>> settings_of(["epochs=1", "dataset_dir=/data"])
+    {'epochs': 1, 'dataset_dir': '/data'}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not name or not equals:
+            raise AttachError(f"--set: expected ID=VALUE, got {pair!r}")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
+
+
+__all__ = ["AttachError", "Options", "attach", "settings_of"]

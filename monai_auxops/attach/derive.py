@@ -61,6 +61,7 @@ class Measure:
         activation: what the network left out, for thresholded channels.
         threshold: of probabilities, or of raw values without an activation.
         onehot: whether labels have a channel for each class.
+        onehot_before: the same, before post-processing.
         skip_background: whether class 0 is left out.
         jaccard: IoU instead of Dice.
         empty_value: of a class that is absent; None where it does not count.
@@ -74,6 +75,7 @@ class Measure:
     activation: str | None = None
     threshold: float = 0.5
     onehot: bool = False
+    onehot_before: bool = False
     skip_background: bool = False
     jaccard: bool = False
     empty_value: float | None = None
@@ -128,6 +130,7 @@ def derive(
     measure = replace(measure, names=tuple(names) if names else None, channels=known)
     measure = _with_activation(measure, evidence, answers)
     measure = _with_labels(measure, evidence, answers, training)
+    measure = replace(measure, onehot_before=measure.onehot)
     if overlaps:
         measure = _with_background(measure, evidence, answers, overlap_of([*evidence.meanings, *others]))
     return _with_stage(measure, evidence, answers)

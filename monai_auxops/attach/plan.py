@@ -49,6 +49,7 @@ class Plan:
         metrics: the engine and the name of each op in the block.
         refused: why an evaluation is left alone; nothing where it is not.
         measures: how each engine measures, by its id.
+        index_labels: whether labels are class indices when they come.
     """
 
     run: Run
@@ -58,6 +59,7 @@ class Plan:
     metrics: list[tuple[EngineItem, str]] = field(default_factory=list)
     refused: str = ""
     measures: dict[str, Measure] = field(default_factory=dict)
+    index_labels: bool = True
 
 
 def make_plans(
@@ -132,7 +134,9 @@ def _add_engine(
     plan.block |= added(plan.run.config, engine, block)
     plan.metrics += [(engine, name) for name in block]
     plan.lines[shown(engine.item_id)] = _lines(evidence, measure, names) + _key_line(plan, evidence, block)
+    plan.index_labels = bool(evidence.loss.index_labels)
     if measure is not None:
+        plan.index_labels = not measure.onehot_before
         plan.measures[engine.item_id] = measure
         plan.pairs += _pairs(evidence, measure, block)
 

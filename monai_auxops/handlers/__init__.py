@@ -1,5 +1,6 @@
 """Handlers without a collective: they show what the hub computed."""
 
+from monai_auxops.handlers.agreement import AuxAgreementHandler
 from monai_auxops.handlers.confusion import AuxConfusionHandler
 from monai_auxops.handlers.console import AuxConsoleHandler
 from monai_auxops.handlers.curves import AuxCurvesHandler
@@ -10,6 +11,7 @@ from monai_auxops.handlers.stats import AuxStatsHandler, AuxTensorBoardStatsHand
 from monai_auxops.handlers.worst_cases import AuxWorstCasesHandler
 
 __all__ = [
+    "AuxAgreementHandler",
     "AuxConfusionHandler",
     "AuxConsoleHandler",
     "AuxCurvesHandler",

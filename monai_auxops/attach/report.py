@@ -1,0 +1,128 @@
+"""``attach --report``: exchanges console and TensorBoard handlers in place, and adds the report and case tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem, shown
+from monai_auxops.attach.plan import Plan
+from monai_auxops.attach.slots import added, made_writable
+
+_EXCHANGED: Final = {"StatsHandler": "AuxStatsHandler", "TensorBoardStatsHandler": "AuxTensorBoardStatsHandler"}
+
+
+def add_report(plan: Plan) -> None:
+    """Add to a plan what ``monai-auxops report`` shows beside the curves."""
+    exchange(plan)
+    trainer = next((engine for engine in plan.run.engines if engine.trains), None)
+    evaluator = next((engine for engine in plan.run.engines if not engine.trains), None)
+    if trainer is not None:
+        _add(plan, trainer, [_report_handler(plan, trainer, evaluator)])
+    if evaluator is not None:
+        pairs = {pair.theirs: pair.ours for pair in plan.pairs if pair.engine == evaluator.item_id and not pair.note}
+        if pairs:
+            _add(plan, evaluator, [{"_target_": "monai_auxops.AuxAgreementHandler", "pairs": pairs}])
+        if trainer is None:
+            _add_cases(plan, evaluator)
+
+
+def exchange(plan: Plan) -> None:
+    """Exchange MONAI's console and TensorBoard handlers for ours, which take the same arguments, where they are."""
+    for engine in plan.run.engines:
+        for item_id, name in _handlers(plan.run.config, engine):
+            if name in _EXCHANGED:
+                plan.block |= made_writable(plan.run.config, f"{item_id}::_target_")
+                plan.block[f"{shown(item_id)}#_target_"] = f"monai_auxops.{_EXCHANGED[name]}"
+
+
+def _handlers(config: Config, engine: EngineItem) -> Iterator[tuple[str, str]]:
+    """Yield the id and class of each handler of an engine that is written as a component."""
+    waiting, seen = [f"{engine.item_id}::{engine.prefix}_handlers"], set()
+    for item_id in waiting:
+        item_id, value = config.follow(item_id)
+        if item_id in seen:
+            continue
+        seen.add(item_id)
+        if isinstance(value, dict) and "_target_" in value:
+            yield item_id, config.target(item_id).rpartition(".")[2]
+        elif isinstance(value, list):
+            waiting += [f"{item_id}::{index}" for index in range(len(value))]
+        elif isinstance(value, str):
+            waiting += config.references(value)
+
+
+def _add(plan: Plan, engine: EngineItem, handlers: list[dict[str, Any]]) -> None:
+    """Add handlers at the place of the last one that shows values, so that cutting the list by rank cuts them, too."""
+    config = plan.run.config
+    shows = [item_id for item_id, name in _handlers(config, engine) if name in _EXCHANGED]
+    if not shows:
+        plan.block |= _appended(config, engine, handlers)
+        return
+    plan.block[f"{shown(shows[-1])}#also"] = handlers  # exchange() has made the place writable
+
+
+def _appended(config: Config, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the overrides that append handlers to a list, or make one."""
+    slot = f"{engine.item_id}::{engine.prefix}_handlers"
+    item_id, value = config.follow(slot)
+    if value in (None, "$None"):
+        return made_writable(config, slot) | {shown(slot): handlers}
+    if isinstance(value, list):
+        return made_writable(config, item_id) | {f"+{shown(item_id)}": handlers}
+    name = f"aux_ops_{engine.prefix}_handlers"
+    merged = f"$list(({str(value).strip()[1:]}) or []) + list(@{name})"
+    return {name: handlers} | made_writable(config, slot) | {shown(slot): merged}
+
+
+def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | None) -> dict[str, Any]:
+    block: dict[str, Any] = {"_target_": "monai_auxops.AuxReportHandler"}
+    if evaluator is not None:
+        block["evaluator"] = f"@{shown(evaluator.item_id)}"
+    measure = plan.measures.get((evaluator or trainer).item_id)
+    if measure is not None and measure.names:
+        block["class_names"] = list(measure.names)
+    if measure is None or not measure.exclusive or measure.onehot_before:
+        block["matrix"] = False  # it counts classes that exclude each other, of index labels
+    files = [str(path.name) for path in plan.run.config.files]
+    folder = plan.run.config.files[0].parent.name
+    names = [f"{folder}/{name}" for name in [*files, plan.run.output]]
+    block["config"] = {"_target_": "monai_auxops.attach.executed.executed_config", "files": names}
+    return block | {"log_dir": _log_dir(plan.run.config, trainer)}
+
+
+def _log_dir(config: Config, trainer: EngineItem) -> Any:
+    """Return where the trainer's TensorBoard handler writes, else the bundle's output folder."""
+    for item_id, name in _handlers(config, trainer):
+        if name in _EXCHANGED and "log_dir" in config.at(item_id):
+            return config.at(item_id)["log_dir"]
+    return "@output_dir" if "output_dir" in config.raw else "./runs"
+
+
+def _add_cases(plan: Plan, evaluator: EngineItem) -> None:
+    """Add a table of the cases of an evaluation: each aux-op's values for each file."""
+    measure = plan.measures.get(evaluator.item_id)
+    ours = next((name for engine, name in plan.metrics if engine == evaluator), None)
+    if measure is None or ours is None:
+        return
+    name = f"{evaluator.prefix}_cases"
+    tag = ours.removeprefix(f"{evaluator.prefix}_")
+    block = {"_target_": "monai_auxops.ComputeAverage", "name": name, "field": tag}
+    block["report_path"] = _report_path(plan.run.config, evaluator)
+    slots = [
+        key for key in plan.block if key.endswith("additional_metrics") and key.startswith(shown(evaluator.item_id))
+    ]
+    if slots:
+        plan.block[slots[0]][name] = block
+    else:
+        plan.block |= added(plan.run.config, evaluator, {name: block})
+    plan.metrics.append((evaluator, name))
+
+
+def _report_path(config: Config, evaluator: EngineItem) -> Any:
+    """Return where the evaluation's MetricsSaver writes, else the bundle's output folder."""
+    for item_id, name in _handlers(config, evaluator):
+        if name == "MetricsSaver" and "save_dir" in config.at(item_id):
+            return config.at(item_id)["save_dir"]
+    return "@output_dir" if "output_dir" in config.raw else "./eval"
