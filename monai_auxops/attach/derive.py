@@ -66,6 +66,7 @@ class Measure:
         jaccard: IoU instead of Dice.
         empty_value: of a class that is absent; None where it does not count.
         stage: before or after post-processing.
+        inverted: whether post-processing goes back to the original grid.
         names: of all channels, or None.
         channels: their number, or None.
         why: a line for each derivation.
@@ -80,6 +81,7 @@ class Measure:
     jaccard: bool = False
     empty_value: float | None = None
     stage: str = "raw"
+    inverted: bool = False
     names: tuple[str, ...] | None = None
     channels: int | None = None
     why: tuple[str, ...] = field(default=())
@@ -268,6 +270,7 @@ def _counts(counts: bool) -> str:
 def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
     """Measure after post-processing where it goes back to the original grid."""
     post = evidence.post
+    measure = replace(measure, inverted=post.inverted)
     stage = answers.stage or ("post" if post.inverted else "raw")
     if stage == "raw":
         return _said(measure, "before post-processing, on the network's grid: --stage") if post.inverted else measure

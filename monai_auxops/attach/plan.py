@@ -195,6 +195,8 @@ def _difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
         return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, and here it is otherwise"
     if evidence.post.argmax and not evidence.post.onehot and meaning.num_classes is None:
         return "its post-processing leaves class numbers in one channel, which it takes for the values of one class"
+    if measure.inverted and measure.stage == "raw":
+        return "measured before post-processing, on another grid"
     if meaning.reduction != "mean":
         return f"its reduction is {meaning.reduction}"
     if meaning.ignore_empty is not (measure.empty_value is None):

@@ -115,7 +115,7 @@ def _synthetic(plan: Plan, metadata: dict[str, Any]) -> dict[str, Any]:
         "channels": image["num_channels"],
         "spatial": list(image["spatial_shape"]),
         "index_labels": plan.index_labels,
-        "inverts": any(one.stage == "post" for one in plan.measures.values()),
+        "inverts": any(one.inverted for one in plan.measures.values()),
     }
 
 

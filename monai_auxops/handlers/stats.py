@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from monai_auxops.drawing.names import tensorboard_place
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import training_of, training_step
+from monai_auxops.handlers.also import WithOthers
 from monai_auxops.handlers.viewer import Careful
 
 EVERY = 50  # iterations between two looks at running values: a look waits for the device
@@ -58,7 +59,7 @@ def number_of(value: Any) -> float:
     return float(value.detach().reshape(()).item() if isinstance(value, Tensor) else value)
 
 
-class AuxStatsHandler(Careful, StatsHandler):  # type: ignore[misc]
+class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
     """MONAI's ``StatsHandler``: honors ``do_print``, and prints loss and running means every 50th iteration.
 
     Takes the same arguments. The default ``output_transform`` is :func:`loss_of`, which works with and without
@@ -70,6 +71,7 @@ class AuxStatsHandler(Careful, StatsHandler):  # type: ignore[misc]
         iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
         *args: as MONAI's.
         output_transform: from ``engine.state.output`` to the losses.
+        also: handlers that are attached with this one, in its place of a handler list.
         **kwargs: as MONAI's; ``epoch_print_logger`` and ``iteration_print_logger`` replace what is printed.
 
     >>> handler = AuxStatsHandler(iteration_log=10)
@@ -80,8 +82,10 @@ class AuxStatsHandler(Careful, StatsHandler):  # type: ignore[misc]
         iteration_log: Log = EVERY,
         *args: Any,
         output_transform: Callable[[Any], Any] = loss_of,
+        also: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
+        self.also = also
         every = every_nth(iteration_log)
         super().__init__(every, *args, output_transform=output_transform, **kwargs)
         mine = {
@@ -114,7 +118,7 @@ class AuxStatsHandler(Careful, StatsHandler):  # type: ignore[misc]
             self.logger.info(f"Epoch: {epoch}/{epochs}, Iter: {at}/{length} -- {text}")
 
 
-class AuxTensorBoardStatsHandler(Careful, TensorBoardStatsHandler):  # type: ignore[misc]
+class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler):  # type: ignore[misc]
     """MONAI's ``TensorBoardStatsHandler``: honors ``do_summary``, groups the curves, and plots running means.
 
     Takes the same arguments, with the same default ``output_transform`` as :class:`AuxStatsHandler`. The epoch value of
@@ -129,6 +133,7 @@ class AuxTensorBoardStatsHandler(Careful, TensorBoardStatsHandler):  # type: ign
         iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
         *args: as MONAI's.
         output_transform: from ``engine.state.output`` to the losses.
+        also: handlers that are attached with this one, in its place of a handler list.
         **kwargs: as MONAI's; ``epoch_event_writer`` and ``iteration_event_writer`` replace what is written.
     """
 
@@ -139,8 +144,10 @@ class AuxTensorBoardStatsHandler(Careful, TensorBoardStatsHandler):  # type: ign
         iteration_log: Log = EVERY,
         *args: Any,
         output_transform: Callable[[Any], Any] = loss_of,
+        also: Sequence[Any] = (),
         **kwargs: Any,
     ) -> None:
+        self.also = also
         every = every_nth(iteration_log)
         super().__init__(summary_writer, str(log_dir), every, *args, output_transform=output_transform, **kwargs)
         mine = {

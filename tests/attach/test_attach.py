@@ -15,7 +15,8 @@ from tests.attach.conftest import ARGMAX, FROM_ENGINE, SIGMOID, compose, metadat
 
 def attached(bundle, *ops, answers=None, **more):
     """Attach, and return what it says and the block of the training."""
-    said = attach(Options(bundle.folder, ops, answers or Answers(), **more))
+    said, good = attach(Options(bundle.folder, ops, answers or Answers(), **more))
+    assert good
     return said, bundle.block()
 
 
@@ -223,7 +224,7 @@ def test_several_trainings(bundle):
     (bundle.configs / "train.json").rename(bundle.configs / "train_diffusion.json")
     with pytest.raises(AttachError, match=r"several files train \(train_autoencoder.json, train_diffusion.json\)"):
         attach(Options(bundle.folder))
-    assert "train_diffusion.json" in attach(Options(bundle.folder, config=["train_diffusion.json"]))
+    assert "train_diffusion.json" in attach(Options(bundle.folder, config=["train_diffusion.json"]))[0]
 
 
 INVERTED = compose(
@@ -238,7 +239,7 @@ def test_an_evaluation_on_the_original_grid(bundle):
         "evaluate.json",
         {"nothing": None, "validate#postprocessing": INVERTED, "run": ["$@validate#evaluator.run()"]},
     )
-    said = attach(Options(bundle.folder))
+    said, _ = attach(Options(bundle.folder))
     op = bundle.block("aux_ops_evaluate.json")["validate#evaluator#additional_metrics"]["val_dice"]
     assert (op["stage"], op["is_onehot_targets"], op["class_names"]) == ("post", True, ["liver", "kidney"])
     assert "after post-processing" in said
