@@ -54,7 +54,9 @@ def counts(
     """
     reading = Reading(**options)
     with undisturbed(predictions.device):
-        return reading.kept(count_for(reading, predictions, label, mask))
+        dims = reading.with_channel(predictions, label).dim()
+        every = count_for(reading, predictions, label, reading.left_out(label, dims, mask))
+        return Counts(*map(reading.kept, every))
 
 
 def dice(

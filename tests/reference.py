@@ -66,6 +66,8 @@ def class_sets(
                     hit = as_float(scores[b, c, v]) > as_float(threshold)
                 else:
                     hit = first_maximum(scores[b, :, v]) == c
+                if onehot and not truth[b, c, v] >= 0:
+                    continue  # nobody annotated this class here: negative or NaN
                 if hit:
                     predicted[c].add(v)
                 if (truth[b, c, v] > 0.5) if onehot else index == (1 if classes == 1 else c):

@@ -66,10 +66,12 @@ class Accumulator:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Continue from :meth:`state_dict`; ``ValueError`` if it holds other tags or sums."""
         self.reset()
-        theirs = [tag for state in saved["states"] for tag in state["tags"]]
-        mine = [tag for state in self.states for tag in state.tags]
-        if saved["states"] and theirs != mine:
-            raise ValueError(f"the saved state holds the tags {theirs}, expected {mine}; give the op the same options")
+        for state, values in zip(self.states, saved["states"], strict=False):
+            if list(state.tags) != list(values["tags"]):
+                raise ValueError(
+                    f"the saved state holds the tags {list(values['tags'])}, expected {list(state.tags)}; "
+                    "give the op the options it had"
+                )
         for state, values in zip(self.states, saved["states"], strict=False):
             state.load_state_dict(values)
         if saved["open"]:

@@ -137,12 +137,15 @@ class BuildContext:
         return value
 
     def from_batch(self, key: str) -> Tensor:
-        """The tensor an earlier aux-op left under ``key``, else the batch's; ``ValueError`` if there is none."""
+        """The tensor an earlier aux-op left under ``key``, else the batch's, on the predictions' device.
+
+        ``ValueError`` if there is none.
+        """
         value = plain(self._values.get(key, self.batch.get(key)))
         if not isinstance(value, Tensor):
             there = ", ".join(sorted({*self._values, *map(str, self.batch)})) or "nothing"
             raise ValueError(f"expected a tensor under {key!r} in the batch, which holds {there}")
-        return value
+        return value.to(self.predictions.device, non_blocking=True)  # an engine moves image and label alone
 
     @property
     def batch_size(self) -> int:

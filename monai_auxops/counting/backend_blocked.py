@@ -94,32 +94,35 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
 def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count where classes may overlap: class after class, so that the masks of one stay in the cache."""
     batch, classes = x.shape[:2]
-    totals = torch.zeros(batch, 3 * classes + (not rule.onehot), dtype=torch.float64, device=CPU)
+    totals = torch.zeros(batch, 4 * classes, dtype=torch.float64, device=CPU)
     for b, scores, label in _blocks(x, y, rule.exclusive):
         totals[b] += torch.stack([*_class_sums(scores, label, rule)])
-    both, predicted, labelled = totals[:, : 3 * classes].long().view(batch, classes, 3).unbind(2)
-    valid = torch.full((batch, 1), math.prod(x.shape[2:]), device=CPU) if rule.onehot else totals[:, -1:].long()
-    return of_sums(both, predicted, labelled, valid)
+    return of_sums(*totals.long().view(batch, classes, 4).unbind(2))
 
 
 def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:
-    """Three scalars per class, from masks of 1.0 in its voxels and 0.0 elsewhere; last the voxels with a label."""
+    """Four scalars per class, from masks of 1.0 in its voxels and 0.0 elsewhere: in both, in the prediction, in the
+    label, and all that have a label."""
     classes = scores.shape[0]
     code = _first_maximum(scores).round_() if rule.exclusive else None
     mark, inside = None, None
+    every = torch.tensor(float(scores.shape[1]), dtype=torch.float32, device=CPU)
+    signed = label.dtype.is_signed  # what nobody annotated is negative or NaN
     first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: its absence
     if not rule.onehot:
         mark = _label_code(label[0], classes + first)
         inside = torch.ge(mark, 0, out=_scratch.get_empty("inside"))
         inside.mul_(torch.lt(mark, classes + first, out=_scratch.get_empty("t")))
+        every = inside.sum()
     for c in range(classes):
         p = _exceeds(scores[c], rule.threshold, "p") if code is None else _equals(code, c, "p")
         t = _exceeds(label[c], 0.5, "t") if mark is None else _equals(mark, c + first, "t")
+        if rule.onehot and signed:
+            inside = torch.ge(label[c], 0, out=_scratch.get_empty("inside"))
+            every = inside.sum()
         if inside is not None:
             p.mul_(inside)
-        yield from (torch.dot(p, t), p.sum(), t.sum())
-    if inside is not None:
-        yield inside.sum()
+        yield from (torch.dot(p, t), p.sum(), t.sum(), every)
 
 
 def _blocks(x: Tensor, y: Tensor, exclusive: bool) -> Iterator[tuple[int, Tensor, Tensor]]:

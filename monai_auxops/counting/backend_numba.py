@@ -59,7 +59,7 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
         return vectorized.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
     options = None if rule.exclusive else float(rule.threshold), rule.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
-    return of_sums(both, p, t, valid[:, :1])
+    return of_sums(both, p, t, valid)
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
@@ -139,7 +139,6 @@ def _count_masks(  # type: ignore[no-untyped-def]
     threshold, onehot,
 ):  # fmt: skip
     """Count per class the voxels in both, in the prediction, in the label, and in all."""
-    labelled[:tile] = 0
     first, named = start // voxels, max(classes, 2)
     while start < stop:
         sample, voxel = start // voxels, start % voxels
@@ -155,7 +154,7 @@ def _count_masks(  # type: ignore[no-untyped-def]
             for i in range(n):
                 p = predicted[i] == c if threshold is None else scores[i] > x.dtype.type(threshold)
                 t = labelled[i] == c + named - classes if onehot is None else marks[i] > 0.5
-                counts = labelled[i] >= 0
+                counts = labelled[i] >= 0 if onehot is None else marks[i] >= 0  # false for NaN: nobody annotated it
                 both = np.int32(both + (p & t))
                 in_p = np.int32(in_p + (p & counts))
                 in_t = np.int32(in_t + t)

@@ -85,8 +85,7 @@ def _count_kernel(  # type: ignore[no-untyped-def]
     """Add to result ``[4, B, C]`` the true and false positives, the false and true negatives."""
     sample = tl.program_id(0).to(tl.int64)
     slots = tl.arange(0, capacity)
-    both, p, t = slots * 0, slots * 0, slots * 0
-    valid = tl.sum(slots * 0)
+    both, p, t, valid = slots * 0, slots * 0, slots * 0, slots * 0
     named: tl.constexpr = 2 if classes == 1 else classes
     for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
         voxel = tile * span + tl.arange(0, span)
@@ -99,7 +98,7 @@ def _count_kernel(  # type: ignore[no-untyped-def]
         if not onehot:
             labelled = _label_class(y_at, inside, named)
             counts = labelled < named
-        valid += tl.sum(counts.to(tl.int32))
+            valid += tl.sum(counts.to(tl.int32))
         if exclusive and not onehot:
             both += tl.histogram(tl.where(predicted == labelled, labelled, classes), capacity)
             p += tl.histogram(tl.where(counts, predicted, classes), capacity)
@@ -111,13 +110,24 @@ def _count_kernel(  # type: ignore[no-untyped-def]
                     in_p = (predicted == c) & inside
                 else:
                     in_p = (tl.load(x_at + x_skip, inside, 0).to(tl.float32) > threshold) & counts
-                in_t = (tl.load(y_at + y_skip, inside, 0) > 0.5) & inside if onehot else labelled == c + named - classes
+                if onehot:
+                    mark = tl.load(y_at + y_skip, inside, -1)
+                    mark = mark.to(tl.float32) if mark.dtype.is_floating() else mark
+                    known = (mark >= 0) & inside  # false for NaN: what nobody annotated counts nowhere
+                    in_t = (mark > 0.5) & inside
+                    in_p = in_p & known
+                else:
+                    known = counts
+                    in_t = labelled == c + named - classes
                 x_skip += xc
                 y_skip += yc
-                packed = tl.sum(in_p + in_t.to(tl.int64) * 2**20 + (in_p & in_t).to(tl.int64) * 2**40)
-                p += (packed % 2**20).to(tl.int32) * (slots == c)
-                t += (packed // 2**20 % 2**20).to(tl.int32) * (slots == c)
-                both += (packed // 2**40).to(tl.int32) * (slots == c)
+                two = in_p + in_t.to(tl.int64) * 2**15  # a tile has at most 2**10 voxels: four sums in one
+                packed = tl.sum(two + (in_p & in_t).to(tl.int64) * 2**30 + known.to(tl.int64) * 2**45)
+                p += (packed % 2**15).to(tl.int32) * (slots == c)
+                t += (packed // 2**15 % 2**15).to(tl.int32) * (slots == c)
+                both += (packed // 2**30 % 2**15).to(tl.int32) * (slots == c)
+                if onehot:
+                    valid += (packed // 2**45).to(tl.int32) * (slots == c)
     out, size = result + sample * classes + slots, tl.num_programs(0).to(tl.int64) * classes
     tl.atomic_add(out, both.to(tl.int64), slots < classes, sem="relaxed")
     tl.atomic_add(out + size, (p - both).to(tl.int64), slots < classes, sem="relaxed")

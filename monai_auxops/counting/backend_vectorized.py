@@ -9,7 +9,7 @@ from torch import Tensor
 
 from monai_auxops.counting.counts import Counts, Rule, of_sums
 
-__all__ = ["count", "label_class", "of_joint", "table"]
+__all__ = ["between", "count", "exceeds", "label_class", "of_joint", "table"]
 
 SMALL = 16_384  # entries of all tables that cost nothing, however few the voxels
 LANES = {"cpu": 1}  # tables that share the additions, by device; on a GPU many, for they wait for each other in one
@@ -20,13 +20,11 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if rule.exclusive and not rule.onehot:
-        if x.shape[0] * (classes + 1) ** 2 <= max(SMALL, x[:, :1].numel()):
-            return of_joint(_joint(x, y)[:, :-1])
-        return _by_class(_score_class(x), label_class(y[:, 0], classes), classes)
+        return between(_score_class(x), label_class(y[:, 0], classes), classes)
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
-    predicted = _score_class(x).unsqueeze(1) == numbers if rule.exclusive else _exceeds(x, rule.threshold)
+    predicted = _score_class(x).unsqueeze(1) == numbers if rule.exclusive else exceeds(x, rule.threshold)
     if rule.onehot:
-        labelled, valid = _exceeds(y, 0.5), torch.ones_like(y[:, :1], dtype=torch.bool)
+        labelled, valid = exceeds(y, 0.5), _annotated(y)
     elif classes == 1:
         labelled, valid = y == 1, (y == 0) | (y == 1)
     else:
@@ -37,7 +35,14 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
 
 def table(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class and predicted class, ``[B, C, C]``."""
-    return _joint(x, y)[:, :-1, :-1]
+    return _joint(_score_class(x), label_class(y[:, 0], x.shape[1]), x.shape[1])[:, :-1, :-1]
+
+
+def between(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
+    """Count classes against classes, both int64 ``[B, *S]`` with ``classes`` where there is none."""
+    if predicted.shape[0] * (classes + 1) ** 2 <= max(SMALL, predicted.numel()):
+        return of_joint(_joint(predicted, labelled, classes)[:, :-1])
+    return _by_class(predicted, labelled, classes)
 
 
 def of_joint(joint: Tensor) -> Counts:
@@ -46,10 +51,10 @@ def of_joint(joint: Tensor) -> Counts:
     return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
 
 
-def _joint(x: Tensor, y: Tensor) -> Tensor:
+def _joint(predicted: Tensor, labelled: Tensor, classes: int) -> Tensor:
     """Count by label class and predicted class, C where there is none, ``[B, C + 1, C + 1]``."""
-    size = x.shape[1] + 1
-    key = label_class(y[:, 0], x.shape[1]).mul_(size).add_(_score_class(x))
+    size = classes + 1
+    key = (labelled * size).add_(predicted)
     return _histogram(key, size**2).view(-1, size, size)
 
 
@@ -79,9 +84,14 @@ def _by_class(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
     )
 
 
-def _exceeds(t: Tensor, threshold: float) -> Tensor:
+def exceeds(t: Tensor, threshold: float) -> Tensor:
     """Compare in float32: a half-precision comparison would round the threshold."""
     return (t if t.dtype in (torch.float32, torch.float64) else t.float()) > threshold
+
+
+def _annotated(y: Tensor) -> Tensor:
+    """Where a one-hot label is neither negative nor NaN: what nobody annotated counts nowhere."""
+    return y >= 0 if y.dtype.is_signed else torch.ones_like(y[:, :1], dtype=torch.bool)
 
 
 def _histogram(index: Tensor, size: int) -> Tensor:

@@ -80,6 +80,28 @@ def count(
     return _module(backend(x.device)).count(x, y, rule)
 
 
+def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: bool = False) -> Counts:
+    """Count as :func:`count` does where predictions are class indices ``[B, 1, *S]`` out of ``classes``.
+
+    An index that names no class predicts none.
+
+    Example:
+        >>> count_indices(torch.tensor([[[0, 1, 2, 9]]]), torch.tensor([[[0, 1, 0, 1]]]), classes=2)
+        Counts(tp=tensor([[1, 1]]), fp=tensor([[0, 0]]), fn=tensor([[1, 1]]), tn=tensor([[2, 2]]))
+    """
+    from monai_auxops.counting import backend_vectorized as vectorized  # which imports this module
+
+    x, y = _checked(predictions, label, Rule(exclusive=False, onehot=False), classes if onehot else 1)
+    if x.shape[1] != 1:
+        raise ValueError(f"count: expected predictions [B, 1, *S] of class indices, got predictions {_described(x)}")
+    predicted = vectorized.label_class(x[:, 0], classes)
+    if not onehot:
+        return vectorized.between(predicted, vectorized.label_class(y[:, 0], classes), classes)
+    numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
+    scores = (predicted.unsqueeze(1) == numbers).float()
+    return count(scores, y, independent=True, onehot=True)
+
+
 def confusion(predictions: Tensor, label: Tensor) -> Tensor:
     """Count voxels by label class (row) and predicted class (column): int64 ``[B, C, C]``, C of at least 2.
 
@@ -139,8 +161,8 @@ def of_sums(both: Tensor, predicted: Tensor, labelled: Tensor, valid: Tensor) ->
     return Counts(both, predicted - both, labelled - both, valid - predicted - labelled + both)
 
 
-def _checked(predictions: Tensor, label: Tensor, rule: Rule) -> tuple[Tensor, Tensor]:
-    """Return plain tensors, the label with a channel dimension, or raise a ValueError that shows both."""
+def _checked(predictions: Tensor, label: Tensor, rule: Rule, channels: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return plain tensors, the label with its channels, or raise a ValueError that shows both."""
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
 
     def wrong(expected: str) -> ValueError:
@@ -148,15 +170,19 @@ def _checked(predictions: Tensor, label: Tensor, rule: Rule) -> tuple[Tensor, Te
 
     if not 2 <= x.ndim <= 5 or x.shape[1] == 0:
         raise wrong("predictions [B, C, *S] with 0 to 3 spatial dimensions")
-    if x.is_complex() or y.is_complex() or (rule.exclusive and not x.is_floating_point()):
-        raise wrong("floating-point predictions and a real label")
+    if x.is_complex() or y.is_complex():
+        raise wrong("real predictions and a real label")
     if x.device != y.device:
         raise wrong("predictions and label on one device")
-    if not rule.onehot and y.ndim == x.ndim - 1:
+    channels = channels or (x.shape[1] if rule.onehot else 1)
+    if channels == 1 and y.ndim == x.ndim - 1:
         y = y.unsqueeze(1)
-    expected = (x.shape[0], x.shape[1] if rule.onehot else 1, *x.shape[2:])
+    expected = (x.shape[0], channels, *x.shape[2:])
     if y.shape != expected:
-        raise wrong(f"a label of shape {list(expected)} (onehot={rule.onehot})")
+        kind = "one-hot" if rule.onehot else "of class indices"
+        raise wrong(f"a label {kind} of shape {list(expected)}")
+    if rule.exclusive and not x.is_floating_point():
+        x = x.float()  # a one-hot prediction: the argmax of integers below 2**24
     return x.detach(), y.detach()
 
 

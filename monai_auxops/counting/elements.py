@@ -4,35 +4,45 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from monai_auxops.counting.backend_vectorized import exceeds
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.overlap import ratio
 
 
 class Shares(NamedTuple):
-    """Exact int64 counts ``[B]``: the elements predicted right, and those that have a label at all."""
+    """Exact int64 counts ``[B]``: the elements predicted right, those that have a label at all, and those whose label
+    is above 1."""
 
     right: Tensor
     labeled: Tensor
+    above: Tensor
 
     def accuracy(self) -> Tensor:
         """``right / labeled``, NaN where nothing is labeled."""
         return ratio(self.right, self.labeled)
 
 
-def of_elements(predictions: Tensor, label: Tensor, threshold: float = 0.5) -> Shares:
+def of_elements(predictions: Tensor, label: Tensor, threshold: float = 0.5, left_out: Tensor | None = None) -> Shares:
     """Compare ``(p > threshold) == (y > 0.5)`` where the label lies within 0..1; a NaN prediction is never right.
 
     >>> import torch
     >>> of_elements(torch.tensor([[0.9, 0.2, 0.7, 0.7]]), torch.tensor([[1, 1, 0, -1]]))
-    Shares(right=tensor([1]), labeled=tensor([3]))
+    Shares(right=tensor([1]), labeled=tensor([3]), above=tensor([0]))
     """
-    labeled = (label >= 0) & (label <= 1)  # false for NaN
-    right = ((predictions > threshold) == (label > 0.5)) & ~predictions.isnan() & labeled
-    return Shares(right.flatten(1).sum(1), labeled.flatten(1).sum(1))
+    if not label.dtype.is_signed and label.dtype not in (torch.bool, torch.uint8):
+        label = label.long()  # torch compares wide unsigned types on few devices
+    above, known = label > 1, label >= 0  # false for NaN
+    if left_out is not None:
+        above, known = above & ~left_out, known & ~left_out
+    labeled = known & ~above
+    right = (exceeds(predictions, threshold) == (label > 0.5)) & ~predictions.isnan() & labeled
+    return Shares(*(part.flatten(1).sum(1) for part in (right, labeled, above)))
 
 
 def of_classes(counts: Counts) -> Shares:
     """From the counts of exclusive classes ``[B, C]``: a voxel is right in its own class."""
-    return Shares(counts.tp.sum(1), (counts.tp + counts.fn).sum(1))
+    right = counts.tp.sum(1)
+    return Shares(right, right + counts.fn.sum(1), torch.zeros_like(right))

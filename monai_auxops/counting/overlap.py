@@ -29,7 +29,7 @@ def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan
     over = tp if jaccard else 2 * tp
     under = over + fp + fn
     empty = tp + fn == 0 if math.isnan(empty_value) else under == 0
-    return (over / under).masked_fill(empty, empty_value)
+    return (over / under.float()).masked_fill(empty, empty_value)  # integers alone divide in the default dtype
 
 
 def precision(counts: Counts) -> Tensor:
@@ -62,12 +62,13 @@ STATISTICS = (*POOLED, *PER_SAMPLE)
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """``part / whole``, NaN where the whole is 0.
+    """``part / whole`` of counts as float32, NaN where the whole is 0.
 
+    >>> import torch
     >>> ratio(torch.tensor([1, 0]), torch.tensor([2, 0]))
     tensor([0.5000,    nan])
     """
-    return (part / whole).masked_fill(whole == 0, torch.nan)
+    return part / whole.float()  # of counts: 0 / 0; integers alone would divide in the process' default dtype
 
 
 def pooled_tags(names: Sequence[str]) -> list[str]:
@@ -82,14 +83,14 @@ def pooled_rows(counts: Counts, jaccard: bool) -> Tensor:
     return torch.cat([over, under, (tp + fn > 0).long()], 1).T
 
 
-def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str], prefix: str = "") -> list[str]:
     """The names of :func:`pooled_values`, in its order.
 
     >>> pooled_names("dice", ["grey", "white"], ["support", "global"])
     ['dice_global', 'dice_global/grey', 'dice_global/white', 'support/grey', 'support/white']
     """
     overlaps = [f"{tag}_global", *(f"{tag}_global/{name}" for name in names)] if "global" in wanted else []
-    samples = [f"support/{name}" for name in names] if "support" in wanted else []
+    samples = [f"{prefix}support/{name}" for name in names] if "support" in wanted else []
     return overlaps + samples
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.counts import Counts, count
+from monai_auxops.counting.counts import Counts, count, count_indices
 
 ACTIVATIONS = (None, "sigmoid", "softmax")
+_FLAGS = ("skip_background", "is_onehot_targets", "is_independent_predictions", "jaccard")
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -23,7 +26,8 @@ class ReadingOptions(TypedDict, total=False):
     is_independent_predictions: bool
     threshold: float
     final_activation: str | None
-    ignore_index: int | None
+    ignore_index: int | Sequence[int] | None
+    num_classes: int | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Reading:
         is_independent_predictions: channels do not exclude each other (sigmoid).
         threshold: on probabilities, where predictions are thresholded.
         final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
-        ignore_index: voxels with this label are left out; of one-hot labels those of this channel.
+        ignore_index: a label, or a list of labels, whose voxels are left out; of one-hot labels the voxels of these
+            channels. A class among them is left out of every mean, name and statistic as well.
+        num_classes: predictions are class indices ``[B, 1, *S]`` out of so many classes instead of scores.
 
     Raises:
         ValueError: a value that an option cannot have.
@@ -49,10 +55,14 @@ class Reading:
     is_independent_predictions: bool = False
     threshold: float = 0.5
     final_activation: str | None = None
-    ignore_index: int | None = None
+    ignore_index: int | Sequence[int] | None = None
+    num_classes: int | None = None
 
     def __post_init__(self) -> None:
-        threshold = self.threshold
+        threshold, classes = self.threshold, self.num_classes
+        for name in {field.name for field in fields(self)}.intersection(_FLAGS):
+            if getattr(self, name) not in (True, False):
+                raise ValueError(f"expected {name} to be True or False, got {getattr(self, name)!r}")
         if self.data_format not in ("channels_first", "channels_last"):
             raise ValueError(
                 f"expected data_format to be 'channels_first' or 'channels_last', got {self.data_format!r}"
@@ -65,6 +75,21 @@ class Reading:
             raise ValueError(
                 f"expected 0 < threshold < 1, a probability, with {self.final_activation!r}, got {threshold}"
             )
+        ignored_labels(self.ignore_index)
+        if classes is not None and (not _is_integer(classes) or classes < 2):
+            raise ValueError(f"expected num_classes to be an integer of at least 2, got {classes!r}")
+        if classes is not None and (self.is_independent_predictions or self.final_activation):
+            raise ValueError("expected scores with is_independent_predictions or final_activation, got num_classes")
+
+    def with_channel(self, predictions: Tensor, label: Tensor | None) -> Tensor:
+        """The predictions with a channel: one logit a sample, and class indices ``[B, *S]``, have none."""
+        if predictions.dim() == 1:
+            return predictions[:, None]
+        if self.num_classes is None or label is None or label.dim() == 1:
+            return predictions
+        channel = -1 if self.data_format == "channels_last" else 1
+        labeled = label.dim() - 1 if self.is_onehot_targets or label.shape[channel] == 1 else label.dim()
+        return predictions.unsqueeze(channel) if predictions.dim() == labeled else predictions
 
     def cut(self, predictions: Tensor) -> tuple[float, str | None] | None:
         """What the counts depend on; None where classes exclude each other, since an activation changes nothing there.
@@ -73,68 +98,91 @@ class Reading:
             The threshold on probabilities and the activation before it.
         """
         channels = predictions.shape[-1 if self.data_format == "channels_last" else 1]
-        if not self.is_independent_predictions and channels > 1:
+        if self.num_classes is not None or (not self.is_independent_predictions and channels > 1):
             return None
         if self.final_activation == "softmax" and channels == 1:
             raise ValueError("a softmax over one channel is always 1; expected final_activation='sigmoid'")
         return self.threshold, self.final_activation
 
-    def kept(self, counts: Counts) -> Counts:
-        """The counts of the classes that are looked at: without class 0 where ``skip_background`` says so."""
-        if not self.skip_background:
-            return counts
-        if counts.tp.shape[1] == 1:
-            raise ValueError("skip_background drops class 0, expected at least 2 channels, got 1")
-        return Counts(*(x[:, 1:] for x in counts))
+    def classes(self, number: int) -> list[int]:
+        """Those of ``number`` classes that are looked at; ``ValueError`` if none is.
+
+        One channel is one class, whose labels are 0 and 1: leaving out a label leaves the class.
+        """
+        if number == 1:
+            if self.skip_background:
+                raise ValueError("skip_background drops class 0, expected at least 2 channels, got 1")
+            return [0]
+        out = ignored_labels(self.ignore_index)
+        if self.is_onehot_targets and not all(0 <= index < number for index in out):
+            raise ValueError(
+                f"expected ignore_index within the channels 0..{number - 1} of one-hot labels, got {self.ignore_index}"
+            )
+        left = [c for c in range(int(self.skip_background), number) if c not in out]
+        if not left:
+            raise ValueError(f"expected a class that is not left out, got {number} classes and {self}")
+        return left
+
+    def kept(self, values: Tensor) -> Tensor:
+        """The columns ``[B, C']`` of the classes that are looked at, of ``[B, C]``."""
+        classes = self.classes(values.shape[1])
+        first, last = classes[0], classes[-1]
+        if last - first + 1 == len(classes):
+            return values[:, first : last + 1]
+        return torch.stack([values[:, c] for c in classes], 1)  # a list as an index would wait for a GPU
+
+    def left_out(self, label: Tensor | None, dims: int, mask: Tensor | None = None) -> Tensor | None:
+        """Where voxels do not count, ``[B, 1, *S]``; None if all do.
+
+        Args:
+            label: the label, with or without its channel.
+            dims: the number of dimensions of the predictions.
+            mask: ``[B, 1, *S]`` in the predictions' format; only voxels where it is positive count.
+        """
+        ignored = ignored_labels(self.ignore_index)
+        if label is None or not (ignored or mask is not None):
+            return None
+        label = channels_first(label, dims) if self.data_format == "channels_last" else label
+        label = label if label.dim() == dims else label.unsqueeze(1)
+        left_out = torch.zeros_like(label[:, :1], dtype=torch.bool)
+        if self.is_onehot_targets and ignored:
+            self.classes(label.shape[1])
+        for index in ignored:
+            here = label[:, index : index + 1] > 0.5 if self.is_onehot_targets else holds(label, index)
+            left_out = left_out | here
+        if mask is None:
+            return left_out
+        mask = channels_first(mask, dims) if self.data_format == "channels_last" else mask
+        if mask.shape != left_out.shape:
+            raise ValueError(f"expected a mask {list(left_out.shape)}, got {list(mask.shape)}")
+        return left_out | ~(mask > 0)
 
 
-def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, mask: Tensor | None = None) -> Counts:
-    """Count all classes of a batch ``[B, C]``, the background too, as ``reading`` says.
+def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, left_out: Tensor | None = None) -> Counts:
+    """Count all classes of a batch ``[B, C]``, the background and ignored ones too, as ``reading`` says.
 
     Args:
         reading: the options.
         predictions: ``[B, C, *S]``, or ``[B]`` with one logit a sample.
         label: class indices or one-hot.
-        mask: ``[B, 1, *S]``; only voxels where it is positive count.
+        left_out: where voxels do not count, from :meth:`Reading.left_out`.
     """
     if label is None:
         raise ValueError("expected a label, got None")
-    predictions = predictions[:, None] if predictions.dim() == 1 else predictions
-    cut = reading.cut(predictions)
-    left_out = _left_out(reading, label, predictions.dim(), mask)
+    predictions = reading.with_channel(predictions, label)
+    dims, cut, onehot = predictions.dim(), reading.cut(predictions), reading.is_onehot_targets
     if reading.data_format == "channels_last":
-        predictions, label = predictions.movedim(-1, 1), channels_first(label, predictions.dim())
+        predictions, label = predictions.movedim(-1, 1), channels_first(label, dims)
+    if left_out is not None:
+        label = unlabeled(label, left_out, onehot)
+    if reading.num_classes is not None:
+        return count_indices(predictions, label, reading.num_classes, onehot=onehot)
     threshold = reading.threshold
     if cut is not None and reading.final_activation == "sigmoid":
         threshold = math.log(threshold / (1 - threshold))
     elif cut is not None and reading.final_activation == "softmax":
         predictions = torch.softmax(predictions.float(), 1)
-    onehot = reading.is_onehot_targets
-    if left_out is not None:
-        predictions, label = without(predictions, label, left_out, onehot)
-    counts = count(predictions, label, independent=cut is not None, onehot=onehot, threshold=threshold)
-    if left_out is None or not onehot:
-        return counts
-    return counts._replace(tn=counts.tn - left_out.flatten(1).sum(1, keepdim=True))
-
-
-def _left_out(reading: Reading, label: Tensor, dims: int, mask: Tensor | None) -> Tensor | None:
-    """Where voxels do not count, ``[B, 1, *S]``; None if all do."""
-    index = reading.ignore_index
-    if index is None and mask is None:
-        return None
-    last = reading.data_format == "channels_last"
-    label = channels_first(label, dims) if last else label
-    label = label if label.dim() == dims else label.unsqueeze(1)
-    left_out = torch.zeros_like(label[:, :1], dtype=torch.bool)
-    if index is not None:
-        left_out = label[:, index : index + 1] > 0.5 if reading.is_onehot_targets else label == index
-    if mask is not None:
-        mask = channels_first(mask, dims) if last else mask
-        if mask.shape != left_out.shape:
-            raise ValueError(f"expected a mask {list(left_out.shape)}, got {list(mask.shape)}")
-        left_out = left_out | ~(mask > 0)
-    return left_out
+    return count(predictions, label, independent=cut is not None, onehot=onehot, threshold=threshold)
 
 
 def channels_first(x: Tensor, dims: int) -> Tensor:
@@ -142,11 +190,42 @@ def channels_first(x: Tensor, dims: int) -> Tensor:
     return x.movedim(-1, 1) if x.dim() == dims else x
 
 
-def without(predictions: Tensor, label: Tensor, left_out: Tensor, onehot: bool) -> tuple[Tensor, Tensor]:
-    """The same with nothing predicted and nothing labeled where a voxel is left out."""
-    if onehot:
-        predictions = predictions if predictions.is_floating_point() else predictions.float()
-        return predictions.masked_fill(left_out, math.nan), label.masked_fill(left_out, 0)
-    label = label if label.dim() == left_out.dim() else label.unsqueeze(1)
-    signed = label if label.is_floating_point() else label.long()
-    return predictions, signed.masked_fill(left_out, -1)
+def unlabeled(label: Tensor, left_out: Tensor, onehot: bool) -> Tensor:
+    """The label with -1, which is counted nowhere, where a voxel is left out."""
+    if not onehot and label.dim() < left_out.dim():
+        label = label.unsqueeze(1)
+    if not label.is_floating_point():
+        label = label.float() if onehot else label.long()  # an unsigned label has no -1
+    return label.masked_fill(left_out, -1)
+
+
+def ignored_labels(ignore_index: int | Sequence[int] | None) -> tuple[int, ...]:
+    """``ignore_index`` as a tuple; ``ValueError`` unless it is None, an integer or a list of integers."""
+    if ignore_index is None:
+        return ()
+    every = [ignore_index] if isinstance(ignore_index, Integral) else ignore_index
+    if not isinstance(every, Sequence) or not every or not all(_is_integer(index) for index in every):
+        raise ValueError(f"expected ignore_index to be an integer or a list of integers, got {ignore_index!r}")
+    return tuple(map(int, every))
+
+
+def holds(label: Tensor, value: int) -> Tensor:
+    """Where ``label`` is ``value``, also for a value that the label's dtype cannot hold: 255 is no int8.
+
+    >>> holds(torch.tensor([-1, 1], dtype=torch.int8), 255)
+    tensor([False, False])
+    """
+    if label.is_floating_point():
+        return (label if label.dtype in (torch.float32, torch.float64) else label.float()) == value
+    lowest, highest = (0, 1) if label.dtype == torch.bool else (_limit(label).min, _limit(label).max)
+    if not lowest <= value <= highest:
+        return torch.zeros_like(label, dtype=torch.bool)
+    return label == value
+
+
+def _limit(label: Tensor) -> torch.iinfo:
+    return torch.iinfo(label.dtype)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
-from monai_auxops.counting.counts import count
-from monai_auxops.counting.elements import of_classes, of_elements
+from monai_auxops.core.running import Totals
+from monai_auxops.counting.counts import Counts
+from monai_auxops.counting.elements import Shares, of_classes, of_elements
+from monai_auxops.counting.reading import Reading, holds, ignored_labels
+from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
+from monai_auxops.ops.shared_counts import shared_counts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +41,10 @@ class ComputeAccuracy(AuxiliaryOperation):
         do_print: whether the console shows the value.
         exclusive: labels ``[B, C, *S]`` are one-hot: compare the argmax over channels.
         final_activation: ``"sigmoid"`` is ``use_sigmoid``; ``"softmax"`` fits only class indices or ``exclusive``.
+        ignore_index: a label, or a list of labels, that is left out, such as 255; of one-hot labels with ``exclusive``
+            the voxels of these channels.
+        mask_key: a tensor ``[B, 1, *S]`` of the batch, or of an earlier aux-op: only voxels where it is positive count.
+        num_classes: predictions are class indices ``[B, 1, *S]`` out of so many classes instead of scores.
         **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
 
     Raises:
@@ -41,7 +52,7 @@ class ComputeAccuracy(AuxiliaryOperation):
 
     >>> import torch
     >>> accuracy = ComputeAccuracy("accuracy", use_sigmoid=True)
-    >>> _ = accuracy(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[1, 0, 0]]))
+    >>> _ = accuracy(torch.tensor([[2.0, -1.0, -3.0]]), torch.tensor([[1, 0, 1]]))
     >>> accuracy.aggregate()
     {'accuracy': 0.6666666865348816}
 
@@ -50,6 +61,8 @@ class ComputeAccuracy(AuxiliaryOperation):
 
     higher_is_better = True
     bounds = (0.0, 1.0)
+    sum_tags = (noted.NO_CLASS, noted.RANGE, noted.OVERLAP, noted.ONE_HOT)
+    _channels = 0  # of the last batch
 
     def __init__(
         self,
@@ -60,52 +73,129 @@ class ComputeAccuracy(AuxiliaryOperation):
         *,
         exclusive: bool = False,
         final_activation: str | None = None,
+        ignore_index: int | Sequence[int] | None = None,
+        mask_key: str | None = None,
+        num_classes: int | None = None,
         **options: Unpack[OpOptions],
     ) -> None:
         self.tag, self.use_sigmoid, self.exclusive = check_tag(tag, self), use_sigmoid, exclusive
-        self.final_activation = final_activation
+        self.final_activation, self.num_classes = final_activation, num_classes
+        self.ignore_index, self.mask_key = ignore_index, mask_key
         super().__init__(do_summary, do_print, **options)
         if final_activation not in (None, "sigmoid", "softmax"):
             self.fail(f"final_activation to be None, 'sigmoid' or 'softmax', got {final_activation!r}")
         if use_sigmoid and final_activation is not None:
             self.fail("use_sigmoid or final_activation, got both")
+        try:
+            self._indices = Reading(ignore_index=ignore_index, num_classes=num_classes)
+            self._onehot = Reading(is_onehot_targets=True, ignore_index=ignore_index, num_classes=num_classes)
+        except ValueError as error:
+            raise ValueError(f"{self!r}: {error}") from None
+        self._sigmoid = use_sigmoid or final_activation == "sigmoid"
         self.accumulated = (tag,)
-        self._seen = False
+
+    @property
+    def definition(self) -> str:
+        """What the values depend on, for a state that is loaded."""
+        return f"{self._indices}, exclusive={self.exclusive}, mask_key={self.mask_key!r}, sigmoid={self._sigmoid}"
+
+    @property
+    def binary_threshold(self) -> float:
+        """Where an element becomes positive."""
+        return 0.0 if self._sigmoid else 0.5
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
         """``{tag: [B]}``."""
-        if label is None:
-            raise ValueError("expected a label, got None")
-        if predictions.dim() == 1:
-            predictions = predictions[:, None]
-        if label.shape == predictions.shape[:1] + predictions.shape[2:]:
-            label = label.unsqueeze(1)
-        if predictions.shape != label.shape:
-            return {self.tag: self._of_classes(predictions, label, build_ctx, onehot=False)}
-        if self.exclusive:
-            return {self.tag: self._of_classes(predictions, label, build_ctx, onehot=True)}
-        return {self.tag: self._of_elements(predictions, label)}
+        reading = self._reading(build_ctx)
+        if reading is None:
+            return {self.tag: self._of_elements(build_ctx).accuracy()}
+        counts = shared_counts(build_ctx, reading, self.mask_key).counts
+        return {self.tag: of_classes(Counts(*map(reading.kept, counts))).accuracy()}
 
-    def _of_classes(self, predictions: Tensor, label: Tensor, build_ctx: BuildContext, onehot: bool) -> Tensor:
-        if predictions.shape[1] == 1 and onehot:
-            raise ValueError("exclusive compares the argmax over channels; expected at least 2 channels, got 1")
+    def _reading(self, build_ctx: BuildContext) -> Reading | None:
+        """How classes are read; None where elements are compared."""
+        predictions, label = _with_channels(build_ctx, self.num_classes)
+        same = predictions.shape == label.shape
+        if self.num_classes is not None:
+            return self._indices if label.shape[1] == 1 else self._onehot
+        if same and not self.exclusive:
+            if self.final_activation == "softmax":
+                raise ValueError(
+                    "expected class indices with final_activation='softmax', got a label of the same shape"
+                )
+            return None
         if predictions.shape[1] == 1:
+            if self.exclusive and same:
+                raise ValueError("exclusive compares the argmax over channels; expected at least 2 channels, got 1")
             raise ValueError(
                 f"expected a label of the predictions' shape {list(predictions.shape)}, got {list(label.shape)}"
             )
-        key = ("counts", "channels_first", onehot, None)
-        return of_classes(build_ctx.once(key, lambda: count(predictions, label, onehot=onehot))).accuracy()
+        return self._onehot if same else self._indices
 
-    def _of_elements(self, predictions: Tensor, label: Tensor) -> Tensor:
-        if self.final_activation == "softmax":
-            raise ValueError("expected class indices with final_activation='softmax', got a label of the same shape")
-        self._warn_if_onehot(label)
-        cut = 0.0 if self.use_sigmoid or self.final_activation == "sigmoid" else 0.5
-        return of_elements(predictions, label, cut).accuracy()
+    def _of_elements(self, build_ctx: BuildContext) -> Shares:
+        predictions, label = _with_channels(build_ctx, self.num_classes)
+        key = ("elements", self.binary_threshold, ignored_labels(self.ignore_index), self.mask_key)
+        return build_ctx.once(
+            key, lambda: of_elements(predictions, label, self.binary_threshold, self._left_out(label, build_ctx))
+        )
 
-    def _warn_if_onehot(self, label: Tensor) -> None:
-        if not self._seen and label.shape[1] > 1 and label.numel() and bool((label.sum(1) == 1).all()):
-            self.warn_once("the labels look one-hot, where this share is inflated; exclusive=True compares classes")
-        self._seen = True
+    def _left_out(self, label: Tensor, build_ctx: BuildContext) -> Tensor | None:
+        left_out = None
+        for index in ignored_labels(self.ignore_index):
+            left_out = holds(label, index) if left_out is None else left_out | holds(label, index)
+        if self.mask_key is None:
+            return left_out
+        mask = build_ctx.from_batch(self.mask_key)
+        expected = [len(label), 1, *label.shape[2:]]
+        if list(mask.shape) != expected:
+            raise ValueError(f"expected a mask {expected}, got {list(mask.shape)}")
+        outside = ~(mask > 0).expand(label.shape)
+        return outside if left_out is None else left_out | outside
+
+    def sums(self, build_ctx: BuildContext) -> Tensor:
+        """Labels that are no class; samples whose predictions are not what the options say; labels that overlap under
+        an argmax, and labels that are one-hot where elements are compared."""
+        reading, (predictions, label) = self._reading(build_ctx), _with_channels(build_ctx, self.num_classes)
+        nothing = torch.zeros(build_ctx.batch_size, dtype=torch.int64, device=predictions.device)
+        no_class = outside = overlaps = one_hot = nothing
+        self._channels = predictions.shape[1] if reading is None else reading.num_classes or predictions.shape[1]
+        if reading is None:
+            check = noted.within_probabilities if self._sigmoid else noted.beyond_probabilities
+            no_class, outside = self._of_elements(build_ctx).above, check(predictions).long()
+            if self._channels > 1 and label.numel():
+                one_hot = noted.one_hot(label).long()
+        elif not reading.is_onehot_targets:
+            shared = shared_counts(build_ctx, reading, self.mask_key)
+            if noted.spoken_by(self, build_ctx, shared.key):
+                no_class = shared.without_class(math.prod(predictions.shape[2:]))
+        elif self.num_classes is None:
+            overlaps = noted.overlapping(label).long()
+        return torch.stack([no_class, outside, overlaps, one_hot])
+
+    def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
+        """Labels that are no class, a missing or a second activation, labels that overlap or are one-hot."""
+        sums, samples = totals.sums, totals.counts[noted.RANGE]
+        if n := int(sums[noted.NO_CLASS]):
+            yield noted.NO_CLASS, noted.no_class(n, self._channels)
+        if (n := int(sums[noted.RANGE])) and not self._sigmoid:
+            yield noted.RANGE, noted.not_probabilities(n, 0.5, self._channels)
+        elif n and n == samples:
+            option = "use_sigmoid=True" if self.use_sigmoid else "final_activation='sigmoid'"
+            yield noted.RANGE, noted.already_probabilities(option)
+        if n := int(sums[noted.OVERLAP]):
+            yield noted.OVERLAP, noted.overlap(n, samples, "leave out exclusive=True")
+        if sums[noted.ONE_HOT] == samples > 0:
+            message = "the labels look one-hot, where this share is inflated; exclusive=True compares classes"
+            yield noted.ONE_HOT, message
+
+
+def _with_channels(build_ctx: BuildContext, num_classes: int | None) -> tuple[Tensor, Tensor]:
+    predictions, label = build_ctx.predictions, build_ctx.label
+    if label is None:
+        raise ValueError("expected a label, got None")
+    predictions = Reading(num_classes=num_classes).with_channel(predictions, label)
+    if label.shape == predictions.shape[:1] + predictions.shape[2:]:
+        label = label.unsqueeze(1)
+    return predictions, label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 from ignite.engine import Engine
@@ -85,6 +85,9 @@ class AuxiliaryOperation(GraphComponent):
         refuse_unknown(self, options, self.keywords)
         if self.stage not in ("raw", "post"):
             self.fail(f"stage to be 'raw' or 'post', got {self.stage!r}")
+        for name, default in self._arguments():  # JSON's "false" is true
+            if isinstance(default, bool) and getattr(self, name, default) not in (True, False):
+                self.fail(f"{name} to be True or False, got {getattr(self, name)!r}")
         try:
             self._report = None if self.report_path is None else CaseReport(self, self.report_path, self.case_key)
         except ValueError as error:
@@ -256,6 +259,20 @@ class AuxiliaryOperation(GraphComponent):
             self._report.reset()
 
     @property
+    def definition(self) -> str:
+        """What the values depend on: an epoch that was saved with another one cannot continue."""
+        return ""
+
+    @property
+    def binary_threshold(self) -> float | None:
+        """Where this op calls a single score positive, on the scale of the predictions; None if it does not say."""
+        return None
+
+    def qualify(self) -> bool:
+        """Give outputs a longer name because another op of the engine has theirs; False if this cannot be done."""
+        return False
+
+    @property
     def epoch_tags(self) -> tuple[str, ...] | None:
         """The tags that have an epoch value; None while they are unknown."""
         return self.accumulated
@@ -269,13 +286,20 @@ class AuxiliaryOperation(GraphComponent):
 
     def values_of(self, totals: Totals) -> dict[str, float]:
         """The values by tag, from sums and counts: the means, unless the op knows better."""
-        return totals.means()
+        means = totals.means()
+        return {tag: means[tag] for tag in self.accumulated or ()}
+
+    def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
+        """What the epoch's data cannot be as the options say: a key, and a sentence that says how to mend it."""
+        yield from ()
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
         """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than sums."""
         measured = self.accumulator is not None and self.accumulator.phase is not Phase.CLOSED
-        if measured and totals.counts and not any(totals.counts.values()):
+        if measured and self.accumulated and not any(totals.counts[tag] for tag in self.accumulated):
             self.warn_once(f"nothing to measure in a whole epoch, so its values are NaN{self.cause_of_nothing}")
+        for about, message in self.contradictions(totals) if measured and self.sum_tags else ():
+            self.warn_once(message, about)
         if self._report is not None:
             self._report.write(gather)
         return self.values_of(totals)
@@ -314,6 +338,7 @@ class AuxiliaryOperation(GraphComponent):
         With ``report_path`` it holds the cases of the epoch so far as well.
         """
         state = {"open": False, "states": []} if self.accumulator is None else self.accumulator.state_dict()
+        state |= {"definition": self.definition}
         return state if self._report is None else state | {"report": self._report.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -321,6 +346,8 @@ class AuxiliaryOperation(GraphComponent):
         if self.accumulated is None and state["states"]:
             self.accumulated = tuple(state["states"][0]["tags"])
         self.reset()
+        if state["open"] and state.get("definition", self.definition) != self.definition:
+            self.fail(f"a state measured as {self.definition}, got one measured as {state['definition']}")
         if self.accumulator is not None:
             try:
                 self.accumulator.load_state_dict(state)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
-from monai_auxops.core.ranks import Gather
 from monai_auxops.core.running import Totals
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.overlap import PER_SAMPLE, overlap, pooled_rows, pooled_values
-from monai_auxops.counting.reading import count_for
+from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.dice_options import DICE_KEYWORDS, FIELDS, DiceKeywords, DiceOptions
+from monai_auxops.ops.shared_counts import SharedCounts, shared_counts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+NOTES = (noted.NO_CLASS, noted.RANGE, noted.OVERLAP)
 
 
 class DiceOperation(AuxiliaryOperation):
@@ -27,9 +30,8 @@ class DiceOperation(AuxiliaryOperation):
     keywords = DICE_KEYWORDS
     higher_is_better = True
     bounds = (0.0, 1.0)
-    _looked = False
-    _left_over: Tensor | None = None
     cause_of_nothing = "; is each class absent, or are the labels no class indices (masks of 0 and 255)?"
+    _channels = 0  # of the last batch
 
     def __init__(
         self,
@@ -53,49 +55,65 @@ class DiceOperation(AuxiliaryOperation):
         super().__init__(do_summary, do_print, **options)  # type: ignore[misc]  # keywords says which it takes
         try:
             self.options = DiceOptions(**{name: getattr(self, name) for name in FIELDS})
+            self._own_tags = tuple(tags)
+            self._name_outputs(prefix="")
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from None
-        self.accumulated = self.options.tags(tags)
-        self.sum_tags = tuple(self.options.pooled_tags())
-        self._pooled_names = self.options.pooled_names(tags[0])
+
+    def _name_outputs(self, prefix: str) -> None:
+        options, own = self.options, self._own_tags
+        tags = options.tags(own, prefix)
+        if len(set(tags)) < len(tags) and not prefix:  # a class or another tag has the name of a statistic
+            prefix = f"{own[0]}/"
+            tags = options.tags(own, prefix)
+        if len(set(tags)) < len(tags):
+            twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+            raise ValueError(f"expected different names of tags, classes and statistics, got {twice} twice")
+        self._prefix, self.accumulated = prefix, tags
+        self._pooled_names = options.pooled_names(own[0], prefix)
+        self._pooled_tags = options.pooled_tags()
+        self.sum_tags = (*self._pooled_tags, *NOTES)
+        self._accumulator = None
+
+    def qualify(self) -> bool:
+        """Put the op's tag before the names of its statistics; False if there are none, or a batch was measured."""
+        if self._prefix or not self.options.statistics or (self.running is not None and self.running.updates):
+            return False
+        self._name_outputs(prefix=f"{self._own_tags[0]}/")
+        return True
+
+    @property
+    def definition(self) -> str:
+        """What the values depend on, for a state that is loaded."""
+        return repr(self.options)
+
+    @property
+    def binary_threshold(self) -> float:
+        """Where a single channel, or one of several independent ones, becomes positive."""
+        threshold = self.options.threshold
+        return math.log(threshold / (1 - threshold)) if self.options.final_activation == "sigmoid" else threshold
 
     def named(self, tag: str, dice: Tensor, build_ctx: BuildContext) -> dict[str, Tensor]:
         """What the names and statistics add to the outputs, ``[B]`` each."""
         names = self.options.class_names or ()
         if not names and not self.options.statistics:
             return {}
-        counts = self.counts(build_ctx)
         if names and len(names) != dice.shape[1]:
             raise ValueError(f"expected {dice.shape[1]} class_names, one for each class, got {list(names)}")
-        wanted = {name: PER_SAMPLE[name](counts) for name in self.options.per_sample}
+        counts = self.counts(build_ctx)
+        wanted = {self._prefix + name: PER_SAMPLE[name](counts) for name in self.options.per_sample}
         outputs = {name: value.nanmean(1) for name, value in wanted.items()}
         for key, value in ({tag: dice} | wanted).items():
             outputs |= {f"{key}/{name}": column for name, column in zip(names, value.unbind(1), strict=False)}
         return outputs
 
-    def sums(self, build_ctx: BuildContext) -> Tensor:
-        """The rows of the pooled statistics."""
-        return pooled_rows(self.counts(build_ctx), self.options.jaccard)
-
     def values_of(self, totals: Totals) -> dict[str, float]:
         """The means, and the pooled statistics of all voxels of the epoch."""
-        means = totals.means()
-        values = {tag: means[tag] for tag in self.accumulated or ()}
+        values = super().values_of(totals)
         if self._pooled_names:
             options = self.options
             pooled = pooled_values(totals.sums, options.class_names or (), options.statistics)
             values |= zip(self._pooled_names, pooled, strict=True)
-        return values
-
-    def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
-        """The values of the epoch; after the first one a warning, if labels were no classes."""
-        values = super().epoch_values(totals, gather)
-        left_over, self._left_over = self._left_over, None
-        if left_over is not None and (n := int(left_over)):
-            self.warn_once(
-                f"{n} of the first voxels have a label that is no class (255, negative, a fraction, NaN) and count for "
-                "nothing: check the labels, or say with ignore_index= that it is meant"
-            )
         return values
 
     @property
@@ -105,48 +123,60 @@ class DiceOperation(AuxiliaryOperation):
 
     def counts(self, build_ctx: BuildContext) -> Counts:
         """The counts of the classes that are looked at, shared with every aux-op that reads the batch alike."""
-        return self.options.kept(self._shared(build_ctx)[0])
+        return Counts(*map(self.options.kept, self._shared(build_ctx).counts))
 
     def overlaps(self, build_ctx: BuildContext) -> tuple[Tensor, Tensor]:
         """Dice of the classes that are looked at ``[B, C']``, and its mean over valid classes ``[B]``.
 
         Computed once for all aux-ops that declare the same; copies, because what an op leaves others may change.
         """
-        options = self.options
-        counts, key = self._shared(build_ctx)
-        key = ("overlap", *key, options.jaccard, repr(options.empty_value))
-        dice = build_ctx.once(key, lambda: overlap(counts, options.jaccard, options.empty_value))
-        dice = dice[:, int(options.skip_background) :]
+        options, shared = self.options, self._shared(build_ctx)
+        key = ("overlap", *shared.key, options.jaccard, repr(options.empty_value))
+        every = build_ctx.once(key, lambda: overlap(shared.counts, options.jaccard, options.empty_value))
+        dice = options.kept(every)
         mean = build_ctx.once((*key, options.skip_background), lambda: dice.nanmean(1))
         return dice.clone(), mean.clone()
 
-    def _shared(self, build_ctx: BuildContext) -> tuple[Counts, tuple[object, ...]]:
-        """The counts of all classes, and the key that says what they depend on."""
-        options, predictions, label = self.options, build_ctx.predictions, build_ctx.label
-        predictions = predictions[:, None] if predictions.dim() == 1 else predictions  # one logit a sample
-        key: tuple[object, ...] = ("counts", options.data_format, options.is_onehot_targets, options.cut(predictions))
-        if self._leaves_out:
-            key += (options.ignore_index, options.mask_key)
+    def _shared(self, build_ctx: BuildContext) -> SharedCounts:
+        return shared_counts(build_ctx, self.options, self.options.mask_key)
 
-        def compute() -> Counts:
-            mask = None if options.mask_key is None else build_ctx.from_batch(options.mask_key)
-            return count_for(options, predictions, label, mask)
+    def sums(self, build_ctx: BuildContext) -> Tensor:
+        """The rows of the pooled statistics, then those of :data:`NOTES`."""
+        shared = self._shared(build_ctx)
+        rows = torch.stack(self._notes(build_ctx, shared))
+        if not self._pooled_tags:
+            return rows
+        counts = Counts(*map(self.options.kept, shared.counts))
+        return torch.cat([pooled_rows(counts, self.options.jaccard), rows])
 
-        counts = build_ctx.once(key, compute)
-        options.kept(counts)
-        if not self._looked:
-            self._look(counts, predictions, build_ctx, key)
-        return counts, key
+    def _notes(self, build_ctx: BuildContext, shared: SharedCounts) -> list[Tensor]:
+        """Voxels whose label is no class; samples whose predictions are not what the activation says; samples whose
+        one-hot labels overlap though an argmax predicts."""
+        options, nothing = self.options, shared.counts.tp.new_zeros(build_ctx.batch_size)
+        no_class = outside = overlaps = nothing
+        if noted.spoken_by(self, build_ctx, shared.key):
+            predictions = options.with_channel(build_ctx.predictions, build_ctx.label)
+            self._channels = shared.counts.tp.shape[1]
+            compared = options.cut(predictions) is not None
+            if compared and options.final_activation is not None:
+                outside = noted.within_probabilities(predictions).long()
+            elif compared and 0 < options.threshold < 1:
+                outside = noted.beyond_probabilities(predictions).long()
+            if not options.is_onehot_targets:
+                channels = 1 if options.num_classes else self._channels
+                no_class = shared.without_class(math.prod(predictions.shape[1:]) // channels)
+            elif not compared and options.data_format == "channels_first":
+                overlaps = noted.overlapping(build_ctx.label).long()  # type: ignore[arg-type]  # it was counted
+        return [no_class, outside, overlaps]
 
-    def _look(self, counts: Counts, predictions: Tensor, build_ctx: BuildContext, key: tuple[object, ...]) -> None:
-        """Note how many voxels of the first batch (or decollated sample) have no class, for a warning at the epoch's
-        end: no wait here."""
-        self._looked = True
-        declared = self.options.is_onehot_targets or self._leaves_out
-        if not declared and build_ctx.once((*key, "left over"), lambda: self) is self:  # one aux-op says it
-            voxels = predictions.numel() // max(1, counts.tp.shape[1])
-            self._left_over = voxels - torch.stack(counts)[:, :, 0].sum()
-
-    @property
-    def _leaves_out(self) -> bool:
-        return self.options.ignore_index is not None or self.options.mask_key is not None
+    def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
+        """Labels that are no class, a missing or a second activation, classes that overlap."""
+        options, sums, samples = self.options, totals.sums, totals.counts[noted.RANGE]
+        if n := int(sums[noted.NO_CLASS]):
+            yield noted.NO_CLASS, noted.no_class(n, self._channels)
+        if (n := int(sums[noted.RANGE])) and options.final_activation is None:
+            yield noted.RANGE, noted.not_probabilities(n, options.threshold, self._channels)
+        elif n and n == samples:
+            yield noted.RANGE, noted.already_probabilities(f"final_activation={options.final_activation!r}")
+        if n := int(sums[noted.OVERLAP]):
+            yield noted.OVERLAP, noted.overlap(n, samples, "pass is_independent_predictions=True")

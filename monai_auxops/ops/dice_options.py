@@ -20,8 +20,9 @@ class DiceKeywords(OpOptions, total=False):
     class_names: Sequence[str] | None
     statistics: Sequence[str]
     empty_value: float
-    ignore_index: int | None
+    ignore_index: int | Sequence[int] | None
     mask_key: str | None
+    num_classes: int | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class DiceOptions(Reading):
         names = self.class_names
         if names is not None and (isinstance(names, str) or not names or len(set(names)) < len(names)):
             raise ValueError(f"expected class_names to be a list of different names, got {names!r}")
+        if isinstance(self.empty_value, bool) or not isinstance(self.empty_value, int | float):
+            raise ValueError(f"expected empty_value to be a number or NaN, got {self.empty_value!r}")
+        if self.num_classes is not None and self.data_format == "channels_last" and self.is_onehot_targets:
+            raise ValueError("expected data_format='channels_first' for class indices against one-hot labels")
         if isinstance(self.statistics, str) or not set(self.statistics) <= set(STATISTICS):
             raise ValueError(f"expected statistics to be a list out of {STATISTICS}, got {self.statistics!r}")
         if names is None and set(self.statistics) & set(POOLED):
@@ -64,15 +69,15 @@ class DiceOptions(Reading):
         """The statistics that have a value per sample."""
         return [name for name in self.statistics if name not in POOLED]
 
-    def tags(self, own: Sequence[str]) -> tuple[str, ...]:
-        """The op's ``own`` tags, and what names and statistics add to them."""
-        names, wanted = self.class_names or (), self.per_sample
+    def tags(self, own: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+        """The op's ``own`` tags, and what names and statistics add to them; ``prefix`` comes before a statistic."""
+        names, wanted = self.class_names or (), [prefix + name for name in self.per_sample]
         more = [f"{tag}/{name}" for tag in (own[0], *wanted) for name in names]
         return (*own, *wanted, *more)
 
-    def pooled_names(self, tag: str) -> list[str]:
+    def pooled_names(self, tag: str, prefix: str = "") -> list[str]:
         """The values that are no mean over samples."""
-        return pooled_names(tag, self.class_names or (), self.statistics)
+        return pooled_names(tag, self.class_names or (), self.statistics, prefix)
 
     def pooled_tags(self) -> list[str]:
         """The sums that these need."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
@@ -42,8 +43,16 @@ def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> l
 def named(label: Tensor, classes: int) -> Tensor:
     """Where a label names one of its classes (0 or 1 of a binary one): not NaN, negative, fractional or too large."""
     top = max(classes, 2) - 1
+    label = widened(label)
     whole = label == label.round() if label.is_floating_point() and classes > 1 else label == label
     return (label >= 0) & (label <= top) & whole
+
+
+def widened(label: Tensor) -> Tensor:
+    """``label`` in a dtype that holds every class: 299 compared with a uint8 is 43, with a bfloat16 300."""
+    if label.is_floating_point():
+        return label if label.dtype in (torch.float32, torch.float64) else label.float()
+    return label.long()
 
 
 def check(label_format: Sequence[int] | None, op: object = None) -> None:

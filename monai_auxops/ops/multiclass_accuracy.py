@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.running import Totals
+from monai_auxops.counting.overlap import ratio
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.label_format import check, label_format_of, named, split
+from monai_auxops.ops.contradictions import NO_CLASS, RANGE, beyond_probabilities, within_probabilities
+from monai_auxops.ops.label_format import check, label_format_of, named, split, widened
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
 
@@ -49,6 +52,7 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
 
     higher_is_better = True
     bounds = (0.0, 1.0)
+    sum_tags = (NO_CLASS, RANGE)
 
     def __init__(
         self,
@@ -78,17 +82,57 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
         pairs = split(predictions, labels, label_format)
-        right = torch.stack([self._right(logits, label) for logits, label in pairs], 1)
+        right = torch.stack([self._right(logits, widened(label)) for logits, label in pairs], 1)
         valid = torch.stack([named(label, k) for (_, label), k in zip(pairs, label_format, strict=True)], 1)
-        return {self.tag: ((right & valid).sum(1) / valid.sum(1))}  # 0 / 0 is NaN
+        return {self.tag: ratio((right & valid).sum(1), valid.sum(1))}
+
+    def sums(self, build_ctx: BuildContext) -> Tensor:
+        """Labels above their classes, and samples whose binary columns are not what the options say."""
+        predictions, labels = build_ctx.predictions, build_ctx.label
+        label_format = label_format_of(self.label_format, build_ctx) or ()
+        pairs = split(predictions, labels, label_format)  # type: ignore[arg-type]  # it was measured
+        tops = [max(k, 2) - 1 for k in label_format]
+        above = torch.stack([widened(label) > top for (_, label), top in zip(pairs, tops, strict=True)], 1).sum(1)
+        binary = [logits for logits, _ in pairs if logits.shape[1] == 1]
+        outside = torch.zeros_like(above)
+        if binary and not self.use_sigmoid_for_accuracy:
+            check = within_probabilities if self.use_sigmoid_for_binary else beyond_probabilities
+            outside = check(torch.cat(binary, 1)).long()
+        return torch.stack([above, outside])
+
+    def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
+        """Labels above their classes, a missing or a second sigmoid."""
+        sums, samples = totals.sums, totals.counts[RANGE]
+        if n := int(sums[NO_CLASS]):
+            message = f"{n} labels are above the classes that label_format gives them, and were left out"
+            yield NO_CLASS, f"{message}; check label_format and the labels"
+        if (n := int(sums[RANGE])) and not self.use_sigmoid_for_binary:
+            message = f"in {n} samples binary predictions outside 0 to 1 were compared with 0.5"
+            yield RANGE, f"{message}; if they are logits, pass use_sigmoid_for_binary=True"
+        elif n and n == samples:
+            message = "all binary predictions lie within 0 to 1, although use_sigmoid_for_binary=True takes them for"
+            yield RANGE, f"{message} logits; pass use_sigmoid_for_binary=False if they are probabilities"
+
+    @property
+    def definition(self) -> str:
+        """What the values depend on, for a state that is loaded."""
+        return f"label_format={self.label_format}, sigmoids={self._sigmoids}"
+
+    @property
+    def binary_threshold(self) -> float:
+        """Where a binary column becomes positive: sigmoid(x) > 0.5 is x > 0, and sigmoid(x) > 0 is x > -inf."""
+        return (0.5, 0.0, -math.inf)[self._sigmoids]
+
+    @property
+    def _sigmoids(self) -> int:
+        return self.use_sigmoid_for_binary + self.use_sigmoid_for_accuracy
 
     def _right(self, logits: Tensor, label: Tensor) -> Tensor:
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         if logits.shape[1] > 1:
             best = logits.max(1)
             return (best.indices == label) & ~best.values.isnan()
-        value, sigmoids = logits[:, 0], self.use_sigmoid_for_binary + self.use_sigmoid_for_accuracy
+        value = logits[:, 0]
         if self.use_sigmoid_for_accuracy:
             self.warn_once("use_sigmoid_for_accuracy applies a second sigmoid, which makes every prediction positive")
-        cut = (0.5, 0.0, -math.inf)[sigmoids]  # sigmoid(x) > 0.5 is x > 0, and sigmoid(x) > 0 is x > -inf: no rounding
-        return ((value > cut) == (label > 0.5)) & ~value.isnan()
+        return ((value > self.binary_threshold) == (label > 0.5)) & ~value.isnan()

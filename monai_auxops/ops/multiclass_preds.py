@@ -10,7 +10,7 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.label_format import check, label_format_of, named, split
+from monai_auxops.ops.label_format import check, label_format_of, named, split, widened
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
 
@@ -87,5 +87,7 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
 
 def onehot(label: Tensor, classes: int) -> Tensor:
     """``[B]`` as float ``[B, classes]`` (a binary label stays one column), NaN where no class is named."""
-    index = torch.arange(classes, device=label.device) if classes > 1 else torch.ones(1, device=label.device)
+    first = 0 if classes > 1 else 1  # of a binary label the one column says whether it is 1
+    index = torch.arange(first, first + classes, device=label.device)
+    label = widened(label)
     return (label[:, None] == index).float().masked_fill(~named(label, classes)[:, None], float("nan"))

@@ -22,10 +22,10 @@ class Named:
         """Raise the ``ValueError`` for a wrong argument: names the aux-op and its tag."""
         raise ValueError(f"{self!r}: expected {problem}")
 
-    def warn_once(self, message: str) -> None:
-        """Say ``message`` once in the life of this object."""
-        if message not in self._warned:
-            self._warned |= {message}
+    def warn_once(self, message: str, about: str | None = None) -> None:
+        """Say ``message``, or what it is ``about``, once in the life of this object."""
+        if (about or message) not in self._warned:
+            self._warned |= {about or message}
             warnings.warn(f"{self!r}: {message}", stacklevel=2)
 
     def __repr__(self) -> str:

@@ -71,7 +71,7 @@ class NegLoss(AuxiliaryOperation):
             loss = build_ctx.once(("loss", id(function)), lambda: function(in_float32(predictions), label))
         if loss is None:
             raise ValueError("expected a loss; got none from the engine (an evaluator has none): give loss_function=")
-        return {self.tag: -torch.as_tensor(loss).float().mean()}
+        return {self.tag: -torch.as_tensor(loss, device=predictions.device).float().mean()}
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
         """The mean; warns about a NaN with the iteration that began it on this process."""

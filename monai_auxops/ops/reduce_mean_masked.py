@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.running import Totals
 from monai_auxops.ops.base import AuxiliaryOperation
+from monai_auxops.ops.contradictions import RANGE, already_probabilities, within_probabilities
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
 
@@ -66,6 +68,12 @@ class ReduceMeanMasked(AuxiliaryOperation):
         if axis is not None and not all(isinstance(x, int) for x in (axis if isinstance(axis, Sequence) else [axis])):
             self.fail(f"axis to be an integer, a list of integers or None, got {axis!r}")
         self.accumulated = (tag,) if axis is None else None
+        self.sum_tags = () if final_activation is None else (RANGE,)
+
+    @property
+    def definition(self) -> str:
+        """What the values depend on, for a state that is loaded."""
+        return f"axis={self.axis}, final_activation={self.final_activation!r}"
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
@@ -81,6 +89,15 @@ class ReduceMeanMasked(AuxiliaryOperation):
         number = valid.sum(axes) if axes else valid.long()
         mean = (total / number).masked_fill(number == 0, float("nan"))
         return {self.tag: mean, self._mask_tag: (number > 0).float()}
+
+    def sums(self, build_ctx: BuildContext) -> Tensor:
+        """Samples whose predictions are probabilities before the activation."""
+        return within_probabilities(build_ctx.predictions).long()[None]
+
+    def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
+        """An activation of what is a probability already."""
+        if totals.sums[RANGE] == totals.counts[RANGE] > 0:
+            yield RANGE, already_probabilities(f"final_activation={self.final_activation!r}")
 
     def _axes(self, dims: int) -> list[int]:
         if self.axis is None:

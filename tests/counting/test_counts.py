@@ -22,7 +22,7 @@ from monai.data import MetaTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from monai_auxops.counting import counts
-from monai_auxops.counting.counts import Counts, backend, confusion, count
+from monai_auxops.counting.counts import Counts, backend, confusion, count, count_indices
 
 GPU = torch.cuda.is_available()
 if not GPU:
@@ -74,7 +74,7 @@ def reference(
             later = [x[b, c] >= x[b, k] for k in range(c + 1, classes)]
             p = np.all([*earlier, *later, ~np.isnan(x[b]).any(0)], axis=0)
         if onehot:
-            t, counted = y[b, c] > 0.5, np.ones(p.shape, bool)
+            t, counted = y[b, c] > 0.5, y[b, c] >= 0  # false for NaN
         else:
             t, counted = y[b, 0] == (1 if classes == 1 else c), np.isin(y[b, 0], range(max(2, classes)))
         for k, voxels in enumerate((p & t, p & ~t, ~p & t, ~p & ~t)):
@@ -101,7 +101,8 @@ def check(x: torch.Tensor, y: torch.Tensor, **options: Any) -> Counts:
 def batch(
     classes: int, spatial: tuple[int, ...], device: str = "cpu", samples: int = 2
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Scores with ties, NaN and infinities; index labels with values outside the classes; a one-hot label."""
+    """Scores with ties, NaN and infinities; index labels with values outside the classes; a one-hot label
+    with places that nobody annotated."""
     make = torch.Generator().manual_seed(0)
     x = torch.randn(samples, classes, *spatial, generator=make).mul(2).round().div(2)
     odd = torch.rand(x.shape, generator=make)
@@ -110,6 +111,7 @@ def batch(
     y[torch.rand(y.shape, generator=make) < 0.1] = 255
     y[torch.rand(y.shape, generator=make) < 0.1] = -1
     onehot = torch.rand(x.shape, generator=make).round()
+    onehot[torch.rand(x.shape, generator=make) < 0.1] = -1
     return x.to(device), y.to(device), onehot.to(device)
 
 
@@ -152,7 +154,9 @@ def test_every_label_dtype(
         pytest.skip("too slow in triton's interpreter")
     x, index, onehot = batch(3, spatial, device)
     if not dtype.is_signed:
-        index = index.abs()
+        index, onehot = index.abs(), onehot.abs()
+    if dtype.is_floating_point:
+        onehot = onehot.masked_fill(onehot == -1, NAN)
     check(x, index.to(dtype))
     check(x, onehot.to(dtype), onehot=True, independent=True)
 
@@ -457,9 +461,36 @@ WRONG = {
     "got predictions \\[2, 0, 4\\]": (torch.zeros(2, 0, 4), torch.zeros(2, 1, 4), {}),
     "torch.complex64 on cpu": (torch.zeros(2, 3, dtype=torch.complex64), torch.zeros(2), {}),
     "label \\[2\\] torch.complex64": (torch.zeros(2, 3), torch.zeros(2, dtype=torch.complex64), {}),
-    "floating-point .* torch.int64": (torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2), {}),
     "one device.* on meta": (torch.zeros(2, 3), torch.zeros(2, device="meta"), {}),
 }
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64], ids=str)
+def test_a_one_hot_prediction_needs_no_float(device: str, dtype: torch.dtype) -> None:
+    index = torch.randint(0, 3, (2, 7), device=device)
+    x = torch.nn.functional.one_hot(index, 3).movedim(-1, 1).to(dtype)
+    label = torch.randint(-1, 4, (2, 1, 7), device=device)
+    assert all(map(torch.equal, count(x, label), count(x.float(), label)))
+    assert torch.equal(confusion(x, label), confusion(x.float(), label))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float32], ids=str)
+@pytest.mark.parametrize("onehot", [False, True], ids=["index", "onehot"])
+@pytest.mark.parametrize("classes", [2, 3, 200])
+def test_class_indices_count_as_their_one_hot(device: str, classes: int, onehot: bool, dtype: torch.dtype) -> None:
+    _, index, hot = batch(classes, (4, 5), device)
+    predicted = torch.randint(0, classes + 2, (2, 1, 4, 5), device=device)  # some name no class
+    scores = torch.nn.functional.one_hot(predicted[:, 0], classes + 2).movedim(-1, 1)[:, :classes].float()
+    label = hot if onehot else index
+    got = count_indices(predicted.to(dtype), label, classes, onehot=onehot)
+    assert all(map(torch.equal, got, count(scores, label, independent=True, onehot=onehot)))
+
+
+def test_class_indices_have_one_channel() -> None:
+    with pytest.raises(ValueError, match=r"a label of class indices of shape \[2, 1, 4\], got .*\[2, 3, 4\]"):
+        count_indices(torch.zeros(2, 1, 4), torch.zeros(2, 3, 4), 3)
+    with pytest.raises(ValueError, match=r"predictions \[B, 1, \*S\] of class indices, got predictions \[2, 3, 4\]"):
+        count_indices(torch.zeros(2, 3, 4), torch.zeros(2, 1, 4), 3)
 
 
 @pytest.mark.parametrize("message", WRONG)

@@ -103,7 +103,7 @@ def test_epoch_value_equals_scikit_learn():
 def test_onehot_labels_warn_once():
     op, label = ComputeAccuracy("accuracy"), torch.eye(3)
     with pytest.warns(UserWarning, match=r"ComputeAccuracy\(tag='accuracy'\).*exclusive=True") as caught:
-        _ = [op(torch.rand(3, 3), label) for _ in range(3)]
+        _ = [(op(torch.rand(3, 3), label), op.aggregate()) for _ in range(3)]
     assert len(caught) == 1
 
 
@@ -122,8 +122,12 @@ def test_guessing_among_105_onehot_classes_scores_098_unless_exclusive():
 def test_other_labels_do_not_warn(predictions, label):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ComputeAccuracy("accuracy")(predictions, label)
-        ComputeAccuracy("accuracy", exclusive=True)(torch.rand(3, 3), torch.eye(3))
+        for op, *batch in (
+            (ComputeAccuracy("accuracy"), predictions, label),
+            (ComputeAccuracy("accuracy", exclusive=True), torch.rand(3, 3), torch.eye(3)),
+        ):
+            op(*batch)
+            op.aggregate()
 
 
 @pytest.mark.parametrize(
