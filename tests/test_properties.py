@@ -121,8 +121,8 @@ def test_any_split_over_ranks_gives_the_same_epoch(data, cuts, ranks):
     ops = [make() for _ in range(ranks)]
     for i, batch in enumerate(split(data, cuts)):
         ops[i % ranks](*batch)
-    total = sum(op.running.packed() for op in ops).tolist()
-    assert Totals.of(ops[0].states, total).means() == same(epoch(make, [data]))
+    total = sum(torch.cat([state.packed() for state in op.states]) for op in ops).tolist()
+    assert ops[0].values_of(Totals.of(ops[0].states, total)) == same(epoch(make, [data]))
 
 
 @pytest.mark.parametrize("make", SEGMENTATION.values(), ids=SEGMENTATION)

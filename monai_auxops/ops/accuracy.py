@@ -100,7 +100,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         return f"{self._indices}, exclusive={self.exclusive}, mask_key={self.mask_key!r}, sigmoid={self._sigmoid}"
 
     @property
-    def binary_threshold(self) -> float:
+    def _cut(self) -> float:
         """Where an element becomes positive."""
         return 0.0 if self._sigmoid else 0.5
 
@@ -136,10 +136,8 @@ class ComputeAccuracy(AuxiliaryOperation):
 
     def _of_elements(self, build_ctx: BuildContext) -> Shares:
         predictions, label = _with_channels(build_ctx, self.num_classes)
-        key = ("elements", self.binary_threshold, ignored_labels(self.ignore_index), self.mask_key)
-        return build_ctx.once(
-            key, lambda: of_elements(predictions, label, self.binary_threshold, self._left_out(label, build_ctx))
-        )
+        key = ("elements", self._cut, ignored_labels(self.ignore_index), self.mask_key)
+        return build_ctx.once(key, lambda: of_elements(predictions, label, self._cut, self._left_out(label, build_ctx)))
 
     def _left_out(self, label: Tensor, build_ctx: BuildContext) -> Tensor | None:
         left_out = None

@@ -263,11 +263,6 @@ class AuxiliaryOperation(GraphComponent):
         """What the values depend on: an epoch that was saved with another one cannot continue."""
         return ""
 
-    @property
-    def binary_threshold(self) -> float | None:
-        """Where this op calls a single score positive, on the scale of the predictions; None if it does not say."""
-        return None
-
     def qualify(self) -> bool:
         """Give outputs a longer name because another op of the engine has theirs; False if this cannot be done."""
         return False

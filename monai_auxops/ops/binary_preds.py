@@ -57,11 +57,6 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         if binary_preds_name == binary_labels_name:
             self.fail(f"two different names, got {binary_preds_name!r} twice")
 
-    @property
-    def binary_threshold(self) -> float:
-        """Where a logit means more than 0.5."""
-        return 0.0
-
     def get_output_tensors(  # type: ignore[override]  # Clara's signature
         self, predictions: Tensor, label: Tensor, build_ctx: BuildContext | None = None
     ) -> dict[str, Tensor]:

@@ -87,12 +87,6 @@ class DiceOperation(AuxiliaryOperation):
         """What the values depend on, for a state that is loaded."""
         return repr(self.options)
 
-    @property
-    def binary_threshold(self) -> float:
-        """Where a single channel, or one of several independent ones, becomes positive."""
-        threshold = self.options.threshold
-        return math.log(threshold / (1 - threshold)) if self.options.final_activation == "sigmoid" else threshold
-
     def named(self, tag: str, dice: Tensor, build_ctx: BuildContext) -> dict[str, Tensor]:
         """What the names and statistics add to the outputs, ``[B]`` each."""
         names = self.options.class_names or ()

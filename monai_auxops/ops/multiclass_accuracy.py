@@ -119,7 +119,7 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         return f"label_format={self.label_format}, sigmoids={self._sigmoids}"
 
     @property
-    def binary_threshold(self) -> float:
+    def _cut(self) -> float:
         """Where a binary column becomes positive: sigmoid(x) > 0.5 is x > 0, and sigmoid(x) > 0 is x > -inf."""
         return (0.5, 0.0, -math.inf)[self._sigmoids]
 
@@ -135,4 +135,4 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         value = logits[:, 0]
         if self.use_sigmoid_for_accuracy:
             self.warn_once("use_sigmoid_for_accuracy applies a second sigmoid, which makes every prediction positive")
-        return ((value > self.binary_threshold) == (label > 0.5)) & ~value.isnan()
+        return ((value > self._cut) == (label > 0.5)) & ~value.isnan()

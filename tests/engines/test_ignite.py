@@ -219,7 +219,7 @@ def test_labels_that_are_no_class_are_said_once(value):
     ma.ComputeDice("jaccard", jaccard=True).attach(engine)
     with pytest.warns(UserWarning, match="no class") as said:
         engine.run([0, 1], max_epochs=3)
-    assert [str(w.message).partition(" have")[0] for w in said] == ["ComputeDice(tag='dice'): 6 of the first voxels"]
+    assert [str(w.message).partition(" name")[0] for w in said] == ["ComputeAccuracy(tag='accuracy'): 12 labels"]
 
 
 @pytest.mark.parametrize(
