@@ -29,12 +29,12 @@ DICE = [
     *SHOWN,
 ]
 OPTIONS = {"stage": "raw", "output_transform": None, "report_path": None, "case_key": None}
+LEFT_OUT = {"ignore_index": None, "mask_key": None, "num_classes": None}
 DICE_EXTENSIONS = {
     "final_activation": None,
     "class_names": None,
     "statistics": (),
-    "ignore_index": None,
-    "mask_key": None,
+    **LEFT_OUT,
     "empty_value": math.nan,
     **OPTIONS,
 }
@@ -45,7 +45,7 @@ AUC = [("name", REQUIRED), ("field", REQUIRED), ("label_field", REQUIRED), ("auc
 SIGNATURES = {
     "ComputeAccuracy": (
         [("tag", REQUIRED), ("use_sigmoid", False), *SHOWN],
-        {"exclusive": False, "final_activation": None, **OPTIONS},
+        {"exclusive": False, "final_activation": None, **LEFT_OUT, **OPTIONS},
     ),
     "ComputeBinaryPreds": (
         [("binary_preds_name", "binary_preds"), ("binary_labels_name", "binary_labels")],
