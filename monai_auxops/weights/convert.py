@@ -1,0 +1,164 @@
+"""Decides what becomes of a graph with weights: a proven network, the graph itself, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from monai_auxops.weights import segresnet
+from monai_auxops.weights.candidates import Block, Candidate, Question, candidates, family
+from monai_auxops.weights.description import Description, describe
+from monai_auxops.weights.errors import WeightsError
+from monai_auxops.weights.files import ModelFiles, NoGraphError, find_models
+from monai_auxops.weights.network import GraphNetwork
+from monai_auxops.weights.proof import BOUND, LIMIT, check_activation, difference, first_difference, inputs, sizes
+from monai_auxops.weights.roles import Role, roles
+from monai_auxops.weights.slicing import cut
+
+UNKNOWN: Final = "unknown"
+"""The activation of a bundle that nobody could tell."""
+_GRAPH_TARGET: Final = "monai_auxops.weights.GraphNetwork"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Weights that come along.
+
+    Attributes:
+        outcome: ``proven``, or ``equivalent`` where the graph itself is the network.
+        sentence: what to tell the user.
+        network_def: the bundle's block for a network that computes the same.
+        state: its state dict, in float32 as saved.
+        graph: the content of ``graph.json``, where the network needs it.
+    """
+
+    outcome: str
+    sentence: str
+    network_def: Block
+    state: Mapping[str, Tensor]
+    graph: Mapping[str, Any] | None = None
+
+
+def convert(
+    models: Path, network_def: Mapping[str, Any], activation: str | None = UNKNOWN, use_graph: bool = False
+) -> Conversion:
+    """Return the weights of an MMAR in a network that computes the same as Clara's.
+
+    Args:
+        models: an MMAR, or its ``models`` folder.
+        network_def: the bundle's block for its network.
+        activation: what the bundle applies to the network's output: ``sigmoid``, ``softmax`` or None.
+        use_graph: take the graph itself as the network, whatever it is.
+
+    Raises:
+        WeightsError: nothing can be proven, or a file cannot be read; the message says what differs and what to do.
+    """
+    try:
+        return _convert(find_models(models), network_def, activation, use_graph)
+    except NoGraphError as error:
+        raise WeightsError(f"{error}. {mapping_of(error)}") from error
+    except (MemoryError, RecursionError) as error:
+        raise WeightsError(f"the file asks for more than this machine has ({type(error).__name__})") from error
+
+
+def mapping_of(error: NoGraphError) -> str:
+    """Return in words how the weights of a checkpoint without a graph would be mapped."""
+    checkpoint = error.checkpoint
+    keys = {name: key for name in checkpoint.entries if (key := segresnet.key_of(name)) is not None}
+    told = segresnet.arguments({name: checkpoint.shape(name) for name in keys})
+    if told is None:
+        return f"It has {len(checkpoint.entries)} tensors, whose names are not those of SegResnet; nothing was loaded."
+    arguments = ", ".join(f"{name}={value}" for name, value in told.items())
+    rows = "".join(f"\n  {name} -> {key}" for name, key in sorted(keys.items()))
+    return f"By their names {len(keys)} tensors are those of SegResNet({arguments}); nothing was loaded:{rows}"
+
+
+def _convert(files: ModelFiles, network_def: Mapping[str, Any], activation: str | None, use_graph: bool) -> Conversion:
+    found = cut(files.graph)
+    description = describe(found, files.read)
+    question = Question(found, load(description), description.tensors, network_def)
+    whole = load(describe(cut(files.graph, keep_activation=True), files.read))
+    name = None if use_graph else family(question)
+    images = inputs(question, name or "")
+    _check_activation(question, whole, activation, images)
+    if name is None:
+        return _graph_itself(question, description, images)
+    return _proven(question, name, images)
+
+
+def load(description: Description) -> GraphNetwork:
+    """Return a graph as a module in float64, in evaluation, with a bound on what it may allocate."""
+    network = GraphNetwork(description.graph)
+    network.load_state_dict(state_of(description))
+    network.limit = LIMIT
+    return network.double().eval()
+
+
+def state_of(description: Description) -> dict[str, Tensor]:
+    """Return the tensors of a graph as a state dict."""
+    return {name: torch.from_numpy(np.array(value)) for name, value in description.tensors.items()}
+
+
+def _check_activation(question: Question, whole: GraphNetwork, expected: str | None, images: list[Tensor]) -> None:
+    """Compare the graph's last activation with the bundle's; a classifier's is in its metrics and is not compared."""
+    if question.graph.activation is not None:
+        check_activation(question.graph, whole, images)
+    with torch.no_grad():
+        is_classifier = question.graph(images[1]).dim() == 2
+    actual = question.graph.activation
+    if expected != UNKNOWN and not is_classifier and actual != expected:
+        raise WeightsError(
+            f"Clara's graph ends in {actual or 'no activation'}, and the bundle applies {expected or 'none'}: "
+            "set final_activation in config_train.json to the graph's, and migrate again"
+        )
+
+
+def _proven(question: Question, name: str, images: list[Tensor]) -> Conversion:
+    best, nearest = float("inf"), None
+    for candidate in candidates(question, name, sizes(question, name)[1]):
+        distance = difference(question.graph, candidate.network, images[:1])
+        if distance < best or nearest is None:
+            best, nearest = distance, candidate
+        if best <= BOUND:
+            break
+    assert nearest is not None
+    if best <= BOUND:
+        best = max(best, difference(question.graph, nearest.network, images[1:]))
+    if not best <= BOUND:
+        raise WeightsError(_refusal(question, name, nearest, best, images[0]))
+    sentence = f"weights: {len(nearest.keys)} tensors, proven: {best:.0e} from Clara's graph on {len(images)} inputs"
+    return Conversion("proven", sentence, nearest.block, nearest.network.float().state_dict())
+
+
+def _refusal(question: Question, name: str, nearest: Candidate, distance: float, image: Tensor) -> str:
+    detail = f" with {nearest.differs}" if nearest.differs else ""
+    return (
+        f"weights refused: the nearest {name}{detail} is {distance:.1e} from Clara's graph, "
+        f"at most {BOUND:.0e} is a proof{first_difference(question, nearest, image)}; "
+        "`monai-auxops weights --graph` takes Clara's graph itself as the network"
+    )
+
+
+def _graph_itself(question: Question, description: Description, images: list[Tensor]) -> Conversion:
+    """Let the graph be the network: it runs here on both inputs, so that a bundle with it does."""
+    with torch.no_grad():
+        output, *_ = [question.graph(image) for image in images]
+    wanted = question.network_def.get("out_channels")
+    if isinstance(wanted, int) and output.shape[1] != wanted:
+        raise WeightsError(f"Clara's graph has {output.shape[1]} output channels, the configuration {wanted}")
+    statistics = any(role.is_statistic for role in roles(question.found).values())
+    frozen = statistics and not question.found.updates
+    remark = "; training keeps the statistics of batch norm, because a frozen graph does not say how they move"
+    learned = [role for role in roles(question.found).values() if role is not Role.OTHER]
+    sentence = (
+        f"weights: {len(learned)} tensors, equivalent: the network is Clara's graph, run operation by operation"
+        f"{remark * frozen}"
+    )
+    block = {"_target_": _GRAPH_TARGET, "graph": "$@bundle_root + '/models/graph.json'"}
+    return Conversion("equivalent", sentence, block, state_of(description), description.graph)
