@@ -162,9 +162,10 @@ def test_claras_own_arguments_are_suggested_as_well():
         ("get_output_tensors", ["predictions", "label", "build_ctx"]),
         ("build", ["build_ctx"]),
         ("__call__", ["y_pred", "y", "loss", "build_ctx"]),
-        ("aggregate", []),
+        ("aggregate", ["sync", "group"]),
         ("reset", []),
-        ("attach", ["engine", "name", "output_transform"]),
+        ("attach", ["engine", "name", "output_transform", "group"]),
+        ("detach", []),
     ],
 )
 def test_the_contract_of_an_aux_op(function, expected):

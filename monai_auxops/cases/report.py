@@ -114,6 +114,12 @@ class CaseReport:
         self._engine = weakref.ref(engine)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)  # after the hub's, which is made before
 
+    def unwatch(self) -> None:
+        """Undo :meth:`watch`."""
+        engine, self._engine = self.engine, None
+        if engine is not None:
+            engine.remove_event_handler(self.collect, Events.ITERATION_COMPLETED)
+
     def __getstate__(self) -> dict[str, Any]:
         """A copy is of no engine, and nothing is on its way to it."""
         return self.__dict__ | {"_engine": None, "_training": None, "_arriving": Arriving()}

@@ -1,125 +1,124 @@
-"""What crosses processes: one handshake per run, one sum per epoch. Without ``torch.distributed`` nothing happens."""
+"""What crosses processes: one sum per epoch, and a gather where a sum is not enough."""
 
 from __future__ import annotations
 
-import datetime
-import os
+import contextlib
+import threading
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from ignite.engine import Engine
 from torch import Tensor
 
+from monai_auxops.core.meeting import meet
+
 Gather = Callable[[Any], list[Any]]
+_turn = threading.RLock()  # engines in several threads of one process reduce one after the other
 _latest: Any = None  # the work of the last all-reduce
 
 
-class HasTags(Protocol):
-    """An op whose tags may be known only after its first batch."""
-
-    accumulated: tuple[str, ...] | None
-    unsettled: bool
-
-
 def world_size() -> int:
-    """The number of processes; 1 where ``torch.distributed`` is not initialised."""
+    """Return the number of processes; 1 where ``torch.distributed`` is not initialized."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def patience() -> datetime.timedelta:
-    """How long the handshake waits for a rank that does not come: MONAI_AUXOPS_TIMEOUT seconds, default 30."""
-    return datetime.timedelta(seconds=float(os.environ.get("MONAI_AUXOPS_TIMEOUT", "30")))
-
-
-def device() -> torch.device:
-    """Where collectives want their tensors."""
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
-
-
-def refuse_empty_loader(engine: Engine) -> None:
-    """``ValueError`` on a rank whose loader is empty: MONAI's ``run`` returns there and the other ranks would hang."""
-    if world_size() > 1 and getattr(engine.state, "epoch_length", None) == 0:
-        raise ValueError(
-            f"the data loader of rank {dist.get_rank()} is empty, so this rank would never join the others at the "
-            "epoch's end; give every rank at least one batch (partition_dataset(..., even_divisible=True))"
-        )
-
-
-def agree(layout: Sequence[Any]) -> None:
-    """Once per run: ``ValueError`` on every rank unless all ranks have the same aux-ops; no rank waits for ever."""
-    if world_size() == 1:
-        return
-    mark = zlib.crc32(repr(layout).encode())
-    both = torch.tensor([mark, -mark], dtype=torch.int64, device=device())
-    try:
-        reduce(both, dist.ReduceOp.MAX, patience())
-    except RuntimeError as error:
-        raise RuntimeError(
-            f"rank {dist.get_rank()} has the aux-ops {list(layout)} and waited {patience().seconds} s for ranks that "
-            "never came: attach the same aux-ops on every rank (metric slots, not handlers that are cut on some "
-            "ranks), or raise MONAI_AUXOPS_TIMEOUT if a rank is only slow"
-        ) from error
-    highest, lowest = both.tolist()
-    if highest != -lowest:
-        every = gather(list(layout))
-        raise ValueError(
-            "the ranks have different aux-ops: " + "; ".join(f"rank {i}: {x}" for i, x in enumerate(every))
-        )
-
-
-def reduce(vector: Tensor, operation: Any, *timeout: datetime.timedelta) -> None:
-    """All-reduce ``vector`` in place, and keep the finished work until the next one.
-
-    Else gloo's thread may be the last to let go of the tensor, for which it needs the interpreter; in a process that
-    ends just then it aborts ("terminate called without an active exception").
-    """
-    global _latest
-    _latest = dist.all_reduce(vector, op=operation, async_op=True)
-    _latest.wait(*timeout)
-
-
-def settle(ops: Sequence[HasTags]) -> None:
-    """Tell a rank that saw no batch the tags which its undeclared ops got elsewhere: once, and only where needed."""
-    if world_size() == 1 or not any(op.unsettled for op in ops):
-        return
-    every = gather([op.accumulated for op in ops])
-    for op, candidates in zip(ops, zip(*every, strict=True), strict=True):
-        known = {tags for tags in candidates if tags is not None}
-        if len(known) > 1:
-            raise ValueError(f"{op!r}: the ranks accumulate different tags: {sorted(known)}")
-        if known:
-            op.accumulated, op.unsettled = known.pop(), False
-
-
-def total(states: Sequence[Tensor]) -> list[float]:
-    """All states as one vector, summed over the ranks by one all-reduce, on the host by one copy."""
-    if not states:
-        return []
-    where = states[0].device if world_size() == 1 else device()
-    vector = torch.cat([state.to(where) for state in states])
-    if world_size() > 1:
-        reduce(vector, dist.ReduceOp.SUM)
-    values: list[float] = vector.tolist()
-    return values
-
-
-def gather(value: Any) -> list[Any]:
-    """``value`` of every rank, in their order: for what no sum can carry (an AUC, a case report)."""
-    if world_size() == 1:
-        return [value]
-    every: list[Any] = [None] * world_size()
-    dist.all_gather_object(every, value)
-    return every
-
-
-def local(value: Any) -> list[Any]:
-    """``value`` of this process alone: :func:`gather` for a plain loop."""
-    return [value]
-
-
 def is_first() -> bool:
-    """Whether this process writes what is written once."""
+    """Tell whether this process writes what is written once."""
     return world_size() == 1 or dist.get_rank() == 0
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes whose values are added up: all of them, a subgroup, or this one alone.
+
+    >>> from monai_auxops.core.running import RunningMean
+    >>> mean, ranks = RunningMean(["dice"]), Ranks.of()
+    >>> mean.update(torch.tensor([[0.5, 1.0]]))
+    >>> with ranks.meeting("the end of an epoch"):
+    ...     ranks.total([mean.packed()])
+    [1.5, 2.0]
+    """
+
+    members: tuple[int, ...]
+    group: Any = None
+
+    @classmethod
+    def of(cls, group: Any = None) -> Ranks:
+        """Return all ranks, or those of ``group``, a ``torch.distributed`` process group that this rank is in."""
+        if world_size() == 1:
+            return cls.alone()
+        if group is dist.GroupMember.NON_GROUP_MEMBER:
+            raise ValueError(f"expected group= to be a process group with rank {dist.get_rank()} in it")
+        return cls(tuple(dist.get_process_group_ranks(group or dist.group.WORLD)), group)
+
+    @classmethod
+    def alone(cls) -> Ranks:
+        """Return this process alone."""
+        return cls((0,))
+
+    @property
+    def size(self) -> int:
+        """The number of processes."""
+        return len(self.members)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes what these ranks write once."""
+        return self.size == 1 or self.members[0] == dist.get_rank()
+
+    @contextlib.contextmanager
+    def meeting(self, purpose: str, note: str = "") -> Iterator[list[str]]:
+        """Come together for one purpose, and do what is done together inside the block.
+
+        Yields the notes of all ranks, see :func:`~monai_auxops.core.meeting.meet`.
+        """
+        if self.size == 1:
+            yield [note]
+            return
+        with _turn:
+            yield meet(self.members, purpose, note)
+
+    def total(self, states: Sequence[Tensor], purpose: str = "") -> list[float]:
+        """Return all ``states`` as one list of numbers, summed over the ranks by one all-reduce.
+
+        Args:
+            states: float64 vectors, of the same lengths on every rank.
+            purpose: what they belong to. Its mark is summed with them, so that values of two engines never mix.
+        """
+        if self.size == 1:
+            return torch.cat(list(states)).tolist() if states else []
+        where, mark = self._device(), zlib.crc32(purpose.encode())
+        marked = [*states, torch.tensor([mark], dtype=torch.float64)]
+        vector = torch.cat([state.to(where) for state in marked])
+        self._reduce(vector)
+        values: list[float] = vector.tolist()
+        if values.pop() != mark * self.size:
+            raise RuntimeError(f"values of something else were added to those of: {purpose}")
+        return values
+
+    def _reduce(self, vector: Tensor) -> None:
+        """All-reduce ``vector`` in place, and keep the finished work until the next one.
+
+        Otherwise gloo's thread may release the last reference while the interpreter shuts down, which aborts the
+        process ("terminate called without an active exception").
+        """
+        global _latest
+        _latest = dist.all_reduce(vector, op=dist.ReduceOp.SUM, group=self.group, async_op=True)
+        _latest.wait()
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return ``value`` of every rank, in their order: for what no sum can carry (an AUC, a case report)."""
+        if self.size == 1:
+            return [value]
+        every: list[Any] = [None] * self.size
+        dist.all_gather_object(every, value, group=self.group)
+        return every
+
+    def _device(self) -> torch.device:
+        """Where the group's collectives want their tensors."""
+        if dist.get_backend(self.group) == "nccl":
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("cpu")

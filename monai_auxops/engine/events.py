@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer, Workflow
 from monai.engines.utils import IterationEvents
+
+from monai_auxops.core.ranks import world_size
 
 
 def raw_predictions_event(engine: Engine) -> Any:
@@ -31,3 +34,12 @@ def is_training(engine: Engine) -> bool | None:
         return isinstance(engine, Trainer)
     network = getattr(engine, "network", None)
     return None if network is None else bool(network.training)
+
+
+def refuse_empty_loader(engine: Engine) -> None:
+    """``ValueError`` on a rank whose loader is empty: MONAI's ``run`` returns there and the other ranks would wait."""
+    if world_size() > 1 and getattr(engine.state, "epoch_length", None) == 0:
+        raise ValueError(
+            f"the data loader of rank {dist.get_rank()} is empty, so this rank would never join the others at the "
+            "epoch's end; give every rank at least one batch (partition_dataset(..., even_divisible=True))"
+        )

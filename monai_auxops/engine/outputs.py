@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+Transform = Callable[[Any], Any]
+
 
 def is_decollated(output: Any) -> bool:
     """Whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
@@ -14,8 +16,26 @@ def is_decollated(output: Any) -> bool:
 
 
 def of_one(item: dict[str, Any]) -> dict[str, Any]:
-    """A sample as a batch of one."""
-    return {key: value[None] if isinstance(value, Tensor) else value for key, value in item.items()}
+    """Return a sample as a batch of one; a list of outputs (deep supervision) is one of each."""
+    return {key: _with_batch_axis(value) for key, value in item.items()}
+
+
+def _with_batch_axis(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value[None]
+    if isinstance(value, list | tuple) and value and all(isinstance(each, Tensor) for each in value):
+        return [each[None] for each in value]
+    return value
+
+
+def of_sample(values: dict[str, Any], i: int, size: int) -> dict[str, Any]:
+    """Return what aux-ops left of the i-th of ``size`` samples, as of a batch of one; the rest is as it was."""
+
+    def own(value: Any) -> Any:
+        has_batch_axis = isinstance(value, Tensor) and value.dim() > 0 and len(value) == size
+        return value[i : i + 1] if has_batch_axis else value
+
+    return {key: own(value) for key, value in values.items()}
 
 
 def filenames(image: Any) -> list[str] | None:
@@ -26,9 +46,15 @@ def filenames(image: Any) -> list[str] | None:
     return [str(name) for name in ([names] if isinstance(names, str) else names)]
 
 
-def pick(output: Any, transform: Callable[[Any], Any] | None, who: object) -> dict[str, Any]:
-    """Predictions, label and loss of an engine's output: a dict, or ``(y_pred, y[, loss])``; an error names ``who``."""
-    if transform is not None:
+def pick(output: Any, transform: Transform | str | int | None, who: object) -> dict[str, Any]:
+    """Return predictions, label and loss of an engine's output: a dict, or ``(y_pred, y[, loss])``.
+
+    Args:
+        output: what the engine's step returned.
+        transform: makes such an output of another one; a key or index says which part of the predictions is meant.
+        who: the op that an error names.
+    """
+    if callable(transform):
         output = transform(output)
     if isinstance(output, tuple) and 2 <= len(output) <= 3:
         output = dict(zip(("pred", "label", "loss"), output, strict=False))
@@ -38,7 +64,19 @@ def pick(output: Any, transform: Callable[[Any], Any] | None, who: object) -> di
             f"{who!r}: expected the engine's output to be a dict with 'pred' and 'label' (and 'loss') or a tuple "
             f"(y_pred, y[, loss]), got {came}; attach with output_transform= to say where they are"
         )
+    if isinstance(transform, str | int):
+        return {**output, "pred": _part(output["pred"], transform, who)}
     return output
+
+
+def _part(predictions: Any, key: str | int, who: object) -> Any:
+    try:
+        return predictions[key]
+    except (KeyError, IndexError, TypeError):
+        came = sorted(predictions) if isinstance(predictions, dict) else type(predictions).__name__
+        raise ValueError(
+            f"{who!r}: expected output_transform={key!r} to be in the network's output, got {came}"
+        ) from None
 
 
 def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:

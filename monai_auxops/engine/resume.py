@@ -1,38 +1,81 @@
-"""Where a resumed run goes on."""
+"""Decide where a resumed run continues."""
 
 from __future__ import annotations
 
-import warnings
+import functools
+from dataclasses import dataclass
+from typing import Any
 
 from ignite.engine import Engine
 
 
-def begins_anew(engine: Engine, epoch_length: int | None, carried: bool) -> bool:
-    """Whether the first epoch of a run begins with its first sample; a resumed engine is set back so that it does.
-
-    Ignite goes on in mid-epoch with the loader's *first* items, and keeps the checkpoint's number of iterations even if
-    the loader's batches have another size: both would be an epoch of some samples twice and others never. It is safe to
-    go on only where all aux-ops were restored with the engine and the loader can continue: where it has
-    ``load_state_dict``.
+@dataclass(frozen=True)
+class Resume:
+    """How the first epoch of a run begins.
 
     Args:
-        engine: at the start of the first epoch of its run, checkpoints loaded.
-        epoch_length: the iterations of an epoch as this run was set up, where that is known.
-        carried: whether all aux-ops hold the epoch's samples so far.
+        anew: whether its first samples come now, so that aux-ops start from nothing.
+        rewind_to: the iteration to set the engine back to; None: it continues where it is.
+        epoch_length: the iterations of an epoch from here on; None: as the engine says.
+        why: the reason for setting it back.
     """
-    state = engine.state
-    done, length = state.epoch - 1, state.epoch_length
-    if state.iteration == done == 0:
-        return False  # a new engine: an aux-op that was restored goes on with the rest of the data
-    if not length or done != state.iteration // length:
-        return True  # not resumed: the epoch before was given up by terminate(), or an evaluator runs again
-    problem, into = "", state.iteration % length
-    if epoch_length and epoch_length != length:
-        problem = f"the checkpoint's epochs have {length} iterations, this run's {epoch_length}"
-    elif into and not (carried and hasattr(state.dataloader, "load_state_dict")):
-        problem = f"the checkpoint was saved after {into} of {length} iterations, and the loader begins anew"
-    if problem:
-        state.epoch_length = epoch_length or length
-        state.iteration = done * state.epoch_length
-        warnings.warn(f"{problem}: epoch {state.epoch} is run from its beginning, for its values' sake", stacklevel=2)
-    return bool(problem) or not into
+
+    anew: bool
+    rewind_to: int | None = None
+    epoch_length: int | None = None
+    why: str = ""
+
+
+def plan(epoch: int, iteration: int, length: int | None, expected: int | None, can_continue: bool) -> Resume:
+    """Return where the first epoch of a run begins, so that each of its samples counts once.
+
+    In mid-epoch Ignite continues with the loader's *first* items, and it keeps the checkpoint's number of iterations
+    even if the loader's batches have another size. Both would be an epoch of some samples twice and others never.
+
+    Args:
+        epoch: the number of the epoch that starts, from 1.
+        iteration: the iterations done before it.
+        length: the iterations of an epoch, by the engine's state.
+        expected: the iterations of an epoch as this run was set up, if a checkpoint has replaced that number since.
+        can_continue: whether all aux-ops hold the epoch's samples so far, and the loader can continue.
+
+    >>> plan(epoch=3, iteration=7, length=3, expected=3, can_continue=False).rewind_to
+    6
+    """
+    done = epoch - 1
+    if iteration == done == 0:
+        return Resume(anew=False)  # a new engine: an aux-op that was restored continues with the rest of the data
+    if not length or done != iteration // length:
+        return Resume(anew=True)  # not resumed: the epoch before was ended by terminate(), or an evaluator runs again
+    into = iteration % length
+    if expected and expected != length:
+        why = f"the checkpoint's epochs have {length} iterations, this run's {expected}"
+        return Resume(True, done * expected, expected, why)
+    if into and not can_continue:
+        why = f"the checkpoint was saved after {into} of {length} iterations, and the loader starts from its beginning"
+        return Resume(True, done * length, None, why)
+    return Resume(anew=not into)
+
+
+class LoadedLength:
+    """Notes how long an engine's epochs were meant to be, just before a checkpoint replaces that number."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.expected = engine, None
+        load = engine.load_state_dict
+
+        @functools.wraps(load)
+        def noting(state_dict: Any) -> None:
+            if self.expected is None:
+                self.expected = engine.state.epoch_length
+            load(state_dict)
+
+        engine.load_state_dict = noting
+
+    def forget(self) -> None:
+        """Take the length that was run with for the one that was meant."""
+        self.expected = None
+
+    def release(self) -> None:
+        """Leave the engine as it was."""
+        del self._engine.load_state_dict

@@ -93,7 +93,7 @@ def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Any
 
 def directions_of(hub: Hub) -> dict[str, bool | None]:
     """Whether more is better, by metric name; None where neither is."""
-    return {name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in hub.names(entry)}
+    return {name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in entry.names}
 
 
 def replace_text(path: Path, text: str) -> None:

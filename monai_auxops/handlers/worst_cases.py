@@ -107,7 +107,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         found = [
             (entry, name)
             for entry in entries
-            for name, tag in Hub.names(entry).items()
+            for name, tag in entry.names.items()
             if name in values and self.tag in (None, name, tag)
         ]
         if not found:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from monai_auxops.cases.report import names_in_context
-from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.ranks import Gather
 from monai_auxops.core.running import Totals
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
@@ -79,7 +79,7 @@ class AUCMetric(ValidationMetric):
         """The value of all samples: ``scores [N, n]``, ``labels [N, n]`` or ``[N, 1]``."""
         raise NotImplementedError
 
-    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
+    def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """The AUC over all ranks: one gather."""
         scores, labels = ([x.cpu() for x in kept] for kept in (self._scores, self._labels))  # resumed ones are there
         mine = (torch.cat(scores), torch.cat(labels), self._cases) if scores else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from pathlib import Path
+from typing import Any
 
 from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core.accumulator import is_per_sample
 from monai_auxops.core.context import BuildContext
-from monai_auxops.engine.hub import OutputTransform
+from monai_auxops.engine.attachment import OutputTransform
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
 
@@ -23,6 +24,7 @@ class ValidationMetric(AuxiliaryOperation):
     """
 
     higher_is_better = True
+    _made_key = False  # whether attach() made it the key metric
 
     def __init__(
         self,
@@ -61,18 +63,28 @@ class ValidationMetric(AuxiliaryOperation):
         return flat.expand(size)
 
     def attach(
-        self, engine: Engine, name: str | None = None, *, output_transform: OutputTransform | None = None
+        self,
+        engine: Engine,
+        name: str | None = None,
+        *,
+        output_transform: OutputTransform | None = None,
+        group: Any = None,
     ) -> None:
         """As :meth:`AuxiliaryOperation.attach`; ``is_key_metric`` makes it the key metric where no slot says."""
         name = self.name if name is None else name
         key = getattr(engine.state, "key_metric_name", None)
-        if self.is_key_metric and key is None:
+        super().attach(engine, name, output_transform=output_transform, group=group)
+        self._made_key = self.is_key_metric and key is None
+        if self._made_key:
             engine.state.key_metric_name = name
         elif self.is_key_metric and key != name:
-            warnings.warn(
-                f"{self!r} stands in the slot {name!r}, but the key metric is {key!r}: that wins", stacklevel=2
-            )
-        super().attach(engine, name, output_transform=output_transform)
+            warnings.warn(f"{self!r} is in the slot {name!r}, but the key metric is {key!r}, which wins", stacklevel=2)
+
+    def detach(self) -> None:
+        """Undo :meth:`attach`."""
+        if self._attachment is not None and self._made_key:
+            self._attachment.engine.state.key_metric_name = None
+        super().detach()
 
 
 class CaseMetric(ValidationMetric):

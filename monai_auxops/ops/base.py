@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
@@ -11,13 +12,15 @@ from monai.metrics import Metric
 from torch import Tensor
 
 from monai_auxops.cases.report import CaseReport, is_per_case
-from monai_auxops.core import ranks
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
+from monai_auxops.core.agreement import note_tags, settle_tags, signature
 from monai_auxops.core.context import BuildContext, plain, undisturbed
+from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
+from monai_auxops.engine.attachment import Attachment, OutputTransform
 from monai_auxops.engine.events import is_key
-from monai_auxops.engine.hub import Entry, Hub, OutputTransform
+from monai_auxops.engine.hub import attach, detach
 from monai_auxops.ops.naming import Named, check_tag
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
 
@@ -74,9 +77,10 @@ class AuxiliaryOperation(GraphComponent):
     higher_is_better: bool | None = None  # None: neither
     bounds: Bounds = (None, None)  # of a value; None: no bound on that side
     cause_of_nothing = ""  # what else a user may have done, where an epoch has no value
+    group: Any = None  # the process group whose ranks share the values; None: all ranks
     _accumulator: Accumulator | None = None
     _report: CaseReport | None = None
-    _attached = False
+    _attachment: Attachment | None = None
 
     def __init__(self, do_summary: bool = True, do_print: bool = True, **options: Unpack[OpOptions]) -> None:
         self.do_summary, self.do_print = do_summary, do_print
@@ -236,9 +240,27 @@ class AuxiliaryOperation(GraphComponent):
                     found |= {f"{tag}/{i}": column for i, column in enumerate(value.unbind(1))}
         return {tag: value.reshape(size) for tag, value in found.items()}
 
-    def aggregate(self) -> dict[str, float]:
-        """The epoch value of each accumulated tag, over the batches of this process; NaN where nothing was valid."""
-        return self.epoch_values(Totals.of(self.states), ranks.local)
+    def aggregate(self, sync: bool = True, group: Any = None) -> dict[str, float]:
+        """Return the epoch value of each accumulated tag; NaN where nothing was valid.
+
+        In a distributed run it is the value over all ranks, so each of them has to call it. A rank that calls something
+        else is an error at once; a rank that does not come is an error after the process group's timeout.
+
+        Args:
+            sync: False returns the value over the batches of this process alone.
+            group: the ``torch.distributed`` process group whose ranks are meant; default the attribute ``group``, and
+                all ranks where that is None.
+
+        Raises:
+            ValueError: the ranks have different aux-ops, or call this in another order.
+            RuntimeError: a rank does not come.
+        """
+        ranks = Ranks.alone() if not sync else Ranks.of(self.group if group is None else group)
+        purpose = f"aggregate() of {signature(self)}"
+        with ranks.meeting(purpose, note_tags([self])) as notes:
+            settle_tags([self], notes)
+            flat = ranks.total([state.packed() for state in self.states], purpose)
+            return self.epoch_values(Totals.of(self.states, flat), ranks.gather)
 
     def plot(self, ax: Any = None) -> Any:
         """Bars of this process' values so far, or of the epoch that just ended; returns matplotlib axes.
@@ -288,7 +310,7 @@ class AuxiliaryOperation(GraphComponent):
         """What the epoch's data cannot be as the options say: a key, and a sentence that says how to mend it."""
         yield from ()
 
-    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
+    def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than sums."""
         measured = self.accumulator is not None and self.accumulator.phase is not Phase.CLOSED
         if measured and self.accumulated and not any(totals.counts[tag] for tag in self.accumulated):
@@ -305,7 +327,12 @@ class AuxiliaryOperation(GraphComponent):
             self.accumulator.phase = Phase.CLOSED
 
     def attach(
-        self, engine: Engine, name: str | None = None, *, output_transform: OutputTransform | None = None
+        self,
+        engine: Engine,
+        name: str | None = None,
+        *,
+        output_transform: OutputTransform | None = None,
+        group: Any = None,
     ) -> None:
         """Run in every iteration of ``engine`` and write the epoch values to ``engine.state.metrics``.
 
@@ -313,19 +340,49 @@ class AuxiliaryOperation(GraphComponent):
             engine: a MONAI workflow or any Ignite engine.
             name: the metric name of the first accumulated tag; default the tags' own names.
             output_transform: from ``engine.state.output`` to a dict with ``pred`` and ``label`` (and ``loss``) or to
-                ``(y_pred, y[, loss])``; needed where the output is neither.
+                ``(y_pred, y[, loss])``; needed where the output is neither. Default: the option of that name.
+            group: the ``torch.distributed`` process group whose ranks run this engine; default the attribute
+                ``group``, and all ranks where that is None.
 
         Raises:
             ValueError: attached already, a metric name twice, or a key metric without an epoch value.
         """
-        if self._attached:
+        if self._attachment is not None:
             raise ValueError(f"{self!r} is attached already; an engine needs an aux-op object of its own")
         if self.epoch_tags == () and is_key(engine, name):
             raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
-        Hub.attach(engine, Entry(self, name, output_transform))
-        self._attached = True
+        transform = self.output_transform if output_transform is None else output_transform
+        self.group = self.group if group is None else group
+        self._attachment = attach(self, engine, name, transform)
         if self._report is not None:
             self._report.watch(engine)
+
+    def detach(self) -> None:
+        """Undo :meth:`attach`: the engine runs as it would without this aux-op. Values written so far stay."""
+        if self._attachment is not None:
+            detach(self._attachment)
+            self._attachment = None
+            if self._report is not None:
+                self._report.unwatch()
+
+    def __getstate__(self) -> tuple[dict[str, Any], bool]:
+        """Leave out what belongs to an engine or to this process."""
+        own = {key: value for key, value in self.__dict__.items() if key not in ("_attachment", "group")}
+        return own, self._attachment is not None
+
+    def __setstate__(self, saved: tuple[dict[str, Any], bool]) -> None:
+        """Become a copy: of an attached aux-op a fresh one that is not attached."""
+        own, was_attached = saved
+        self.__dict__.update(own)
+        if was_attached:
+            self.reset()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy everything but the process group, which both share."""
+        other = memo[id(self)] = type(self).__new__(type(self))
+        other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        other.group = self.group
+        return other
 
     def state_dict(self) -> dict[str, Any]:
         """The state of this process, small and on the CPU; no collective, safe on one rank alone.

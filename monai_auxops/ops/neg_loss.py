@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.ranks import Gather
 from monai_auxops.core.running import Totals
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
@@ -73,7 +73,7 @@ class NegLoss(AuxiliaryOperation):
             raise ValueError("expected a loss; got none from the engine (an evaluator has none): give loss_function=")
         return {self.tag: -torch.as_tensor(loss, device=predictions.device).float().mean()}
 
-    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
+    def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """The mean; warns about a NaN with the iteration that began it on this process."""
         first = {} if self.running is None else self.running.first_nan
         if first:

@@ -76,7 +76,7 @@ def test_any_moment(whole, at, ops):
     trainer, values = trained()
     restore(trainer, saved, ops)
     if at % 3:
-        with pytest.warns(UserWarning, match=f"saved after {at % 3} of 3 iterations.*epoch {at // 3 + 1} is run from"):
+        with pytest.warns(UserWarning, match=f"saved after {at % 3} of 3 iterations.*restarting epoch {at // 3 + 1}"):
             trainer.run()
     else:
         trainer.run()
@@ -104,7 +104,7 @@ def test_a_loader_that_continues_without_the_ops_state_covers_a_whole_epoch(whol
     saved = stopped_at(4, train_data_loader=Continuing(7, SIZE))
     trainer, values = trained(train_data_loader=Continuing(7, SIZE))
     restore(trainer, saved, ops=False)
-    with pytest.warns(UserWarning, match="is run from its beginning"):
+    with pytest.warns(UserWarning, match="restarting epoch 2"):
         trainer.run()
     same(values, whole)
 
@@ -115,7 +115,7 @@ def test_another_batch_size(whole, at, size):
     saved = stopped_at(at)
     trainer, values = trained(batch_size=size)
     restore(trainer, saved)
-    with pytest.warns(UserWarning, match=rf"have 3 iterations, this run's {-(-7 // size)}: epoch 2 is run from its"):
+    with pytest.warns(UserWarning, match=rf"have 3 iterations, this run's {-(-7 // size)}: restarting epoch 2"):
         trainer.run()
     assert trainer.state.iteration == EPOCHS * -(-7 // size)
     same(values, whole)
@@ -170,3 +170,41 @@ def test_an_iterable_without_a_length_begins_anew():
     with pytest.warns(UserWarning, match="saved after 2 of 4"):
         engine.run((pair for pair in data), max_epochs=2)
     assert engine.state.metrics["acc"] == 0.25
+
+
+def test_another_length_set_by_hand_is_no_resume(whole):
+    """``state.epoch_length`` may be changed after the aux-ops are there: no checkpoint was loaded."""
+    trainer, values = trained(batch_size=1)
+    trainer.state.epoch_length, trainer.state.max_epochs = 2, 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        trainer.run()
+        trainer.state.max_epochs = 4
+        trainer.run()
+    assert trainer.state.iteration == 8
+    assert len(values) == 4
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_shorter_epoch_set_by_hand_is_resumed_with_its_own_length(at):
+    def short(**kwargs):
+        trainer, values = trained(batch_size=1, **kwargs)
+        trainer.state.epoch_length = 2
+        return trainer, values
+
+    first, _ = short()
+    saved: dict[str, object] = {}
+    first.add_event_handler(
+        Events.ITERATION_COMPLETED(once=at), lambda engine: (saved.update(states(engine)), engine.terminate())
+    )
+    first.run()
+    trainer, values = short()
+    restore(trainer, saved)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        trainer.run()
+    assert [str(w.message)[:49] for w in said if "checkpoint" in str(w.message)] == (
+        ["the checkpoint was saved after 1 of 2 iterations,"] if at % 2 else []
+    )
+    assert trainer.state.iteration == EPOCHS * 2
+    assert len(values) == EPOCHS - 1

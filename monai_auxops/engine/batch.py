@@ -1,0 +1,129 @@
+"""One iteration of an engine: what its aux-ops read, and what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ignite.engine import Engine
+from torch import Tensor
+
+from monai_auxops.core.context import BuildContext
+from monai_auxops.engine.attachment import Attachment
+from monai_auxops.engine.events import is_training
+from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_one, of_sample, pick
+
+
+class Batch:
+    """The contexts of one iteration, made once and shared by the aux-ops of a stage.
+
+    Args:
+        iteration: its number.
+        published: the tags that aux-ops wrote into the engine's output so far; grows.
+    """
+
+    def __init__(self, iteration: int, published: set[str]) -> None:
+        self.iteration, self._published = iteration, published
+        self._contexts: dict[tuple[str, Any, int | None], BuildContext] = {}
+        self._values: dict[str, Any] = {}
+        self._samples: list[dict[str, Any]] = []
+        self.case_values: dict[str, list[Tensor]] = {}
+        self.case_columns: dict[int, list[str]] = {}
+
+    def after_postprocessing(self) -> None:
+        """Forget the contexts: post-processing may have changed predictions and label."""
+        self._contexts = {}
+
+    def release(self) -> None:
+        """Keep no tensor of the iteration alive."""
+        self._contexts, self._values, self._samples = {}, {}, []
+
+    def run(self, engine: Engine, entry: Attachment) -> None:
+        """Let one op measure, and write what it found into the engine's output."""
+        output = engine.state.output
+        if is_decollated(output):
+            self._run_samples(engine, entry, output)
+            return
+        context = self._context(engine, entry, output, engine.state.batch, self._values)
+        outputs = self._measure(entry, context)
+        if isinstance(output, dict) and entry.op.stage != "read":
+            self._publish(entry, output, as_batch(outputs, context.batch_size))
+
+    def _run_samples(self, engine: Engine, entry: Attachment, output: list[dict[str, Any]]) -> None:
+        """Do the same with a decollated batch: samples may differ in size, so each is a batch of one."""
+        batch = engine.state.batch if isinstance(engine.state.batch, list) else [{}] * len(output)
+        if not self._samples:
+            self._samples = [of_sample(self._values, i, len(output)) for i in range(len(output))]
+        for i, (item, given) in enumerate(zip(output, batch, strict=False)):
+            context = self._context(engine, entry, of_one(item), of_one(given), self._samples[i], i)
+            outputs = self._measure(entry, context)
+            if entry.op.stage != "read":
+                self._publish(entry, item, {tag: value[0] for tag, value in as_batch(outputs, 1).items()}, i)
+
+    def _measure(self, entry: Attachment, context: BuildContext) -> dict[str, Tensor]:
+        """Let one op measure; keep the values that each case has of its own."""
+        outputs, known = entry.op.measure(context), entry.op.epoch_tags or ()
+        values = entry.op.case_values(outputs, context.batch_size)
+        names = {tag: entry.metric_name(tag) if tag in known else tag for tag in values}
+        self.case_columns[id(entry.op)] = [*names.values()]
+        for tag, value in values.items():
+            self.case_values.setdefault(names[tag], []).append(value)
+        return outputs
+
+    def _publish(self, entry: Attachment, output: dict[str, Any], outputs: dict[str, Tensor], sample: int = 0) -> None:
+        taken = sorted(set(outputs) & set(output) - self._published)
+        if taken and sample == 0:
+            raise ValueError(
+                f"{entry.op!r}: the engine's output holds {taken[0]!r} already, which would be overwritten; give the "
+                "tag another name"
+            )
+        output.update(outputs)
+        self._published.update(outputs)
+
+    def read_early(self, readers: Iterable[Attachment]) -> None:
+        """Let metrics read what aux-ops found in this micro-batch, before the next one takes its place."""
+        if not self._contexts:
+            return
+        context = next(iter(self._contexts.values()))
+        for entry in readers:
+            if self._holds(entry.op):
+                entry.op.measure(context)
+            else:
+                entry.op.warn_once(
+                    "the trainer measures several micro-batches in an iteration; what post-processing leaves, and so "
+                    "this value, is that of the last one"
+                )
+
+    def _holds(self, op: object) -> bool:
+        """Whether all that a metric reads was written by aux-ops before post-processing."""
+        fields = {getattr(op, "field", None), getattr(op, "label_field", "label")} - {"label"}
+        return fields <= set(self._values)
+
+    def _context(
+        self, engine: Engine, entry: Attachment, output: Any, batch: Any, values: dict[str, Any], i: int | None = None
+    ) -> BuildContext:
+        key = (entry.op.stage, entry.output_transform, i)
+        if key not in self._contexts:
+            self._contexts[key] = make_context(engine, entry, output, batch, values)
+        return self._contexts[key]
+
+
+def make_context(engine: Engine, entry: Attachment, output: Any, batch: Any, values: dict[str, Any]) -> BuildContext:
+    """Return what one op may read of an iteration; metrics also read what post-processing wrote into ``output``."""
+    parts = pick(output, entry.output_transform, entry.op)
+    optimizer = getattr(engine, "optimizer", None)
+    learning_rate = None if optimizer is None else optimizer.param_groups[0]["lr"]
+    if entry.op.stage == "read" and isinstance(output, dict):
+        values = {**values, **output}
+    return BuildContext(
+        parts["pred"],
+        parts.get("label"),
+        loss=parts.get("loss"),
+        image=parts.get("image"),
+        is_train=is_training(engine),
+        learning_rate=learning_rate,
+        data_property=getattr(engine.state, "data_property", None),
+        filenames=filenames(parts.get("image")),
+        batch=batch if isinstance(batch, dict) else None,
+        values=values,
+    )

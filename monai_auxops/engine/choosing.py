@@ -1,0 +1,185 @@
+"""What chooses a model or ends a training, and how NaN is kept from being chosen.
+
+NaN compares with nothing, so the first NaN that is taken for the best stays the best, and one that comes later may look
+like an improvement. Values stay NaN wherever they are shown or stored; what compares them is guarded instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ignite.engine import Engine, Events
+from ignite.handlers import Checkpoint, EarlyStopping
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from monai_auxops.ops.base import AuxiliaryOperation
+
+COMPARISON = "Workflow._register_metrics.<locals>._compare_metrics"  # MONAI's, registered for EPOCH_COMPLETED
+
+
+def nan_loses(score_function: Callable[[Engine], Any]) -> Callable[[Engine], Any]:
+    """Return ``score_function`` with minus infinity in place of NaN, for a comparison that no handler list shows.
+
+    Ignite's ``Checkpoint`` and ``EarlyStopping``, and MONAI's handlers made of them, need it only where a script calls
+    them itself: added to an engine that has aux-ops, or to the trainer that runs it, they are guarded without it.
+
+    >>> score = nan_loses(lambda engine: engine.state.metrics["val_dice"])
+    >>> engine = Engine(lambda engine, batch: None)
+    >>> engine.state.metrics["val_dice"] = math.nan
+    >>> score(engine)
+    -inf
+    """
+
+    @functools.wraps(score_function)
+    def score(engine: Engine) -> Any:
+        value = score_function(engine)
+        return -math.inf if is_nan(value) else value
+
+    return score
+
+
+def is_nan(value: Any) -> bool:
+    """Tell whether ``value`` is one number, and that NaN."""
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and bool(value.isnan())
+    return isinstance(value, float) and math.isnan(value)
+
+
+class Guard:
+    """Keeps NaN from being chosen by the handlers of some engines, whenever they were added to them."""
+
+    def __init__(self) -> None:
+        self._undo = contextlib.ExitStack()
+
+    def watch(self, engine: Engine) -> None:
+        """Guard what compares on ``engine``. Call it again: handlers may have been added since."""
+        for event, registered in engine._event_handlers.items():
+            for handler, _, _ in registered:
+                for chooser in choosers_of(handler):
+                    self._guard(chooser)
+            if event == Events.EPOCH_COMPLETED:
+                self._guard_best(registered)
+
+    def release(self) -> None:
+        """Leave the handlers as they were."""
+        self._undo.close()
+
+    def _guard(self, chooser: Checkpoint | EarlyStopping) -> None:
+        """Give one handler the class that skips NaN; it is the same handler, whoever holds it."""
+        original = type(chooser)
+        if issubclass(original, _SkipsNaN):
+            return
+        kind = _SkipsNaN if isinstance(chooser, Checkpoint) else _LosesWithNaN
+        chooser.__class__ = type(original.__name__, (kind, original), {})
+        self._undo.callback(setattr, chooser, "__class__", original)
+
+    def _guard_best(self, registered: list[tuple[Any, Any, Any]]) -> None:
+        """Let MONAI compare the key metric only where there is one."""
+        for i, (handler, args, kwargs) in enumerate(registered):
+            if getattr(handler, "__qualname__", "") == COMPARISON and not hasattr(handler, "_parent"):
+                registered[i] = (compares_numbers(handler), args, kwargs)
+                self._undo.callback(_put_back, registered, registered[i], (handler, args, kwargs))
+
+
+def _put_back(registered: list[Any], guarded: Any, original: Any) -> None:
+    if guarded in registered:
+        registered[registered.index(guarded)] = original
+
+
+def choosers_of(handler: Any) -> Iterator[Checkpoint | EarlyStopping]:
+    """Yield the objects that choose among what ``handler`` is made of.
+
+    They are the handler itself, what its object holds (MONAI's ``CheckpointSaver`` and ``EarlyStopHandler`` are made of
+    Ignite's), or what a function refers to.
+    """
+    parent = getattr(handler, "_parent", None)  # Ignite's own wrapper of an event with a filter
+    handler = handler if parent is None else parent()
+    owner = getattr(handler, "__self__", handler)
+    held = [owner, *getattr(owner, "__dict__", {}).values()]
+    with contextlib.suppress(TypeError, ValueError):  # no function, or one whose variables have no value yet
+        variables = inspect.getclosurevars(handler)
+        held += [*variables.nonlocals.values(), *variables.globals.values()]
+    for item in held:
+        if isinstance(item, Checkpoint | EarlyStopping) and item.score_function is not None:
+            yield item
+
+
+class _SkipsNaN:
+    """Mixed into Ignite's ``Checkpoint``: where the score is NaN, nothing is saved and nothing is removed."""
+
+    score_function: Callable[[Engine], Any]
+
+    def __call__(self, engine: Engine, *args: Any, **kwargs: Any) -> None:
+        score_function = self.score_function
+        self.score_function = lambda engine: self._number(score_function(engine))
+        try:
+            super().__call__(engine, *args, **kwargs)  # type: ignore[misc]
+        except _NaNScoreError:
+            engine.logger.info("The score is NaN: no checkpoint is saved for it.")
+        finally:
+            self.score_function = score_function
+
+    def _number(self, score: Any) -> Any:
+        if is_nan(score):
+            raise _NaNScoreError
+        return score
+
+
+class _LosesWithNaN(_SkipsNaN):
+    """Mixed into Ignite's ``EarlyStopping``: NaN is worse than every number, so it counts as no improvement."""
+
+    def _number(self, score: Any) -> Any:
+        worst = math.inf if getattr(self, "mode", "max") == "min" else -math.inf
+        return worst if is_nan(score) else score
+
+
+class _NaNScoreError(Exception):
+    """A score is NaN."""
+
+
+def compares_numbers(compare: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return MONAI's comparison with the best key metric, without effect where the metric is NaN."""
+
+    @functools.wraps(compare)
+    def guarded(engine: Any) -> None:
+        state = engine.state
+        if is_nan(state.best_metric):  # as a checkpoint without this guard may say
+            state.best_metric_epoch = -1
+        if not is_nan(state.metrics.get(state.key_metric_name)):
+            compare(engine)
+
+    guarded._parent = lambda: compare  # type: ignore[attr-defined]  # as Ignite's own wrappers have it
+    return guarded
+
+
+def warn_of_direction(engine: Engine, op: AuxiliaryOperation) -> None:
+    """Warn once where the engine's comparison takes the worse value of its key metric ``op`` for the best."""
+    larger = prefers_larger(getattr(engine, "metric_cmp_fn", None))
+    if larger is None or op.higher_is_better in (None, larger):
+        return
+    better, kept, sign = ("larger", "smaller", ">") if op.higher_is_better else ("smaller", "larger", "<")
+    op.warn_once(
+        f"{better} is better, but the engine keeps the {kept} value of this key metric as the best: "
+        f"construct it with metric_cmp_fn=lambda new, best: new {sign} best"
+    )
+
+
+def prefers_larger(compare: Callable[[Any, Any], Any] | None) -> bool | None:
+    """Tell whether ``compare(new, best)`` is true where the new value is larger; None where that cannot be told.
+
+    >>> prefers_larger(lambda new, best: new < best)
+    False
+    """
+    if compare is None:
+        return None
+    try:
+        up, down = bool(compare(1.0, 0.0)), bool(compare(0.0, 1.0))
+    except Exception:  # a user's function, made for other values
+        return None
+    return up if up != down else None
