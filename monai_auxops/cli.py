@@ -94,7 +94,8 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--pred", type=Path, required=True, metavar="DIR", help="the predictions: NIfTI, NRRD, MHA, PNG or TIFF")
     add("--label", type=Path, required=True, metavar="DIR", help="the labels, with the same names")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="where cases.csv and summary.json go")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="where the table, the summary and the page go")
+    add("--images", type=Path, metavar="DIR", help="the images, for the pictures of the page")
     names = "names of the values 0, 1, 2 ..., or NAME=VALUE, or a metadata.json or dataset.json"
     add("--classes", nargs="+", default=[], metavar="NAMES", help=names)
     add("--regions", nargs="+", default=[], metavar="NAME=VALUES", help="several classes as one, as in WT=1,2,4")
@@ -211,5 +212,6 @@ def evaluate(args: argparse.Namespace) -> int:
         threshold=args.threshold,
         resample=args.resample,
         workers=args.workers,
+        images=args.images,
     )
     return evaluate(options)

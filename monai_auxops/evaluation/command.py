@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from typing import Any, NamedTuple
 
 from monai_auxops.evaluation.classes import Naming, read_naming, targets
 from monai_auxops.evaluation.measure import Measured, Settings, rows_of
-from monai_auxops.evaluation.output import check_output, console_table, write_summary, write_table
+from monai_auxops.evaluation.output import PAGE, check_output, console_table, write_summary, write_table
 from monai_auxops.evaluation.pairing import find_pairs
+from monai_auxops.evaluation.pictures import write_pictures
 from monai_auxops.evaluation.run import measure_all
 from monai_auxops.evaluation.summary import summarize
+from monai_auxops.report.command import HINT
 
 COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
 
@@ -35,6 +38,7 @@ class Options:
     threshold: float = 0.5
     resample: bool = False
     workers: int = 1
+    images: Path | None = None
 
 
 class Evaluation(NamedTuple):
@@ -44,6 +48,7 @@ class Evaluation(NamedTuple):
     classes: dict[str, dict[str, Any]]
     problems: list[str]
     remarks: list[str]
+    results: list[Measured]
 
 
 def evaluate(options: Options) -> int:
@@ -60,12 +65,27 @@ def evaluate(options: Options) -> int:
         print(f"monai-auxops evaluate: {error}", file=sys.stderr)
         return REFUSED
     paths = [write_table(options.output, result.rows), write_summary(options.output, described(result, options))]
-    for sentence in (*result.problems, *result.remarks):
+    said = write_pictures(options.output, result.rows, result.results, settings_of(options), options.images)
+    paths += write_page(options.output)
+    for sentence in (*result.problems, *result.remarks, *said):
         print(sentence, file=sys.stderr)
     sys.stdout.write(console_table(result.classes))
     for path in paths:
         print(path.resolve())
     return INCOMPLETE if result.problems else COMPLETE
+
+
+def write_page(folder: Path) -> list[Path]:
+    """Write the page beside the table, where the packages for it are installed."""
+    if importlib.util.find_spec("vl_convert") is None:
+        print(HINT, file=sys.stderr)
+        return []
+    from monai_auxops.report.command import save
+    from monai_auxops.report.page import Page
+    from monai_auxops.report.run import read_run
+
+    save(folder / PAGE, Page([read_run(folder)], folder=folder).html())
+    return [folder / PAGE]
 
 
 def evaluation(options: Options) -> Evaluation:
@@ -74,7 +94,7 @@ def evaluation(options: Options) -> Evaluation:
     Raises:
         ValueError: options that cannot be meant, a folder that is not there or holds no image.
     """
-    for folder in (options.predictions, options.labels):
+    for folder in (options.predictions, options.labels, *([options.images] if options.images else [])):
         if not folder.is_dir():
             raise ValueError(f"no folder {folder}")
     settings = settings_of(options)
@@ -86,7 +106,7 @@ def evaluation(options: Options) -> Evaluation:
     rows = [row for result in results for row in rows_of(result, measured_targets)]
     failed = [f"{result.pair.case}: {result.reason}" for result in results if result.reason]
     problems = [*pairing.problems, *failed, *unnamed(settings.naming, found)]
-    return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results))
+    return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results), results)
 
 
 def settings_of(options: Options) -> Settings:

@@ -94,7 +94,12 @@ def status_of(counts: dict[str, Any]) -> str:
     return "hallucinated" if counts["fp"] else "absent"
 
 
-def _measure(pair: Pair, settings: Settings) -> Measured:
+def read_pair(pair: Pair, settings: Settings) -> tuple[volumes.Volume, volumes.Array, volumes.Array]:
+    """Read both files of a case: the label, its classes and the predicted classes, on the label's grid.
+
+    Raises:
+        ValueError: different grids, or values that are no classes.
+    """
     prediction, label = volumes.read_volume(pair.prediction), volumes.read_volume(pair.label)
     truth = volumes.label_map(label)
     different = volumes.grid_difference(prediction, label)
@@ -110,6 +115,11 @@ def _measure(pair: Pair, settings: Settings) -> Measured:
         predicted = volumes.decided(prediction, settings.threshold)
     else:
         predicted = volumes.label_map(prediction)
+    return label, truth, predicted
+
+
+def _measure(pair: Pair, settings: Settings) -> Measured:
+    label, truth, predicted = read_pair(pair, settings)
     joint = count_joint(truth, predicted, settings.naming.ignored)
     result = Measured(pair, joint, math.prod(label.spacing), label.spacing)
     if settings.surface:

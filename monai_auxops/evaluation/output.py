@@ -27,7 +27,7 @@ def check_output(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise NotOursError(f"{folder} is a file, expected a folder")
-    there = [name for name in (TABLE, SUMMARY, PAGE) if (folder / name).exists()]
+    there = [name for name in (TABLE, SUMMARY, PAGE, "pictures") if (folder / name).exists()]
     if there and not _is_ours(folder):
         raise NotOursError(f"{folder} holds {', '.join(there)} of something else; choose another folder")
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from monai_auxops.report.classes import ClassTable, ClassValues
-from monai_auxops.report.markup import interval, rounded, spread
+from monai_auxops.report.judge import mapping
+from monai_auxops.report.markup import interval, rounded, spread, table
 from monai_auxops.report.run import Run
 from monai_auxops.report.tables import case_of, number, numeric_columns
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
@@ -19,15 +20,24 @@ from monai_auxops.report.thumbnails import Picture, best_pictures, worst_picture
 MAX_CELLS = 120_000  # of the table of cases in the page; the rest is in the CSV
 FIRST_ROWS = 20  # that a reader without scripts sees
 LEGEND = (("missed", "#e69f00"), ("false", "#0072b2"), ("wrong class", "#cc79a7"), ("outline of the label", "#ffffff"))
+UNITS = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "hd95_mm": "HD95, mm",
+    "asd_mm": "average surface distance, mm",
+    "nsd": "surface Dice",
+    "label_ml": "label, ml",
+    "prediction_ml": "prediction, ml",
+}
 MEASURED_COLUMNS = ("case", "class", "status", "reason")
 
 
-def class_section(table: ClassTable) -> str:
+def class_section(shown: ClassTable) -> str:
     """Return the table of a paper: a row per class."""
     head = ["class", "mean ± sd", "95 % interval", "median", "worst case", "present", "missed", "hallucinated"]
     top = "".join(f"<th class='{'name' if i in (0, 4) else 'n'}'>{text}</th>" for i, text in enumerate(head))
-    lines = "".join(class_row(of_it, table.higher) for of_it in table.classes)
-    told = any(of_it.hallucinated is not None for of_it in table.classes)
+    lines = "".join(class_row(of_it, shown.higher) for of_it in shown.classes)
+    told = any(of_it.hallucinated is not None for of_it in shown.classes)
     remark = "Present: cases in which the class is labeled. Missed: labeled, but nothing of it was found."
     remark += " Hallucinated: predicted where it is not labeled."
     if not told:
@@ -45,6 +55,14 @@ def class_row(of_it: ClassValues, higher: bool) -> str:
         cells.append(("n few" if count else "n", "–" if count is None else str(count)))
     texts = "".join(f"<td class='{kind}'>{escape(text)}</td>" for kind, text in cells)
     return f"<tr><td class='name'>{escape(of_it.name)}</td>{texts}</tr>"
+
+
+def measures_table(classes: Mapping[str, Any]) -> str:
+    """Return mean ± sd of all measures of an evaluation, a row per class."""
+    described = {name: mapping(of_it) for name, of_it in classes.items()}
+    found = dict.fromkeys(m for of_it in described.values() for m in of_it if isinstance(of_it[m], dict))
+    rows = [[name, *(spread(dict(mapping(of_it.get(m)))) for m in found)] for name, of_it in described.items()]
+    return table(["mean ± sd", *(UNITS.get(m, m) for m in found)], rows, numeric=range(1, len(found) + 1))
 
 
 def short_name(case: str) -> str:
@@ -65,17 +83,17 @@ def picture_section(run: Run, worst: int) -> str:
     epochs = sorted({picture.epoch for picture in pictures if picture.epoch is not None})
     when = f" <small>of epoch {', '.join(map(str, epochs))}</small>" if epochs else ""
     legend = "".join(f"<span style='--key:{color}'>{text}</span>" for text, color in LEGEND)
-    shown = f"<div class='legend'>{legend}</div>" if any(picture.panels == 4 for picture in pictures) else ""
+    shown = f"<div class='legend'>{legend}</div>" if any("errors" in picture.panels for picture in pictures) else ""
     figures = "".join(map(figure, pictures))
     return f"<h2>Pictures{when}</h2>{shown}<div class='pictures'>{figures}</div>"
 
 
 def figure(picture: Picture) -> str:
     """Return a picture with its panels named; it grows on a click."""
-    names = ("image", "label", "prediction", "errors")[: picture.panels]
-    panels = "".join(f"<span>{name}</span>" for name in names)
+    names = picture.panels
+    panels = "".join(f"<span>{escape(name)}</span>" for name in names)
     columns = f"grid-template-columns:repeat({len(names)},1fr)"
-    image = f"<img src='{escape(picture.address)}' alt='{', '.join(names)}' title='{escape(picture.remark)}'>"
+    image = f"<img src='{escape(picture.address)}' alt='{escape(', '.join(names))}' title='{escape(picture.remark)}'>"
     caption = f"<b>{escape(picture.place)}</b> {escape(picture.caption)}"
     return (
         f"<figure class='card'><div class='panels' style='{columns}'>{panels}</div>{image}"
@@ -88,23 +106,43 @@ def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | 
     if run.evaluation and run.measured:
         names = [n for n in run.measured[0] if n not in (*MEASURED_COLUMNS, "prediction", "label")]
         reasons = any(row.get("reason") for row in run.measured)
-        texts = ["case", "class", "status", *(["reason"] if reasons else [])]
-        rows = [[*(row.get(t, "") for t in texts), *(cell(row.get(n, "")) for n in names)] for row in run.measured]
+        texts, last = ["case", "class", "status"], ["reason"] if reasons else []
+        rows = [
+            [*(row.get(t, "") for t in texts), *(cell(row.get(n, "")) for n in names), *(row.get(t, "") for t in last)]
+            for row in run.measured
+        ]
         key = len(texts)  # Dice
         path = run.folder / "cases.csv"
-        columns = [(text, False) for text in texts] + [(name, True) for name in names]
+        columns = [(t, False) for t in texts] + [(n, True) for n in names] + [(t, False) for t in last]
     elif run.cases is not None:
         names = numeric_columns(run.cases)
         names = [n for n in names if any(math.isfinite(number(row[n])) for row in run.cases.rows)] or names
         cases = without_common_folder([case_of(row) for row in run.cases.rows])
-        values = ([cell(row[name]) for name in names] for row in run.cases.rows)
-        rows = [[case, *numbers] for case, numbers in zip(cases, values, strict=True)]
+        numbers = ([cell(row[name]) for name in names] for row in run.cases.rows)
+        rows = [[case, *values] for case, values in zip(cases, numbers, strict=True)]
         columns, key, path = [("case", False)] + [(name, True) for name in names], 1, run.cases.path
     else:
         return None
     sign = -1.0 if run.judge.higher is False else 1.0
-    rows.sort(key=lambda row: (row[key] is None, sign * (row[key] or 0.0)) if len(row) > key else (True, 0.0))
-    return [{"name": name, "numeric": numeric} for name, numeric in columns], rows, path
+    rows.sort(key=lambda row: worst_first(row[key : key + 1], sign))
+    described: list[dict[str, Any]] = []
+    for at, (name, numeric) in enumerate(columns):
+        column = [float(row[at] or 0) for row in rows] if numeric else []
+        whole = bool(column) and all(value.is_integer() for value in column) and max(column) > 1
+        described.append({"name": name, "numeric": numeric, "whole": whole})
+    return described, [whole_numbers(row, described) for row in rows], path
+
+
+def worst_first(cells: list[Any], sign: float) -> tuple[bool, float]:
+    """Order rows by the value that decides; those without one come last."""
+    if not cells or not isinstance(cells[0], float):
+        return True, 0.0
+    return False, sign * cells[0]
+
+
+def whole_numbers(row: list[Any], columns: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return a row with counts as integers."""
+    return [int(x) if c["whole"] and x is not None else x for x, c in zip(row, columns, strict=True)]
 
 
 def without_common_folder(cases: list[str]) -> list[str]:
@@ -156,7 +194,8 @@ def row_of(row: Sequence[Any], columns: Sequence[dict[str, Any]]) -> str:
     """Return a row of the table of cases."""
     cells = []
     for value, column in zip(row, columns, strict=True):
-        text = rounded(value) if column["numeric"] else str(value)
+        text = rounded(value) if column["numeric"] and not isinstance(value, int) else str(value)
+        text = "–" if value is None else text
         cells.append(f"<td class='{kind_of(column)}'>{escape(text)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 

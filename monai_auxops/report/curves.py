@@ -182,8 +182,9 @@ def strip_chart(table: ClassTable) -> Chart:
         _, first, median, third, _ = quantiles(list(valid.values()))
         reach = 1.5 * (third - first)
         inside = [value for value in valid.values() if first - reach <= value <= third + reach]
-        boxes.append([rounded(value) for value in (min(inside), first, median, third, max(inside))])
-        outside = {c: v for c, v in valid.items() if v < min(inside) or v > max(inside)}
+        low, high = min(inside), max(inside)
+        boxes.append([rounded(value) for value in (low, first, median, third, high)])
+        outside = {case: value for case, value in valid.items() if value < low or value > high}
         shown = valid if total <= MAX_DOTS else dict(sorted(outside.items(), key=lambda item: item[1])[:40])
         dots += [[at, rounded(value), case] for case, value in shown.items()]
     names = [of_it.name for of_it in table.classes]

@@ -224,7 +224,7 @@ for (const box of document.querySelectorAll("[data-table]")) {
       row.forEach((value, i) => {
         const cell = document.createElement("td");
         cell.className = columns[i].numeric ? "n" : "name";
-        cell.textContent = value === null ? "–" : columns[i].numeric ? number(value) : value;
+        cell.textContent = value === null ? "–" : columns[i].numeric ? number(value, columns[i].whole) : value;
         line.append(cell);
       });
       return line;
@@ -232,7 +232,7 @@ for (const box of document.querySelectorAll("[data-table]")) {
     state.textContent = `${Math.min(most, hits.length)} of ${hits.length} rows`;
     more.hidden = hits.length <= most;
   };
-  const number = (value) => (Number.isInteger(value) && Math.abs(value) > 1 ? String(value) : value.toFixed(4));
+  const number = (value, whole) => (whole ? String(value) : value.toFixed(4));
   heads.forEach((head, i) => {
     head.tabIndex = 0;
     const sort = () => {

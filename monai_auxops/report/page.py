@@ -15,6 +15,7 @@ from monai_auxops import __version__
 from monai_auxops.report import case_sections, comparison, curves
 from monai_auxops.report.classes import class_table
 from monai_auxops.report.facts import differences, facts_table, tiles
+from monai_auxops.report.judge import mapping
 from monai_auxops.report.markup import bullets, in_script
 from monai_auxops.report.run import Run
 
@@ -112,7 +113,11 @@ class Page:
         epoch = "" if run.cases is None or run.measured else f", epoch {run.cases.epoch}"
         yield f"<h2>Classes <small>by {escape(table.metric)}{epoch}</small></h2><div class='stack'>"
         yield f"<section class='card wide'>{case_sections.class_section(table)}</section>"
-        yield self._card(table.metric, curves.strip_chart(table)) + "</div>"
+        yield self._card(table.metric, curves.strip_chart(table))
+        if run.evaluation:
+            measures = case_sections.measures_table(mapping(run.evaluation.get("classes")))
+            yield f"<section class='card wide'>{measures}</section>"
+        yield "</div>"
 
     def _grid(self, named: Iterable[tuple[str, curves.Chart]]) -> str:
         cards = [self._card(name, chart) for name, chart in named]

@@ -162,6 +162,8 @@ def read_evaluation(run: Run) -> None:
     if not isinstance(content, dict) or content.get("made_by") != EVALUATION:
         return
     run.evaluation = content
+    shown = ("predictions", "labels", "tolerance_mm")
+    run.facts["training"] = {key: content[key] for key in shown if content.get(key) is not None}
     run.problems += [str(text) for text in content.get("problems") or []]
     run.remarks += [str(text) for text in content.get("remarks") or []]
     table = run.folder / "cases.csv"

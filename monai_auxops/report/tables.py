@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,9 @@ class Table:
     rows: list[dict[str, str]] = field(default_factory=list)
 
 
+Rank = tuple[bool, str, bool, int]
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which rows are kept: of this run, and of this epoch or else the last one before it, else the first."""
@@ -29,7 +32,7 @@ class Wanted:
     epoch: int | None = None
     run: str | None = None
 
-    def rank(self, epoch: int, run: str) -> tuple[bool, str, bool, int]:
+    def rank(self, epoch: int, run: str) -> Rank:
         """Order what is found: the highest is kept."""
         late = self.epoch is not None and epoch > self.epoch
         order = -epoch if late else epoch
@@ -45,46 +48,59 @@ def read_table(path: Path, wanted: Wanted, problems: list[str], remarks: list[st
         problems: gets a sentence for what cannot be read.
         remarks: gets a sentence for what is left out.
     """
-    table, best, odd, total, runs = Table(path), None, 0, 0, set[str]()
+    table = Table(path)
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            reader = csv.reader(line.replace("\0", "\ufffd") for line in file)
-            header = next(reader, [])
-            if "epoch" not in header:
+            table.columns = fields_of(file.readline())
+            if "epoch" not in table.columns:
                 return None
-            at, in_run = header.index("epoch"), header.index("run") if "run" in header else None
-            table.columns = header
-            for row in lenient(reader):
-                total += 1
-                epoch = whole(row[at]) if len(row) == len(header) else None
-                if epoch is None:
-                    odd += 1
-                    continue
-                run = "" if in_run is None else row[in_run]
-                runs.add(run)
-                rank = wanted.rank(epoch, run)
-                if best is None or rank > best:
-                    best, table.rows, table.epoch = rank, [], epoch
-                if rank == best:
-                    table.rows.append(dict(zip(header, row, strict=True)))
-    except (OSError, csv.Error) as error:
+            _read_rows(file, table, wanted, problems, remarks)
+    except OSError as error:
         problems.append(f"{path.name}: cannot be read to its end ({error}).")
-    if odd:
-        problems.append(f"{path.name}: {odd:,} of {total:,} rows cannot be read.")
-    if len(runs) > 1:
-        remarks.append(f"{path.name}: has rows of {len(runs)} runs; shown is one of them.")
     return table
 
 
-def lenient(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Yield rows; one that the reader refuses (a field too long) as an empty one."""
-    while True:
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield []
+def _read_rows(lines: Iterable[str], table: Table, wanted: Wanted, problems: list[str], remarks: list[str]) -> None:
+    """Keep the rows of the best rank. Of millions of rows nearly all are of other epochs: each costs a look-up."""
+    header = table.columns
+    at, in_run = header.index("epoch"), header.index("run") if "run" in header else None
+    ranks: dict[tuple[str, str], Rank | None] = {}  # of each epoch and run, as they are written
+    best: Rank | None = None
+    odd = total = 0
+    for line in lines:
+        total += 1
+        row = fields_of(line)
+        key = ("", "") if len(row) != len(header) else (row[at], "" if in_run is None else row[in_run])
+        if key not in ranks:
+            epoch = whole(key[0])
+            ranks[key] = None if epoch is None else wanted.rank(epoch, key[1])
+        rank = ranks[key]
+        if rank is None:
+            odd += 1
+        elif best is None or rank > best:
+            best, table.rows, table.epoch = rank, [dict(zip(header, row, strict=True))], whole(key[0])
+        elif rank == best:
+            table.rows.append(dict(zip(header, row, strict=True)))
+    if odd:
+        problems.append(f"{table.path.name}: {odd:,} of {total:,} rows cannot be read.")
+    runs = {run for (_, run), rank in ranks.items() if rank is not None}
+    if len(runs) > 1:
+        remarks.append(f"{table.path.name}: has rows of {len(runs)} runs; shown is one of them.")
+
+
+def fields_of(line: str) -> list[str]:
+    """Split a row; one that cannot be read has no fields.
+
+    >>> fields_of("1,a.nii,0.5\\n"), fields_of('1,"a, b.nii",0.5\\n')
+    (['1', 'a.nii', '0.5'], ['1', 'a, b.nii', '0.5'])
+    """
+    text = line.rstrip("\r\n")
+    if '"' not in text:
+        return text.split(",")
+    try:
+        return next(csv.reader([text.replace("\0", "\ufffd")]))
+    except csv.Error:
+        return []
 
 
 def whole(text: str) -> int | None:

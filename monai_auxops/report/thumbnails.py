@@ -16,6 +16,7 @@ from monai_auxops.report.tables import case_of, number, numeric_columns
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES = 1_000_000  # of one picture
+PANELS = ("image", "label", "prediction", "errors")
 MAX_PICTURES = 24  # of a set
 
 
@@ -23,7 +24,7 @@ class Picture(NamedTuple):
     """A picture as a ``data:`` address, and what is said about it."""
 
     address: str
-    panels: int
+    panels: tuple[str, ...]
     place: str
     caption: str
     epoch: int | None
@@ -35,6 +36,8 @@ def best_pictures(run: Run) -> list[Picture]:
     folder = run.best_set.get("folder")
     if not isinstance(folder, Path):
         return []
+    known = run.best_set.get("panels")
+    panels = tuple(str(name) for name in known[:4]) if isinstance(known, list) else PANELS
     found = []
     for case in run.best_set["cases"][:MAX_PICTURES]:
         data = inside(folder, f"{case.get('name')}.png") if isinstance(case, dict) else None
@@ -42,7 +45,7 @@ def best_pictures(run: Run) -> list[Picture]:
             continue
         epoch = number_or_none(run.best_set.get("epoch"))
         place = str(case.get("place", ""))
-        found.append(Picture(address(data), 4, place, caption_of(case), None if epoch is None else int(epoch)))
+        found.append(Picture(address(data), panels, place, caption_of(case), None if epoch is None else int(epoch)))
     return found
 
 
@@ -72,7 +75,7 @@ def worst_pictures(run: Run, most: int) -> list[Picture]:
         pixels = None if prediction is None else from_volumes(case_of(row), row.get("label_file", ""), prediction)
         if pixels is not None and prediction is not None:
             caption, remark = f"{rounded(number(row[by]))} · {case_of(row)}", f"saved prediction {prediction.name}"
-            found.append(Picture(address(png_of(pixels)), 3, "", caption, run.cases.epoch, remark))
+            found.append(Picture(address(png_of(pixels)), PANELS[:3], "", caption, run.cases.epoch, remark))
     return found
 
 
@@ -85,7 +88,7 @@ def drawn_pictures(run: Run, most: int) -> list[Picture]:
         data = inside(run.worst.path.parent, row.get("picture", ""))
         if data is not None:
             caption = caption_of({**row, "file": case_of(row)})
-            panels = 4 if row.get("slice") is not None else 3
+            panels = PANELS if row.get("slice") is not None else PANELS[:3]
             found.append(Picture(address(data), panels, f"worst {row.get('place', '')}", caption, run.worst.epoch))
     return found
 

@@ -310,3 +310,46 @@ def test_the_interval_holds_the_mean_and_shrinks_with_the_cases():
         half = 1.96 * described["sd"] / math.sqrt(described["n"])  # of the normal distribution
         assert (high - low) / 2 == pytest.approx(half, rel=0.15)
     assert statistics([0.5])["ci95"] is None
+
+
+def test_the_page_says_what_the_files_say(tmp_path):
+    for seed in range(3):
+        label, prediction = blobs(seed)
+        save(tmp_path / f"label/case_{seed}.nii.gz", label)
+        save(tmp_path / f"image/case_{seed}_0000.nii.gz", label.astype(np.float32) * 100)
+        save(tmp_path / f"pred/case_{seed}.nii.gz", prediction)
+    (tmp_path / "pred/case_9.nii.gz").write_bytes(b"cut")
+    save(tmp_path / "label/case_9.nii.gz", label)
+    names = ["--classes", "background", "liver", "<b>tumor</b>", "vessel", "--regions", "any=1,2,3"]
+    _, summary = run(tmp_path, *names, "--surface", "--images", str(tmp_path / "image"), code=1)
+    page = (tmp_path / "out/report.html").read_text()
+    for name, of_it in summary["classes"].items():
+        for key in ("dice", "hd95_mm"):
+            assert f"{of_it[key]['mean']:.4f} ± {of_it[key]['sd']:.4f}" in page, (name, key)
+    assert "<b>tumor" not in page
+    assert "case_9" in page
+    assert page.count("data:image/png;base64,") == 3
+    drawn = json.loads((tmp_path / "out/pictures/best.json").read_text())
+    assert [case["place"] for case in drawn["cases"]] == ["worst", "median", "best"]
+    assert all((tmp_path / f"out/pictures/{number}.png").is_file() for number in (1, 2, 3))
+
+
+def test_two_evaluations_are_compared(tmp_path):
+    for seed in range(3):
+        label, prediction = blobs(seed)
+        for folder, values in (("label", label), ("pred", prediction), ("better", label)):
+            save(tmp_path / folder / f"case_{seed}.nii.gz", values)
+    for folder in ("pred", "better"):
+        command = [
+            "evaluate",
+            "--pred",
+            tmp_path / folder,
+            "--label",
+            tmp_path / "label",
+            "-o",
+            tmp_path / f"{folder}_out",
+        ]
+        assert main([*map(str, command)]) == 0
+    outputs = [str(tmp_path / f"{folder}_out") for folder in ("pred", "better")]
+    assert main(["report", *outputs, "-o", str(tmp_path / "both.html")]) == 0
+    assert "better_out better" in (tmp_path / "both.html").read_text()

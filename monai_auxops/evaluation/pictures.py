@@ -1,0 +1,119 @@
+"""Pictures of the worst, the median and the best case: labels, predictions and errors of one slice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel
+import numpy as np
+import numpy.typing as npt
+
+from monai_auxops.drawing.errors import paint_case
+from monai_auxops.evaluation.measure import Measured, Settings, read_pair
+from monai_auxops.evaluation.pairing import find_pairs
+from monai_auxops.evaluation.volumes import Volume, grid_difference, read_volume
+from monai_auxops.report.thumbnails import png_of, telling_slice
+
+FOLDER, INDEX = "pictures", "best.json"
+MAX_SIDE = 320  # pixels
+PANELS = ("image", "label", "prediction", "errors")
+Array = npt.NDArray[Any]
+
+
+class Chosen(NamedTuple):
+    """A case to draw."""
+
+    place: str
+    case: str
+    value: float
+
+
+def choose(rows: Sequence[Mapping[str, Any]]) -> list[Chosen]:
+    """Choose the worst, the median and the best case by the mean Dice of its classes.
+
+    >>> rows = [{"case": case, "dice": value} for case, value in (("a", 0.9), ("b", 0.1), ("c", 0.5), ("d", 0.6))]
+    >>> [(chosen.place, chosen.case) for chosen in choose(rows)]
+    [('worst', 'b'), ('median', 'd'), ('best', 'a')]
+    """
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        dice = row.get("dice")
+        if dice is not None and math.isfinite(dice):
+            values.setdefault(row["case"], []).append(dice)
+    means = sorted((sum(dice) / len(dice), case) for case, dice in values.items())
+    places = {"worst": 0, "median": len(means) // 2, "best": len(means) - 1}
+    chosen: dict[int, Chosen] = {}
+    for place, at in places.items() if means else ():
+        value, case = means[at]
+        chosen.setdefault(at, Chosen(place, case, value))
+    return list(chosen.values())
+
+
+def write_pictures(
+    folder: Path,
+    rows: Sequence[Mapping[str, Any]],
+    results: Sequence[Measured],
+    settings: Settings,
+    images: Path | None,
+) -> list[str]:
+    """Draw the chosen cases into ``folder``/pictures; return a sentence for each that could not be drawn."""
+    by_case = {result.pair.case: result for result in results}
+    where = {} if images is None else image_of_each([by_case[chosen.case] for chosen in choose(rows)], images)
+    drawn, problems = [], []
+    (folder / FOLDER).mkdir(exist_ok=True)
+    for number, chosen in enumerate(choose(rows), 1):
+        try:
+            pixels, at, slices = draw(by_case[chosen.case], settings, where.get(chosen.case))
+        except Exception as error:  # of a foreign file's reader: a picture that is missing fails nothing
+            problems.append(f"{chosen.case}: no picture ({error})")
+            continue
+        (folder / FOLDER / f"{number}.png").write_bytes(png_of(pixels))
+        value = {"place": chosen.place, "file": chosen.case, "value": chosen.value}
+        drawn.append({**value, "slice": at, "slices": slices, "name": str(number)})
+    panels = PANELS if images is not None else PANELS[1:]
+    content = {"metric": "mean dice", "cases": drawn, "panels": panels, "matrix": None, "classes": None}
+    (folder / FOLDER / INDEX).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return problems
+
+
+def image_of_each(measured: Sequence[Measured], images: Path) -> dict[str, Path]:
+    """Find the image of each case by the name of its label."""
+    labels = {result.pair.label: result.pair.case for result in measured}
+    pairs = find_pairs(images, Path(next(iter(labels)).parent)).pairs if labels else []
+    return {labels[pair.label]: pair.prediction for pair in pairs if pair.label in labels}
+
+
+def draw(measured: Measured, settings: Settings, image: Path | None) -> tuple[Array, int | None, int | None]:
+    """Return the picture of a case ``[H, W, 3]``, the number of its slice from 1, and how many there are."""
+    label, truth, predicted = read_pair(measured.pair, settings)
+    background = np.zeros_like(truth, dtype=np.float32)
+    if image is not None:
+        picture = read_volume(image)
+        if grid_difference(picture, Volume(truth, label.affine, label.path)) is None:
+            background = picture.values.astype(np.float32)
+    left_out = np.isin(truth, settings.naming.ignored)
+    shown = [
+        upright(x, label.affine) for x in (background, np.where(left_out, -1, truth), np.where(left_out, -1, predicted))
+    ]
+    at = slices = None
+    if truth.ndim == 3:
+        slices = shown[1].shape[2]
+        cut = telling_slice(shown[1], shown[2])
+        shown, at = [x[:, :, cut] for x in shown], cut + 1
+    stride = math.ceil(max(shown[0].shape) / MAX_SIDE)
+    three = np.stack([x[::stride, ::stride].astype(np.float32) for x in shown])
+    pixels: Array = paint_case(three)
+    width = three.shape[1]
+    return (pixels if image is not None else pixels[:, width:]), at, slices
+
+
+def upright(values: Array, affine: Array) -> Array:
+    """Turn a volume so that its axes run to the right, to the front and to the head."""
+    if values.ndim != 3:
+        return values
+    turned: Array = nibabel.apply_orientation(values, nibabel.io_orientation(affine))
+    return turned
