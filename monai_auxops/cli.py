@@ -71,6 +71,7 @@ def _attach(command: argparse.ArgumentParser) -> None:
     add("--labels", choices=("index", "onehot"), help="class indices, or a channel for each class")
     add("--background", choices=("include", "skip"), help="whether class 0 counts")
     add("--stage", choices=("raw", "post"), help="measure before or after post-processing")
+    add("--output-transform", metavar="KEY", help="the prediction in a network's output of several: a key or an index")
     add("--class-names", nargs="*", metavar="NAME", help="one for each channel; none at all: go without names")
 
 
@@ -136,6 +137,7 @@ def attach(args: argparse.Namespace) -> int:
     from monai_auxops.attach.command import AttachError, Options, attach, settings_of
     from monai_auxops.attach.derive import Answers
 
+    transform = args.output_transform or ""
     answers = Answers(
         activation=args.activation,
         threshold=args.threshold,
@@ -143,6 +145,7 @@ def attach(args: argparse.Namespace) -> int:
         labels=args.labels,
         background=args.background,
         stage=args.stage,
+        output_transform=int(transform) if transform.lstrip("-").isdigit() else transform or None,
         class_names=None if args.class_names is None else tuple(args.class_names),
     )
     try:

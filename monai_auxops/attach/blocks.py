@@ -77,7 +77,7 @@ def op_block(name: str, stem: str, measure: Measure | None, evidence: Evidence, 
         block |= _dice(measure) if name in _DICE else _accuracy(measure, evidence)
     if name == "NegLoss" and not evidence.engine.trains:
         block |= _loss(evidence)
-    if answers.output_transform is not None and "output_transform" in known:
+    if answers.output_transform is not None:
         block["output_transform"] = answers.output_transform
     return block
 

@@ -26,7 +26,7 @@ class Answers:
     background: str | None = None
     stage: str | None = None
     class_names: tuple[str, ...] | None = None
-    output_transform: str | None = None
+    output_transform: str | int | None = None
 
 
 @dataclass(frozen=True)

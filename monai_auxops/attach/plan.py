@@ -28,6 +28,7 @@ class Pair:
         ours: the aux-op's value.
         kind: ``"dice"``, ``"iou"`` or ``"accuracy"``.
         note: what is known to differ, or nothing.
+        classes: of one-hot outputs on which an accuracy is element-wise; 0 where it is not.
     """
 
     engine: str
@@ -35,6 +36,7 @@ class Pair:
     ours: str
     kind: str
     note: str = ""
+    classes: int = 0
 
 
 @dataclass
@@ -185,7 +187,8 @@ def _pairs(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[
                 pairs.append(Pair(engine.item_id, meaning.name, name, meaning.kind, note))
             if meaning.kind == "accuracy" and kind == "ComputeAccuracy":
                 note = accuracy.inflated(evidence, measure)
-                pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note))
+                classes = measure.channels or 0 if note else 0
+                pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note, classes))
     return pairs
 
 

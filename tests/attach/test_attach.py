@@ -310,6 +310,13 @@ def test_answers_win(bundle):
 
 
 BY_LETTER = {"network_data_format": {"outputs": {"pred": {"channel_def": {"x": "y"}}}}}
+def test_a_network_with_several_outputs(bundle, capsys):
+    assert main(["attach", str(bundle.folder), "--output-transform", "nuclei"]) == 0
+    assert ops_of(bundle.block())["val_dice"]["output_transform"] == "nuclei"
+    assert main(["attach", str(bundle.folder), "--output-transform", "-1", "--force"]) == 0
+    assert ops_of(bundle.block())["val_dice"]["output_transform"] == -1
+
+
 MSE = {"_target_": "torch.nn.MSELoss"}
 GAN = {"trainer": {"_target_": "GanTrainer", "key_train_metric": None}, "run": ["$@trainer.run()"]}
 

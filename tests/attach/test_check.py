@@ -228,6 +228,14 @@ def test_every_verdict(before, after, note, verdicts):
     assert [row.good for row in rows] == [verdict in explained for verdict in verdicts]
 
 
+def test_an_accuracy_that_is_more_than_inflated():
+    pair = Pair("evaluator", "val_mean_dice", "val_dice", "accuracy", "element-wise", 4)
+    right = compare(replace(PLAN, pairs=[pair]), without(theirs=0.75), outcome(theirs=0.75, ours=0.5))
+    wrong = compare(replace(PLAN, pairs=[pair]), without(theirs=0.9), outcome(theirs=0.9, ours=0.5))
+    assert (right[-1].verdict, right[-1].good) == ("element-wise", True)
+    assert (wrong[-1].verdict, wrong[-1].good) == ("element-wise, which would be 0.750000", False)
+
+
 def test_settings():
     assert settings_of(["a=[1, 2]", "b#c=text", "d=x=y"]) == {"a": [1, 2], "b#c": "text", "d": "x=y"}
     with pytest.raises(AttachError, match="--set: expected ID=VALUE"):
