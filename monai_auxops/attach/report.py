@@ -8,7 +8,7 @@ from typing import Any, Final
 from monai_auxops.attach.config import Config
 from monai_auxops.attach.engines import EngineItem, shown
 from monai_auxops.attach.plan import Plan
-from monai_auxops.attach.slots import added, made_writable
+from monai_auxops.attach.slots import made_writable
 
 _EXCHANGED: Final = {"StatsHandler": "AuxStatsHandler", "TensorBoardStatsHandler": "AuxTensorBoardStatsHandler"}
 
@@ -102,22 +102,11 @@ def _log_dir(config: Config, trainer: EngineItem) -> Any:
 
 def _add_cases(plan: Plan, evaluator: EngineItem) -> None:
     """Add a table of the cases of an evaluation: each aux-op's values for each file."""
-    measure = plan.measures.get(evaluator.item_id)
-    ours = next((name for engine, name in plan.metrics if engine == evaluator), None)
-    if measure is None or ours is None:
-        return
-    name = f"{evaluator.prefix}_cases"
-    tag = ours.removeprefix(f"{evaluator.prefix}_")
-    block = {"_target_": "monai_auxops.ComputeAverage", "name": name, "field": tag}
-    block["report_path"] = _report_path(plan.run.config, evaluator)
-    slots = [
-        key for key in plan.block if key.endswith("additional_metrics") and key.startswith(shown(evaluator.item_id))
-    ]
-    if slots:
-        plan.block[slots[0]][name] = block
-    else:
-        plan.block |= added(plan.run.config, evaluator, {name: block})
-    plan.metrics.append((evaluator, name))
+    ours = next(name for engine, name in plan.metrics if engine == evaluator)
+    for key, value in plan.block.items():
+        op = value if key.endswith(f"#{ours}") else value.get(ours) if isinstance(value, dict) else None
+        if isinstance(op, dict):
+            op["report_path"] = _report_path(plan.run.config, evaluator)
 
 
 def _report_path(config: Config, evaluator: EngineItem) -> Any:

@@ -238,13 +238,24 @@ class CaseReport:
         """Write all files, on rank 0, with the cases of all ranks: one gather."""
         self._take(wait=True)
         cases = self._cases if self.engine is None else without_padding(self._cases, self.engine)
-        values = [case.values[0] for case in self._cases]
-        parts = gather((self._columns, cases, values))
+        parts = gather((self._columns, cases, [case.values for case in self._cases]))
         columns = next((columns for columns, _, _ in parts if columns), [self.name])
         self._columns = self._columns or list(columns)
         every = [case for _, cases, _ in parts for case in cases]
-        measured = [value for _, _, values in parts for value in values]
-        self._safely(lambda: self._write_all(every, measured))
+        rows = [row for _, _, rows in parts for row in rows]
+        self._keep_details(rows)
+        self._safely(lambda: self._write_all(every, [row[0] for row in rows]))
+
+    def _keep_details(self, rows: Sequence[Sequence[float]]) -> None:
+        """Leave the value of each class and case where MONAI's metrics do, for its ``MetricsSaver``.
+
+        In the order in which that collects the names of the files: rank by rank, repeated samples included.
+        """
+        details = getattr(getattr(self.engine, "state", None), "metric_details", None)
+        if isinstance(details, dict) and rows:
+            name = self._columns[0]
+            classes = [index for index, column in enumerate(self._columns) if column.startswith(f"{name}/")]
+            details[name] = torch.tensor([[row[index] for index in classes or [0]] for row in rows])
 
     def _write_all(self, cases: Sequence[Case], measured: Sequence[float]) -> None:
         file = self._own_file()

@@ -310,6 +310,8 @@ def test_answers_win(bundle):
 
 
 BY_LETTER = {"network_data_format": {"outputs": {"pred": {"channel_def": {"x": "y"}}}}}
+
+
 def test_a_network_with_several_outputs(bundle, capsys):
     assert main(["attach", str(bundle.folder), "--output-transform", "nuclei"]) == 0
     assert ops_of(bundle.block())["val_dice"]["output_transform"] == "nuclei"

@@ -76,8 +76,7 @@ def test_the_cases_of_an_evaluation(bundle):
     bundle.write("evaluate.json", override)
     attach(Options(bundle.folder, report=True))
     block = bundle.block("aux_ops_evaluate.json")
-    cases = block["validate#evaluator#additional_metrics"]["val_cases"]
-    assert (cases["field"], cases["report_path"]) == ("dice", "cases")
+    assert block["validate#evaluator#additional_metrics"]["val_dice"]["report_path"] == "cases"
 
 
 def test_the_configuration_that_runs(bundle):
