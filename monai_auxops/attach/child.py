@@ -65,7 +65,7 @@ def _shape(config: Config, spec: dict[str, Any]) -> Any:
     from monai_auxops.attach.synthetic import image_sizes, probe
 
     made = spec["synthetic"]
-    network = config.value(f"{spec['engines'][0]['id']}::network")
+    network = config.value(spec["network"])
     device = next((tensor.device for tensor in network.parameters()), None)
     sizes = image_sizes(made["channels"], made["spatial"])
     return probe(network, sizes, device, made["index_labels"])
@@ -134,8 +134,8 @@ def look(engine: Any, seen: dict[str, Any]) -> None:
 def weights_of(engines: Any) -> str:
     """Return the hash of all weights of the engines' networks."""
     digest = hashlib.sha256()
-    networks = {id(engine.network): engine.network for engine in engines}
-    for network in networks.values():
+    found = [net for engine in engines for net in getattr(engine, "networks", None) or [engine.network]]
+    for network in {id(net): net for net in found}.values():
         for name, tensor in network.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -271,7 +271,8 @@ def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measu
     """Measure after post-processing where it goes back to the original grid."""
     post = evidence.post
     measure = replace(measure, inverted=post.inverted)
-    stage = answers.stage or ("post" if post.inverted else "raw")
+    after = post.inverted or evidence.engine.is_ensemble
+    stage = answers.stage or ("post" if after else "raw")
     if stage == "raw":
         return _said(measure, "before post-processing, on the network's grid: --stage") if post.inverted else measure
     if measure.exclusive and not post.onehot and not evidence.single:
@@ -279,7 +280,12 @@ def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measu
         return _said(measure, line)
     onehot = not evidence.single and (post.label_onehot or measure.onehot)
     activated = post.decides or post.activation is not None
-    after = replace(measure, stage="post", onehot=onehot, activation=None if activated else measure.activation)
-    after = replace(after, threshold=0.5 if post.decides else measure.threshold)
-    why = "it has Invertd" if post.inverted else "--stage"
-    return _said(after, f"after post-processing, on the grid of its result: {why}")
+    measure = replace(measure, stage="post", onehot=onehot, activation=None if activated else measure.activation)
+    measure = replace(measure, threshold=0.5 if post.decides else measure.threshold)
+    return _said(measure, f"after post-processing: {_why_after(evidence)}")
+
+
+def _why_after(evidence: Evidence) -> str:
+    if evidence.post.inverted:
+        return "it goes back to the original grid with Invertd"
+    return "an ensemble has no 'pred' before it" if evidence.engine.is_ensemble else "--stage"

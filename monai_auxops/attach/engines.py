@@ -30,6 +30,16 @@ class EngineItem:
     target: str
 
     @property
+    def is_ensemble(self) -> bool:
+        """Whether it has several networks, whose predictions post-processing joins."""
+        return self.target.rpartition(".")[2].startswith("Ensemble")
+
+    @property
+    def network_slot(self) -> str:
+        """The id of its network, of an ensemble's first."""
+        return f"{self.item_id}::networks::0" if self.is_ensemble else f"{self.item_id}::network"
+
+    @property
     def prefix(self) -> str:
         """``train`` or ``val``: how its metrics' names begin."""
         return "train" if self.trains else "val"
@@ -59,12 +69,16 @@ def find_engines(config: Config) -> list[EngineItem]:
 
 def _class(config: Config, item_id: str) -> Any:
     """Return a component's class; an engine whose class cannot be imported is refused."""
+    name = config.target(item_id)
     try:
-        return config.class_of(item_id)
+        kind = config.class_of(item_id)
     except ImportError as error:
-        if _LOOKS_LIKE_ONE.search(config.target(item_id)):
+        if _LOOKS_LIKE_ONE.search(name):
             raise AttachError(f"{shown(item_id)} cannot be imported here: {error}") from error
         return None
+    if kind is None and _LOOKS_LIKE_ONE.search(name):
+        raise AttachError(f"{shown(item_id)} cannot be imported here: there is no {name}; install the package it is of")
+    return kind
 
 
 def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:

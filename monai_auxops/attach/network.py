@@ -78,7 +78,7 @@ def _by_number(names: dict[Any, Any]) -> tuple[str, ...]:
 
 def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
     """Return the number of output channels and where it is said; None where no argument says it."""
-    waiting = [f"{engine.item_id}::network"]
+    waiting = [engine.network_slot]
     for item_id in waiting:
         item_id, value = config.follow(item_id)
         if isinstance(value, dict) and "_target_" in value:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem, find_engines, reachable, run_ids, shown
+from monai_auxops.attach.engines import EngineItem, find_engines, reachable, refuse_unmeasurable, run_ids, shown
 from monai_auxops.attach.folder import OURS, load, workflow_files
 from monai_auxops.attach.problem import AttachError
 
+_WORKFLOW: Final = re.compile(r"^class \w+\(.*Workflow\b", re.MULTILINE)
 _PARALLEL: Final = ("multi_gpu", "multigpu", "multi_node")
 
 
@@ -48,7 +50,7 @@ def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[Run]:
     others = [path for path in files if path not in parallel]
     bases = {path: base for path in others if (base := _base(path, others)) is not None}
     trainings = [path for path, base in bases.items() if any(engine.trains for engine in base.engines)]
-    train = _the_training(trainings)
+    train = _the_training(trainings, bases)
     runs = [] if train is None else [_with_parallel(bases[train], parallel, evaluates=False)]
     runs += [run for path in others if path != train and (run := _evaluation(path, train, bases, parallel))]
     if not runs:
@@ -91,12 +93,13 @@ def _alone(path: Path) -> Config | None:
         raise
 
 
-def _the_training(trainings: Sequence[Path]) -> Path | None:
+def _the_training(trainings: Sequence[Path], bases: dict[Path, Run]) -> Path | None:
     """Return the file that trains: ``train.*`` where there are several."""
     if len(trainings) < 2:
         return next(iter(trainings), None)
     named = [path for path in trainings if path.stem == "train"]
     if len(named) != 1:
+        _refuse_all(trainings, bases)
         names = ", ".join(path.name for path in trainings)
         raise AttachError(f"several files train ({names}); name one with --config")
     return named[0]
@@ -109,6 +112,19 @@ def _together(paths: Sequence[Path]) -> Config | None:
         return Config(paths)
     except AttachError:
         return None
+
+
+def _refuse_all(trainings: Sequence[Path], bases: dict[Path, Run]) -> None:
+    """Raise an error where none of several trainings can be measured."""
+    reasons = []
+    for path in trainings:
+        try:
+            for engine in bases[path].engines:
+                refuse_unmeasurable(bases[path].config, engine)
+        except AttachError as error:
+            reasons.append(f"{path.name}: {error}")
+    if len(reasons) == len(trainings):
+        raise AttachError(reasons[0])
 
 
 def _evaluation(path: Path, train: Path | None, bases: dict[Path, Run], parallel: Sequence[Path]) -> Run | None:
@@ -172,9 +188,15 @@ def _with_parallel(run: Run, files: Sequence[Path], evaluates: bool) -> Run:
     return Run(run.config, run.engines, run.run_id, run.output, tuple(fitting))
 
 
+def _has_workflow(bundle: Path) -> bool:
+    """Tell whether the bundle's scripts hold a workflow in Python."""
+    scripts = sorted((bundle / "scripts").rglob("*.py"))
+    return any(_WORKFLOW.search(path.read_text(encoding="utf-8", errors="replace")) for path in scripts)
+
+
 def _nothing(bundle: Path, configs: Path, files: Sequence[Path]) -> str:
     """Say why there is nothing to attach to."""
-    if any("workflow" in load(path) for path in files):
+    if any("workflow" in load(path) for path in files) or _has_workflow(bundle):
         return f"{bundle} is a Python workflow: its engines are made in code; call attach(engine) of the aux-ops there"
     made = [shown(key) for path in files for key in load(path) if key.endswith("trainer")]
     if made:

@@ -19,6 +19,7 @@ from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.write import text_of
 
 TIMEOUT: Final = 1800.0
+_LARGE: Final = 64 * 2**20
 _SKIPPED: Final = shutil.ignore_patterns(".git", "__pycache__", "eval", "runs", "cache", "mlruns")
 
 
@@ -66,7 +67,7 @@ def _run(
     timeout: float,
 ) -> dict[str, Any]:
     """Copy the bundle and run the copy in a child process."""
-    shutil.copytree(bundle, place, ignore=_SKIPPED)
+    shutil.copytree(bundle, place, ignore=_SKIPPED, copy_function=_copy)
     copied = place / configs.name
     files = [
         copied / path.relative_to(configs) if _is_inside(path, configs) else path for path in plan.run.config.files
@@ -79,6 +80,14 @@ def _run(
     path = place.with_suffix(".json")
     path.write_text(json.dumps(spec), encoding="utf-8")
     return _child(path, synthetic, timeout)
+
+
+def _copy(source: str, target: str) -> str:
+    """Copy a file; a large one that no run writes, such as an image, is linked."""
+    if Path(source).stat().st_size > _LARGE and not {"models", "model"} & set(Path(source).parts):
+        Path(target).symlink_to(Path(source).resolve())
+        return target
+    return str(shutil.copy2(source, target))
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
@@ -97,6 +106,7 @@ def _spec(
         "metadata": metadata,
         "settings": {**root, **settings},
         "run_id": plan.run.run_id,
+        "network": plan.run.engines[0].network_slot,
         "engines": [{"id": engine.item_id, "trains": engine.trains} for engine in plan.run.engines],
         "synthetic": _synthetic(plan, read_metadata(configs)) if synthetic else None,
     }

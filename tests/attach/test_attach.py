@@ -258,6 +258,22 @@ def test_an_evaluation_alone(bundle):
         attach(Options(bundle.folder, ["NegLoss"], force=True))
 
 
+def test_an_ensemble_is_measured_after_its_postprocessing(bundle):
+    (bundle.configs / "train.json").unlink()
+    config = training()
+    ensemble = config["validate"]["evaluator"] | {"_target_": "EnsembleEvaluator", "networks": ["@network", "@network"]}
+    ensemble |= {"pred_keys": ["pred0", "pred1"], "postprocessing": "@post"}
+    ensemble.pop("network")
+    mean = {"_target_": "MeanEnsembled", "keys": ["pred0", "pred1"], "output_key": "pred"}
+    alone = {"network": config["network"], "evaluator": ensemble, "post": compose(mean, *ARGMAX["transforms"])}
+    alone["validate"] = {"data": [], "key_metric": config["validate"]["key_metric"]}
+    bundle.write("evaluate.json", alone | {"run": ["$@evaluator.run()"]})
+    said, _ = attach(Options(bundle.folder))
+    op = bundle.block("aux_ops_evaluate.json")["evaluator#additional_metrics"]["val_dice"]
+    assert (op["stage"], op["is_onehot_targets"]) == ("post", True)
+    assert "an ensemble has no 'pred' before it" in said
+
+
 def test_several_gpus(bundle):
     parallel = {"train#sampler": None, "initialize": ["$import torch.distributed as dist"]}
     bundle.write("multi_gpu_train.json", parallel | {"run": ["$@train#trainer.run()"]})
@@ -320,6 +336,9 @@ def test_a_network_with_several_outputs(bundle, capsys):
 
 
 MSE = {"_target_": "torch.nn.MSELoss"}
+SUPERVISED = {"_target_": "SupervisedTrainer", "network": None}
+DETECTION = {"trainer": SUPERVISED | {"detector": "@x"}, "x": 1}
+DIFFUSION = {"trainer": SUPERVISED | {"prepare_batch": {"_target_": "DiffusionPrepareBatch"}}}
 GAN = {"trainer": {"_target_": "GanTrainer", "key_train_metric": None}, "run": ["$@trainer.run()"]}
 
 
@@ -337,6 +356,10 @@ GAN = {"trainer": {"_target_": "GanTrainer", "key_train_metric": None}, "run": [
         ({"train.json": {}}, [], "has no trainer and no evaluator of MONAI in train.json"),
         ({"train.json": {"workflow": "scripts.w.W"}}, [], "is a Python workflow"),
         ({"train.json": {"trainer": "$make()"}}, [], "trainer is made by an expression"),
+        ({"train.json": {"trainer": {"_target_": "nowhere.engines.VaeGanTrainer"}}}, [], "there is no nowhere"),
+        ({"train.json": DETECTION}, [], "for detection: its output holds boxes and no 'pred'"),
+        ({"train.json": DIFFUSION}, [], "trains a generator (DiffusionPrepareBatch)"),
+        ({"train.json": {"inference": 1}, "a.json": GAN, "b.json": GAN}, [], "a.json: trainer is a GanTrainer"),
         ({"train.json": GAN}, [], "is a GanTrainer: a generator's output has no label"),
         ({"train.json": training(None, MSE)}, [], "MSELoss compares values"),
         ({"train.json": training(None, {"_target_": "DiceLoss"})}, [], "--channels exclusive or"),
@@ -392,6 +415,14 @@ def test_an_engine_of_the_bundles_own(bundle):
     bundle.write("train.json", config)
     with pytest.raises(AttachError, match=r"train#trainer cannot be imported here: .*nowhere_at_all"):
         attached(bundle, force=True)
+
+
+def test_a_workflow_in_python(bundle):
+    (bundle.folder / "scripts").mkdir()
+    (bundle.folder / "scripts" / "workflow.py").write_text("class Cell(BundleWorkflow):\n    ...\n")
+    bundle.write("train.json", {"epochs": 1})
+    with pytest.raises(AttachError, match="is a Python workflow"):
+        attach(Options(bundle.folder))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from monai_auxops.attach.problem import first_line
 from monai_auxops.attach.table import compare
 from monai_auxops.attach.trial import Outcome
 from monai_auxops.cli import main
-from tests.attach.conftest import FROM_ENGINE, SIGMOID, compose, metadata, training
+from tests.attach.conftest import ARGMAX, FROM_ENGINE, SIGMOID, compose, metadata, training
 
 NAMES = ["background", "liver", "kidney"]
 ACCURACY = {"val_acc": {"_target_": "ignite.metrics.Accuracy", "output_transform": FROM_ENGINE}}
@@ -187,6 +187,35 @@ def test_a_bundle_that_fails_by_itself(bundle, change, message):
         attach(Options(bundle.folder, check="synthetic", answers=Answers(class_names=())))
     assert "\n" not in str(caught.value)
     assert "aux_ops.json" not in bundle.files()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_ensemble(bundle):
+    (bundle.configs / "train.json").unlink()
+    config = training()
+    ensemble = config["validate"]["evaluator"] | {"_target_": "EnsembleEvaluator", "networks": ["@network", "@network"]}
+    ensemble |= {"pred_keys": ["pred0", "pred1"], "postprocessing": "@post"}
+    ensemble.pop("network")
+    mean = {"_target_": "MeanEnsembled", "keys": ["pred0", "pred1"], "output_key": "pred"}
+    alone = {"network": config["network"], "evaluator": ensemble, "post": compose(mean, *ARGMAX["transforms"])}
+    alone["validate"] = {"data": [], "key_metric": config["validate"]["key_metric"]}
+    bundle.write("evaluate.json", alone | {"run": ["$@evaluator.run()"]})
+    said, good = attach(Options(bundle.folder, check="synthetic"))
+    assert good
+    assert re.search(r"val_mean_dice \| val_dice +(\S+) +\1 +equal", said)
+
+
+def test_large_files_are_linked_and_models_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "_LARGE", 3)
+    source, target = tmp_path / "models", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    (source / "model.pt").write_text("weights")
+    (tmp_path / "image.nii").write_text("image")
+    (tmp_path / "list.csv").write_text("a")
+    for path in (source / "model.pt", tmp_path / "image.nii", tmp_path / "list.csv"):
+        trial._copy(str(path), str(target / path.name))
+    assert [path.name for path in sorted(target.iterdir()) if path.is_symlink()] == ["image.nii"]
 
 
 def test_without_a_format_of_the_data(bundle):
