@@ -7,19 +7,11 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 
+from monai_auxops.core.inputs import batches_of, equal_outputs, plain
+
 T = TypeVar("T")
-
-
-def plain(value: Any) -> Any:
-    """The first of a list of outputs (deep supervision), detached, without MetaTensor's cost per operation."""
-    if isinstance(value, list | tuple):
-        value = value[0]
-    if isinstance(value, MetaTensor):
-        value = value.as_tensor()
-    return value.detach() if isinstance(value, Tensor) and value.requires_grad else value
 
 
 @contextlib.contextmanager
@@ -39,7 +31,7 @@ class BuildContext:
     ``_data_property`` (a dict, e.g. ``{"label_format": [1, 3]}``). All other keys belong to the aux-ops.
 
     Args:
-        predictions: raw network output ``[B, C, *S]``; of a list of outputs the first.
+        predictions: raw network output ``[B, C, *S]``; of a list of outputs the first; a list of samples is stacked.
         label: class indices ``[B, 1, *S]`` / ``[B, *S]``, one-hot ``[B, C, *S]``, a vector ``[B, L]``, or None.
         loss: the training loss of the batch, where there is one.
         image: what went into the network.
@@ -62,7 +54,7 @@ class BuildContext:
     def __init__(
         self,
         predictions: Tensor | Sequence[Tensor],
-        label: Tensor | None = None,
+        label: Tensor | Sequence[Tensor] | None = None,
         *,
         loss: Tensor | None = None,
         image: Tensor | None = None,
@@ -73,6 +65,11 @@ class BuildContext:
         batch: Mapping[str, Any] | None = None,
         values: dict[str, Any] | None = None,
     ) -> None:
+        batches = batches_of(predictions, label)
+        if len(batches) > 1:
+            raise ValueError("samples of different sizes are no batch: make one BuildContext for each of them")
+        predictions, label = batches[0]
+        self.equal_outputs = equal_outputs(predictions)
         self.predictions: Tensor = plain(predictions)
         self.label: Tensor | None = plain(label)
         self._reserved: dict[str, Any] = {

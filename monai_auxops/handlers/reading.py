@@ -11,7 +11,7 @@ import torch
 from ignite.engine import Engine
 from torch import Tensor
 
-from monai_auxops.core.context import plain
+from monai_auxops.core.inputs import plain
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.outputs import pick
 from monai_auxops.ops import (

@@ -176,7 +176,7 @@ class AuxWorstCasesHandler(IntervalViewer):
 
 def image_of(image: Any, dims: int, channels_last: bool) -> Tensor:
     """The first channel of the images ``[B, *S]``, of ``dims`` axes; ``ValueError`` if there is no image."""
-    from monai_auxops.core.context import plain
+    from monai_auxops.core.inputs import plain
 
     image = plain(image)
     if not isinstance(image, Tensor):

@@ -16,7 +16,8 @@ from monai_auxops.core.ranks import Gather
 from monai_auxops.core.running import Totals
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
-from monai_auxops.metrics.roc import AVERAGES, averaged_auc, roc_curve
+from monai_auxops.metrics.roc import AVERAGES, averaged_auc, is_binary, roc_curve
+from monai_auxops.ops.label_format import LOG_ODDS
 from monai_auxops.ops.multiclass_preds import onehot
 
 
@@ -47,6 +48,7 @@ class AUCMetric(ValidationMetric):
     def _forget(self) -> None:
         self._scores: list[Tensor] = []
         self._labels: list[Tensor] = []
+        self._log_odds: list[Tensor | None] = []
         self._cases: list[str] = []
 
     def get_output_tensors(
@@ -66,8 +68,9 @@ class AUCMetric(ValidationMetric):
                 f"expected {self._scores[0].shape[1]} scores and {self._labels[0].shape[1]} labels as in the first "
                 f"batch, got {scores.shape[1]} and {labels.shape[1]}"
             )
-        self._scores.append(scores.float())
-        self._labels.append(labels.float())
+        self._scores.append(scores)
+        self._labels.append(labels)
+        self._log_odds.append(build_ctx.get(f"{self.field}/{LOG_ODDS}"))
         self._cases += names_in_context(build_ctx, self.case_key, len(scores))
         return {}
 
@@ -81,17 +84,38 @@ class AUCMetric(ValidationMetric):
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """The AUC over all ranks: one gather."""
-        scores, labels = ([x.cpu() for x in kept] for kept in (self._scores, self._labels))  # resumed ones are there
-        mine = (torch.cat(scores), torch.cat(labels), self._cases) if scores else None
+        mine = (*self._kept(), self._cases) if self._scores else None
         parts = [part for part in gather(mine) if part is not None]
         if not parts:
             return {self.name: math.nan}
-        all_scores, all_labels = (torch.cat([part[i] for part in parts]) for i in (0, 1))
-        value = self.auc(all_scores, all_labels)
+        scores, ranking, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
+        value = self.auc(ranking, labels)
+        if n := self.unusable(scores, labels):
+            self.warn_once(
+                f"{n} labels under {self.label_field!r} are no class (neither 0 nor 1 where they are binary) and were "
+                "left out; check the labels",
+                about="labels",
+            )
         if self._report is not None:
-            cases = [case for part in parts for case in part[2]]
-            self._report.write_scores(cases, all_scores.tolist(), all_labels.tolist(), value)
+            cases = [case for part in parts for case in part[3]]
+            self._report.write_scores(cases, scores.tolist(), labels.tolist(), value)
         return {self.name: value}
+
+    def _kept(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores, what ranks them, and labels of this process in float64: a sigmoid in float32 is 1.0 from 17 on."""
+        scores, labels = (torch.cat([x.cpu().double() for x in kept]) for kept in (self._scores, self._labels))
+        given = [x.cpu().double() for x in self._log_odds if x is not None]
+        if len(given) < len(self._log_odds) or [x.shape for x in given] != [x.shape for x in self._scores]:
+            return scores, scores, labels
+        ranking = torch.cat(given)
+        as_published = torch.allclose(ranking.sigmoid(), scores, rtol=0, atol=0.01, equal_nan=True)
+        return scores, ranking if as_published else scores, labels
+
+    def unusable(self, scores: Tensor, labels: Tensor) -> int:
+        """The number of labels, neither NaN nor negative, that are no class."""
+        if labels.shape[1] < scores.shape[1]:
+            return int((labels > scores.shape[1] - 1).sum())
+        return int(((labels > 0) & ~is_binary(labels)).sum())
 
     def reset(self) -> None:
         """Start a new epoch."""
@@ -101,20 +125,24 @@ class AUCMetric(ValidationMetric):
     def state_dict(self) -> dict[str, Any]:
         """The samples so far, on the CPU."""
         kept = {"scores": [x.cpu() for x in self._scores], "labels": [x.cpu() for x in self._labels]}
-        return super().state_dict() | kept | {"cases": list(self._cases)}
+        odds = {"log_odds": [None if x is None else x.cpu() for x in self._log_odds]}
+        return super().state_dict() | kept | odds | {"cases": list(self._cases)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue with the samples of :meth:`state_dict`."""
         super().load_state_dict(state)
         self._scores, self._labels = list(state["scores"]), list(state["labels"])
+        self._log_odds = list(state.get("log_odds", [None] * len(self._scores)))
         self._cases = list(state["cases"])
 
 
 class ComputeAUC(AUCMetric):
     """Area under the ROC curve of scores against labels.
 
-    Labels are ``[B, n]`` binary, or one index ``[B, 1]`` for n > 1 score columns (one against the rest). Samples whose
-    label is NaN or negative are left out of their column; a column with one kind of label only has no AUC and is
+    Scores are ranked as they come, in float64; those of :class:`~monai_auxops.ComputeBinaryPreds` and
+    :class:`~monai_auxops.ComputeMulticlassPreds` by the logits they were made of. Labels are ``[B, n]`` binary, or one
+    index ``[B, 1]`` for n > 1 score columns (one against the rest). Labels that are neither 0 nor 1 are left out of
+    their column, which is said unless they are NaN or negative; a column with one kind of label only has no AUC and is
     skipped; a NaN score makes its column NaN.
 
     Args:
@@ -198,7 +226,8 @@ class ComputeAUC(AUCMetric):
         """The receiver operating characteristic of each column, over the samples of this process."""
         if not self._scores:
             self.fail("samples to plot, got none yet")
-        pairs = self._columns(torch.cat(self._scores).cpu(), torch.cat(self._labels).cpu())
+        _, ranking, labels = self._kept()
+        pairs = self._columns(ranking, labels)
         names = [str(i) for i in self._chosen or range(pairs[0].shape[1])]
         return draw_roc(
             {n: roc_curve(*p) for n, p in zip(names, zip(*(x.T for x in pairs), strict=True), strict=True)}, ax

@@ -90,9 +90,14 @@ class ComputeMulticlassAverage(AUCMetric):
         if self.label_index is not None and not 0 <= self.label_index < number:
             raise ValueError(f"expected label_index within 0..{number - 1}, got {self.label_index}")
 
+    def unusable(self, scores: Tensor, labels: Tensor) -> int:
+        """The number of labels above their classes."""
+        tops = torch.tensor([max(k, 2) - 1 for k in self._format], device=labels.device)
+        return int((labels > tops).sum())
+
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """The mean over the chosen labels that have an AUC."""
         chosen = range(len(self._format)) if self.label_index is None else [self.label_index]
         groups = scores.split(list(self._format), 1)
         each = [averaged_auc(groups[i], onehot(labels[:, i], self._format[i]), self.auc_average) for i in chosen]
-        return float(torch.tensor(each, dtype=torch.float64).nanmean())
+        return float(torch.tensor(each, dtype=torch.float64, device=scores.device).nanmean())

@@ -13,13 +13,14 @@ AVERAGES = ("macro", "weighted", "micro")
 def roc_auc(scores: Tensor, labels: Tensor) -> float:
     """``P(score of a positive > score of a negative)``, ties one half: ``scores`` and ``labels`` of shape ``[N]``.
 
-    By ranks (Mann and Whitney, 1947), exact, in ``O(N log N)``. NaN without both kinds of label, or with a NaN score.
+    By ranks (Mann and Whitney, 1947), exact, in ``O(N log N)``. Labels other than 0 and 1 are left out. NaN without
+    both kinds of label, or with a NaN score.
 
     >>> roc_auc(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
     0.75
     """
-    keep = labels >= 0  # false for NaN
-    scores, positive = scores[keep], labels[keep] > 0.5
+    keep = is_binary(labels)
+    scores, positive = scores[keep], labels[keep] == 1
     n_pos = int(positive.sum())
     n_neg = len(positive) - n_pos
     if not n_pos or not n_neg or scores.isnan().any():
@@ -29,16 +30,22 @@ def roc_auc(scores: Tensor, labels: Tensor) -> float:
     return float((middle[group][positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
 
 
+def is_binary(labels: Tensor) -> Tensor:
+    """Where a label is 0 or 1."""
+    return (labels == 0) | (labels == 1)
+
+
 def roc_curve(scores: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
     """False and true positive rates at every threshold: ``scores`` and ``labels`` of shape ``[N]``.
 
     >>> roc_curve(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
     ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0])
     """
-    keep = labels >= 0  # false for NaN
+    keep = is_binary(labels)
     highest = scores[keep].sort(descending=True)
-    positive = (labels[keep] > 0.5)[highest.indices].double()
-    last = torch.cat([highest.values.diff() != 0, torch.ones(1, dtype=torch.bool)])  # of equal scores
+    positive = (labels[keep] == 1)[highest.indices].double()
+    end = torch.ones(1, dtype=torch.bool, device=scores.device)
+    last = torch.cat([highest.values.diff() != 0, end])  # of equal scores
     rates = [(each.cumsum(0) / each.sum())[last] for each in (1 - positive, positive)]
     return [0.0, *rates[0].tolist()], [0.0, *rates[1].tolist()]
 
@@ -48,7 +55,7 @@ def averaged_auc(scores: Tensor, labels: Tensor, average: str) -> float:
     if average == "micro":
         return roc_auc(scores.flatten(), labels.flatten())
     columns = zip(scores.unbind(1), labels.unbind(1), strict=True)
-    each = torch.tensor([roc_auc(*column) for column in columns], dtype=torch.float64)
-    positives = (labels > 0.5).sum(0).double()
+    each = torch.tensor([roc_auc(*column) for column in columns], dtype=torch.float64, device=labels.device)
+    positives = (labels == 1).sum(0).double()
     weight = (positives if average == "weighted" else torch.ones_like(positives)) * ~each.isnan()
     return float((each.nan_to_num() * weight).sum() / weight.sum())

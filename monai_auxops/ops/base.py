@@ -14,13 +14,16 @@ from torch import Tensor
 from monai_auxops.cases.report import CaseReport, is_per_case
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
-from monai_auxops.core.context import BuildContext, plain, undisturbed
+from monai_auxops.core.context import BuildContext, undisturbed
+from monai_auxops.core.inputs import batches_of, plain
 from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
 from monai_auxops.engine.attachment import Attachment, OutputTransform
 from monai_auxops.engine.events import is_key
 from monai_auxops.engine.hub import attach, detach
+from monai_auxops.engine.outputs import pick
+from monai_auxops.ops.checks import check_inputs, joined, naming_errors
 from monai_auxops.ops.naming import Named, check_tag
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
 
@@ -92,10 +95,8 @@ class AuxiliaryOperation(GraphComponent):
         for name, default in self._arguments():  # JSON's "false" is true
             if isinstance(default, bool) and getattr(self, name, default) not in (True, False):
                 self.fail(f"{name} to be True or False, got {getattr(self, name)!r}")
-        try:
+        with naming_errors(self):
             self._report = None if self.report_path is None else CaseReport(self, self.report_path, self.case_key)
-        except ValueError as error:
-            raise ValueError(f"{self!r}: {error}") from None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -147,10 +148,8 @@ class AuxiliaryOperation(GraphComponent):
             self.accumulated, self.unsettled = self._with_epoch_value(outputs, size), True
         accumulator = self.accumulator
         if accumulator is not None:
-            try:
+            with naming_errors(self):
                 accumulator.add(outputs, size)
-            except ValueError as error:
-                raise ValueError(f"{self!r}: {error}") from None
             if self.sum_tags:
                 accumulator.add_sums(self.sums(build_ctx))
 
@@ -189,8 +188,8 @@ class AuxiliaryOperation(GraphComponent):
 
     def __call__(
         self,
-        y_pred: Tensor | Sequence[Tensor],
-        y: Tensor | None = None,
+        y_pred: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+        y: Tensor | Sequence[Tensor] | None = None,
         *,
         loss: Tensor | None = None,
         build_ctx: BuildContext | None = None,
@@ -198,28 +197,28 @@ class AuxiliaryOperation(GraphComponent):
         """Measure one batch and add it to the epoch: the plain loop.
 
         Args:
-            y_pred: predictions ``[B, C, *S]``, or a list of outputs of which the first counts.
-            y: the label.
+            y_pred: predictions ``[B, C, *S]``, a list of outputs of which the first counts, or a list of samples.
+            y: the label, or a list with one for each sample.
             loss: the batch's loss, for :class:`~monai_auxops.NegLoss`.
             build_ctx: made from the same tensors, to share counts and intermediate values with other aux-ops.
         """
-        if isinstance(y, list | tuple):
-            self.fail(f"one label tensor [B, ...], got a {type(y).__name__}; torch.stack() decollated samples")
-        if build_ctx is None:
-            build_ctx = BuildContext(y_pred, y, loss=loss)
-        elif loss is not None:
-            self.fail("the loss inside build_ctx, got loss= beside it")
-        for name, value in (("predictions", build_ctx.predictions), ("label", build_ctx.label)):
-            if not isinstance(value, Tensor) and (value is not None or name == "predictions"):
-                self.fail(f"{name} to be a tensor, got {type(value).__name__}")
-        try:
-            build_ctx.require(y_pred, y)
-        except ValueError as error:
-            raise ValueError(f"{self!r}: {error}") from None
-        return self.measure(build_ctx)
+        parts = pick((y_pred, y), self.output_transform, self)
+        predictions, label = parts["pred"], parts.get("label")
+        if build_ctx is not None:
+            if loss is not None:
+                self.fail("the loss inside build_ctx, got loss= beside it")
+            check_inputs(self, build_ctx)
+            with naming_errors(self):
+                build_ctx.require(predictions, label)
+            return self.measure(build_ctx)
+        with naming_errors(self):
+            batches = batches_of(predictions, label)
+        every = [self.measure(BuildContext(*batch, loss=loss)) for batch in batches]
+        return {tag: joined([outputs[tag] for outputs in every]) for tag in every[0]}
 
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]:
         """Run on one batch and add it to the epoch: the one step of every way to use an aux-op."""
+        check_inputs(self, build_ctx)
         with undisturbed(build_ctx.predictions.device):
             outputs = self.build(build_ctx)
             self._accumulate(outputs, build_ctx)
@@ -401,9 +400,7 @@ class AuxiliaryOperation(GraphComponent):
         if state["open"] and state.get("definition", self.definition) != self.definition:
             self.fail(f"a state measured as {self.definition}, got one measured as {state['definition']}")
         if self.accumulator is not None:
-            try:
+            with naming_errors(self):
                 self.accumulator.load_state_dict(state)
-            except ValueError as error:
-                raise ValueError(f"{self!r}: {error}") from None
         if self._report is not None and "report" in state:
             self._report.load_state_dict(state["report"], bool(state["open"]))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.label_format import check, label_format_of, split
+from monai_auxops.ops.label_format import LOG_ODDS, check, label_format_of, split
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
 
@@ -66,5 +66,8 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         binary = [pair for pair, k in zip(split(predictions, label, label_format), label_format, strict=True) if k == 1]
         if not binary:
             raise ValueError(f"expected a binary label (1) in label_format, got {list(label_format)}")
-        scores = torch.cat([logits for logits, _ in binary], 1).float().sigmoid()
+        logits = torch.cat([logits for logits, _ in binary], 1)
+        scores = logits.float().sigmoid()
+        if build_ctx is not None:
+            build_ctx.set(f"{self.binary_preds_name}/{LOG_ODDS}", logits)
         return {self.binary_preds_name: scores, self.binary_labels_name: torch.stack([y for _, y in binary], 1)}

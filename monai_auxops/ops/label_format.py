@@ -9,6 +9,22 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 
+LOG_ODDS = "log_odds"  # what the context holds of probabilities, under "<their tag>/log_odds": never saturated
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """``log(p / (1 - p))`` of each probability: of the sigmoid of one column, of the softmax of several; float64.
+
+    >>> log_odds(torch.tensor([[20.0], [28.0]])).tolist(), log_odds(torch.tensor([[60.0, 0.0]])).tolist()
+    ([[20.0], [28.0]], [[60.0, -60.0]])
+    """
+    logits = logits if logits.device.type == "mps" else logits.double()  # Apple's GPUs have no float64
+    if logits.shape[1] == 1:
+        return logits
+    itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+    others = logits.unsqueeze(1).masked_fill(itself, -torch.inf)
+    return logits - others.logsumexp(2)
+
 
 def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None) -> tuple[int, ...] | None:
     """The op's own ``label_format``, else the data's (``_data_property``), else None."""

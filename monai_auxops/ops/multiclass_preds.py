@@ -10,7 +10,7 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.label_format import check, label_format_of, named, split, widened
+from monai_auxops.ops.label_format import LOG_ODDS, check, label_format_of, log_odds, named, split, widened
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
 
@@ -74,6 +74,8 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
         pairs = split(predictions, labels, label_format)
         preds = torch.cat([self._activated(logits.float()) for logits, _ in pairs], 1)
+        if build_ctx is not None and self.use_sigmoid_for_binary and self.use_softmax_for_multiclass:
+            build_ctx.set(f"{self.preds_name}/{LOG_ODDS}", torch.cat([log_odds(logits) for logits, _ in pairs], 1))
         labels = labels[:, None] if labels.dim() == 1 else labels
         if self.labels_onehot:
             labels = torch.cat([onehot(y, k) for (_, y), k in zip(pairs, label_format, strict=True)], 1)

@@ -71,7 +71,9 @@ class NegLoss(AuxiliaryOperation):
             loss = build_ctx.once(("loss", id(function)), lambda: function(in_float32(predictions), label))
         if loss is None:
             raise ValueError("expected a loss; got none from the engine (an evaluator has none): give loss_function=")
-        return {self.tag: -torch.as_tensor(loss, device=predictions.device).float().mean()}
+        if not isinstance(loss, Tensor):
+            loss = torch.tensor(loss, dtype=torch.float32, device=predictions.device)
+        return {self.tag: -loss.float().mean()}
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """The mean; warns about a NaN with the iteration that began it on this process."""

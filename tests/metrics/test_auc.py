@@ -249,3 +249,104 @@ def test_formats_that_do_not_fit_are_refused_at_the_first_batch(predictions, lab
 def test_a_wrong_format_is_refused_at_construction():
     with pytest.raises(ValueError, match=r"ComputeMulticlassAverage\(name='auc'.*positive integers, got \[0\]"):
         METRICS["ComputeMulticlassAverage"](label_format=[0])
+
+
+# --- what is ranked, and by which labels ------------------------------------------------------------------------------
+
+
+def auc_of(scores, labels, *ops, field="model", label_field="label"):
+    metric, ctx = ComputeAUC("auc", field, label_field), BuildContext(scores, labels)
+    for op in (*ops, metric):
+        op(scores, labels, build_ctx=ctx)
+    return metric.aggregate()["auc"]
+
+
+def expected_auc(scores, labels):
+    return roc_auc_score(labels.flatten().tolist(), scores.double().flatten().tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64], ids=str)
+def test_scores_are_ranked_as_they_come(dtype):
+    labels = torch.tensor([[0], [1], [1], [0]])
+    scores = torch.tensor([[1], [2], [3], [2]]).to(dtype)
+    scores = 1 - scores * 1e-12 if dtype == torch.float64 else scores + 2**30
+    assert auc_of(scores, labels) == pytest.approx(expected_auc(scores, labels), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0, 400.0])
+def test_an_overconfident_classifier_keeps_its_ranking(scale):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 2, (40, 1), generator=generator)
+    logits = scale * (5 + labels + torch.randn(40, 1, generator=generator))
+    found = auc_of(logits, labels, ComputeBinaryPreds(), field="binary_preds", label_field="binary_labels")
+    assert found == pytest.approx(expected_auc(logits, labels), abs=1e-12)
+
+
+def test_of_several_classes_too():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (60, 1), generator=generator)
+    logits = torch.randn(60, 3, generator=generator, dtype=torch.float64)
+    logits += torch.nn.functional.one_hot(labels[:, 0], 3)
+    onehot = torch.nn.functional.one_hot(labels[:, 0], 3)
+    for scale in (1, 100):  # sharper: other probabilities, near 0 and 1
+        probabilities = torch.tensor([[float(x) for x in row] for row in _exact_softmax(logits * scale)])
+        ops = [ComputeMulticlassPreds(label_format=[3])]
+        found = auc_of(logits * scale, labels, *ops, field="preds", label_field="labels")
+        expected = roc_auc_score(onehot.numpy(), _log_odds(logits * scale).numpy(), average="macro")
+        assert found == pytest.approx(expected, abs=1e-9)
+        if scale == 1:
+            assert found == pytest.approx(roc_auc_score(onehot.numpy(), probabilities.numpy()), abs=1e-9)
+
+
+def _exact_softmax(logits):
+    return torch.softmax(logits, 1).tolist()
+
+
+def _log_odds(logits):
+    """Each against the others, one by one."""
+    columns = []
+    for k in range(logits.shape[1]):
+        others = [logits[:, j] for j in range(logits.shape[1]) if j != k]
+        columns.append(logits[:, k] - torch.stack(others).exp().sum(0).log())
+    return torch.stack(columns, 1)
+
+
+def test_what_was_changed_after_the_aux_op_is_ranked_itself():
+    """A post-processing that replaces the scores wins over the logits they were made of."""
+    logits, labels = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[0], [1], [1]])
+    ctx, metric = BuildContext(logits, labels), ComputeAUC("auc", "binary_preds", "binary_labels")
+    ComputeBinaryPreds()(logits, labels, build_ctx=ctx)
+    ctx.set("binary_preds", -ctx.get("binary_preds"))
+    metric(logits, labels, build_ctx=ctx)
+    assert metric.aggregate()["auc"] == 0.0
+
+
+@pytest.mark.parametrize("odd", [255, 2, 0.5])
+def test_a_label_that_is_neither_0_nor_1_is_left_out_and_said(odd):
+    scores, labels = torch.tensor([[0.1], [0.9], [0.5], [0.0]]), torch.tensor([[0], [1], [odd], [odd]])
+    metric = ComputeAUC("auc", "model", "label")
+    metric(scores, labels)
+    with pytest.warns(UserWarning, match=r"ComputeAUC\(.*2 labels under 'label' are no class"):
+        assert metric.aggregate()["auc"] == 1.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_places_that_nobody_annotated_are_left_out_quietly():
+    assert auc_of(torch.tensor([[0.1], [0.9], [0.5]]), torch.tensor([[0.0], [1.0], [-1.0]])) == 1.0
+
+
+def test_indices_above_the_classes_are_said():
+    metric = ComputeAUC("auc", "model", "label")
+    metric(torch.rand(4, 3), torch.tensor([[0], [1], [2], [7]]))
+    with pytest.warns(UserWarning, match="1 labels under 'label' are no class"):
+        metric.aggregate()
+
+
+def test_a_state_holds_what_was_ranked():
+    logits, labels = torch.tensor([[20.0], [24.0], [28.0]]), torch.tensor([[0], [1], [1]])
+    ctx, metric = BuildContext(logits, labels), ComputeAUC("auc", "binary_preds", "binary_labels")
+    for op in (ComputeBinaryPreds(), metric):
+        op(logits, labels, build_ctx=ctx)
+    other = ComputeAUC("auc", "binary_preds", "binary_labels")
+    other.load_state_dict(metric.state_dict())
+    assert other.aggregate() == {"auc": 1.0}

@@ -222,10 +222,93 @@ def test_a_context_of_other_tensors_is_refused_by_name():
             ComputeDice("dice")(predictions, label, build_ctx=ctx)
 
 
-def test_decollated_samples_are_refused_with_a_hint():
-    x, y = torch.rand(2, 3, 4), torch.zeros(2, 1, 4)
-    with pytest.raises(ValueError, match=r"expected one label tensor \[B, ...\], got a list; torch.stack"):
-        ComputeDice("dice")([*x], [*y])
+# --- where predictions are --------------------------------------------------------------------------------------------
+
+
+def dice_of(predictions, label, **options):
+    op = ComputeDice("dice", **options)
+    op(predictions, label)
+    return op.aggregate()["dice"]
+
+
+SCORES, INDICES = torch.randn(2, 3, 8, 9), torch.randint(0, 3, (2, 1, 8, 9))
+
+
+@pytest.mark.parametrize("with_channel", [True, False])
+@pytest.mark.parametrize("label_list", [True, False])
+def test_a_list_of_samples_is_a_batch(label_list, with_channel):
+    label = INDICES if with_channel else INDICES[:, 0]
+    assert dice_of([*SCORES], [*label] if label_list else label) == dice_of(SCORES, INDICES)
+    assert dice_of(tuple(SCORES), label) == dice_of(SCORES, INDICES)
+
+
+def test_samples_of_different_sizes_are_batches_of_one():
+    sizes, op = [(5, 6), (7, 4), (8, 8)], DiceMaskedOutput(["dice", "a", "b", "c"])
+    pairs = [(torch.randn(3, *size), torch.randint(0, 3, (1, *size))) for size in sizes]
+    outputs = op([x for x, _ in pairs], [y for _, y in pairs])
+    expected = [op(x[None], y[None])["dice"] for x, y in pairs]
+    assert torch.equal(outputs["dice"], torch.cat(expected))
+
+
+def test_a_list_of_batches_is_deep_supervision_and_the_first_counts():
+    outputs = [SCORES, SCORES[:, :, ::2, ::3], SCORES[:, :, ::4, ::3]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert dice_of(outputs, INDICES) == dice_of(SCORES, INDICES)
+        assert dice_of(outputs[:2], INDICES[:, 0]) == dice_of(SCORES, INDICES)  # as many outputs as samples
+        assert dice_of(outputs[:2], [*INDICES]) == dice_of(SCORES, INDICES)
+
+
+def test_of_outputs_of_one_size_the_first_is_measured_and_said_once():
+    op = ComputeDice("dice")
+    with pytest.warns(
+        UserWarning, match=r"ComputeDice.*3 outputs of one size, of which the first.*transform=-1"
+    ) as said:
+        _ = [op([SCORES, -SCORES, -SCORES], INDICES) for _ in range(2)]
+    assert len(said) == 1
+    assert op.aggregate()["dice"] == dice_of(SCORES, INDICES)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("outputs", "which"),
+    [([-SCORES, -SCORES, SCORES], -1), ([SCORES, -SCORES], 0), ({"out": SCORES, "aux": -SCORES}, "out")],
+    ids=["last", "first", "key"],
+)
+def test_output_transform_says_which(outputs, which):
+    assert dice_of(outputs, INDICES, output_transform=which) == dice_of(SCORES, INDICES)
+
+
+def test_output_transform_may_be_a_function_of_both():
+    swapped = dice_of(INDICES, SCORES, output_transform=lambda output: (output[1], output[0]))
+    assert swapped == dice_of(SCORES, INDICES)
+
+
+UNREADABLE = {
+    "dict": ({"out": SCORES, "aux": SCORES}, INDICES, {}, r"a dict of \['out', 'aux'\].*output_transform='out'"),
+    "key": ({"out": SCORES}, INDICES, {"output_transform": "pred"}, r"output_transform='pred' to be .* got \['out'\]"),
+    "index": ([SCORES], INDICES, {"output_transform": 3}, r"output_transform=3"),
+    "scalar": (torch.tensor(0.3), torch.tensor([1.0]), {}, r"batch axis.*scalar.*squeeze\(1\).*output_transform="),
+    "nothing": (None, INDICES, {}, r"predictions to be a tensor, got NoneType; output_transform="),
+    "no samples": ([], INDICES, {}, r"predictions to be a tensor, got list"),
+    "more labels": ([*SCORES], [*INDICES, INDICES[0]], {}, r"as many predictions as labels.*list of 2.*list of 3"),
+    "label of numbers": (SCORES, [0, 1], {}, r"all of them tensors.*list of 2 \(int\)"),
+    "label": (SCORES, "label", {}, r"label to be a tensor, got str"),
+}
+
+
+@pytest.mark.parametrize("op", [ComputeDice, ComputeAccuracy, ReduceMeanMasked, DiceMaskedOutput])
+@pytest.mark.parametrize(("predictions", "label", "options", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_names_the_op_and_the_argument(op, predictions, label, options, message):
+    with pytest.raises(ValueError, match=rf"(?s)^{op.__name__}\(.*{message}"):
+        op("tag", **options)(predictions, label)
+
+
+@pytest.mark.parametrize("value", ["false", "true", None, 2])
+@pytest.mark.parametrize("option", ["skip_background", "jaccard", "do_print"])
+def test_a_switch_is_true_or_false(option, value):
+    with pytest.raises(ValueError, match=rf"ComputeDice\(.*expected {option} to be True or False, got {value!r}"):
+        ComputeDice("dice", **{option: value})
 
 
 # --- sharing one context ----------------------------------------------------------------------------------------------
