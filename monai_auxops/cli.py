@@ -161,22 +161,19 @@ def attach(args: argparse.Namespace) -> int:
 
 def components(args: argparse.Namespace) -> int:
     """Print the compatibility table."""
-    from monai_auxops.migrate.explain import components
-    from monai_auxops.migrate.rules import RuleBook
+    from monai_auxops.migrate import components
 
-    sys.stdout.write(components(RuleBook(), args.format))
+    sys.stdout.write(components.components(args.format))
     return 0
 
 
 def explain(args: argparse.Namespace) -> int:
     """Print what is known of a name."""
-    from monai_auxops.migrate.explain import explain, suggestion
-    from monai_auxops.migrate.rules import RuleBook
+    from monai_auxops.migrate import components
 
-    book = RuleBook()
-    text = explain(args.name, book)
+    text = components.explain(args.name)
     if text is None:
-        hint = suggestion(args.name, book) or "`monai-auxops components` lists all names."
+        hint = components.suggestion(args.name) or "`monai-auxops components` lists all names."
         sys.stderr.write(f"monai-auxops explain: nothing is known of {args.name!r}; {hint}\n")
         return 2
     sys.stdout.write(text)

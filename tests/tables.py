@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from monai_auxops.migrate.clara4 import explain as clara4
 from monai_auxops.migrate.codes import CODES
 from monai_auxops.migrate.explain import components
 from monai_auxops.migrate.rules import RuleBook
@@ -21,7 +22,8 @@ def _codes() -> Iterator[str]:
 
 def tables() -> dict[str, str]:
     """Return each generated table by the name of its markers, which is also the name of its page."""
-    return {"components": components(RuleBook(), "markdown"), "codes": "\n".join(_codes()) + "\n"}
+    codes = "\n".join(_codes()) + "\n"
+    return {"components": components(RuleBook(), "markdown"), "codes": codes, "clara4": clara4.markdown()}
 
 
 def page(name: str) -> Path:

@@ -32,7 +32,7 @@ def test_json_blocks_parse(page):
         json.loads(block)
 
 
-@pytest.mark.parametrize("name", ["components", "codes"])
+@pytest.mark.parametrize("name", ["components", "codes", "clara4"])
 def test_generated_tables_are_up_to_date(name):
     _, shown, _ = tables.parts(name)
     assert shown.strip() == tables.tables()[name].strip(), "run `python -m tests.tables`"

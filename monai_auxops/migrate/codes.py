@@ -68,7 +68,7 @@ CODES: Final[dict[str, Code]] = {
         "The values that a script of the MMAR gave; those of a script that runs another file are not applied.",
     ),
     "CT117": Code(
-        "Clara Train 4.x", _F, "It names MONAI classes already: rename `name` to `_target_` and `args` inline."
+        "Clara Train 4", _I, "The dialect decides what FocalLoss, margins and defaults meant: docs/clara4.md."
     ),
     "CT118": Code(
         "not a training configuration", _F, "Name the MMAR's config_train.json or config_validation.json instead."
@@ -119,7 +119,9 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CT311": Code("key without effect", _I, "Clara ignored keys it did not know; nothing was migrated for it."),
     "CT312": Code(
-        "your own component", _E, "Rewrite the class for PyTorch in the bundle's scripts/manual.py, or pass --rules."
+        "your own component",
+        _E,
+        "Rewrite the class in the bundle's scripts/manual.py, pass --rules, or for Clara Train 4 --trust-code.",
     ),
     "CT313": Code("component in the wrong section", _E, "Move it to the section it belongs to."),
     "CT314": Code("section missing", _F, "Training needs loss, model and image_pipeline under train."),
@@ -130,6 +132,10 @@ CODES: Final[dict[str, Code]] = {
         _E,
         "metrics, aux_ops, transforms, writers and handlers are lists; the others are single objects.",
     ),
+    "CT320": Code("reference to nothing", _E, "A section has @model, @loss, @dataset and so on; correct the name."),
+    "CT321": Code(
+        "code in a string", _E, "Only known shapes are rewritten and nothing is run: write it by hand, or --trust-code."
+    ),
     # arguments
     "CT401": Code("required argument missing", _E, "Add the argument; every published configuration gives it."),
     "CT402": Code(
@@ -137,6 +143,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     "CT403": Code("wrong type of an argument", _E, "Correct the value; the default is used where there is one."),
     "CT404": Code("argument without counterpart", _I, "The value has no place in the bundle; the reason is given."),
+    "CT405": Code("argument that is gone", _W, "Today's class has no such argument; compare the values with care."),
+    "CT406": Code("default written out", _I, "The class had another default then; the bundle says the old one."),
     # across components
     "CT501": Code(
         "no key metric", _W, "Mark one metric with is_key_metric; the first is used to select the best model."
@@ -191,6 +199,16 @@ CODES: Final[dict[str, Code]] = {
         "key that MONAI would execute", _F, "A key of this name would run code through the bundle; remove it."
     ),
     "CT603": Code("path leaves the folder", _W, "The path was replaced by the bundle's own output folder."),
+    # Clara Train 4
+    "CT801": Code(
+        "weights that cannot be read", _E, "Save the weights alone, with torch.save(network.state_dict(), file)."
+    ),
+    "CT802": Code("weights that came along", _I, "Evaluation and inference read them from the bundle's models folder."),
+    "CT803": Code("values per class", _I, "Pass --aux-ops to add them under names of their own."),
+    "CT804": Code(
+        "no network for the evaluation", _W, "Put config_train.json beside the file; TorchScript needs no definition."
+    ),
+    "CT805": Code("kept as it was", _W, "The bundle does what Clara did; read whether that is what you want."),
     # the bundle
     "CT701": Code("needs hands", _E, "Complete the stub in the bundle's scripts/manual.py."),
     "CT702": Code(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.data import data_options
+from monai_auxops.migrate.clara4.command import migration
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
@@ -26,6 +27,11 @@ from monai_auxops.migrate.rules import Rule, RuleBook
 def run(options: Options) -> tuple[str, int]:
     """Return the report and the exit code; a bundle is written where one is asked for and nothing is fatal."""
     project = _read(options)
+    newer = migration(project, options)
+    if newer is not None:
+        newer.run()
+        report = newer.complete(model(project, options.strict, options.output))
+        return _render(report, options), report["exit_code"]
     written = _write(project, options) if options.output is not None else None
     failed = options.check and _check(project, options)
     report = model(project, options.strict, options.output)

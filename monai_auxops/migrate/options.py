@@ -49,7 +49,10 @@ class Options:
         True, "--no-validate", action="store_false", help="do not let MONAI check the bundle before it is written"
     )
     check: bool = _switch("--check", "run two iterations and a validation of the migrated bundle")
-    trust_code: bool = _switch("--trust-code", "with --check: import the bundle's own scripts")
+    trust_code: bool = _switch(
+        "--trust-code", "with --check: import the bundle's own scripts; of Clara Train 4: copy them into the bundle"
+    )
+    aux_ops: bool = _switch("--aux-ops", "for Clara Train 4: add Dice per class under names of its own")
     verbose: bool = _switch("--verbose", "every reason and every remark", "-v")
     width: int = 80
     color: bool = False

@@ -19,7 +19,7 @@ from monai_auxops.migrate.bundle.train import train_json
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.encode import encode
 
-_LOGGING: Final = """[loggers]
+LOGGING: Final = """[loggers]
 keys=root
 
 [handlers]
@@ -41,7 +41,7 @@ args=(sys.stdout,)
 [formatter_fullFormatter]
 format=%(asctime)s - %(name)s - %(levelname)s - %(message)s
 """
-_LICENSE: Final = """This bundle was migrated from a Clara Train MMAR. Its licence is for its owner to choose:
+LICENSE: Final = """This bundle was migrated from a Clara Train MMAR. Its licence is for its owner to choose:
 replace this text before you share the bundle.
 
 The MMAR that it came from may have terms of its own (those of NVIDIA NGC, for example).
@@ -68,7 +68,7 @@ def files(project: Project) -> dict[str, str]:
     if "validate" in training or project.evaluate is not None:
         configs["evaluate.json"] = evaluate_json(train, project.evaluate)
     found = {f"configs/{name}": dumps(block) for name, block in configs.items()}
-    found |= {"configs/logging.conf": _LOGGING, "LICENSE": _LICENSE, "docs/README.md": readme(project)}
+    found |= {"configs/logging.conf": LOGGING, "LICENSE": LICENSE, "docs/README.md": readme(project)}
     code = stubs(project)
     if code:
         found |= {"scripts/__init__.py": "", "scripts/manual.py": code}

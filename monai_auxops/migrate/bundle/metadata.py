@@ -19,7 +19,7 @@ PACKAGES: Final = {
     "pytorch-ignite": "0.5.5",
     "tensorboard": "2.21.0",
 }
-_OWNER: Final = "To be filled in by whoever publishes this bundle"
+OWNER: Final = "To be filled in by whoever publishes this bundle"
 
 
 def metadata(project: Project, config: Config, facts: Facts) -> Block:
@@ -36,8 +36,8 @@ def metadata(project: Project, config: Config, facts: Facts) -> Block:
         "required_packages_version": PACKAGES,
         "task": f"{task}, migrated from a Clara Train MMAR",
         "description": f"A {task.lower()} bundle that monai-auxops migrated from {config.file}.",
-        "authors": _OWNER,
-        "copyright": _OWNER,
+        "authors": OWNER,
+        "copyright": OWNER,
         "data_type": "nibabel",
         "eval_metrics": dict.fromkeys(metrics, 0.0),
         "intended_use": "To be validated before any use; not for clinical decisions.",

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
-from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.rules import Section
 from monai_auxops.migrate.rules.facts import Facts
+
+
+class Stubbed(Protocol):
+    """What a stub is made for: an occurrence of a component, of Clara Train 3.1 or 4."""
+
+    @property
+    def component(self) -> Any:
+        """The occurrence, with its name, path and place."""
+
+    @property
+    def active(self) -> bool:
+        """Tell whether it has a part in the bundle."""
+
+    @property
+    def manual(self) -> bool:
+        """Tell whether somebody has to write a class for it."""
+
 
 _NO_NAME: Final = re.compile(r"\W|^(?=\d)")
 _HEAD: Final = '''"""Classes to complete: Clara Train components without a counterpart in MONAI. See docs/README.md."""
@@ -27,7 +44,7 @@ _SIGNATURES: Final = {
 _OTHER: Final = ("", "__call__(self, *args: object) -> object")
 
 
-def stub_name(entry: Converted) -> str:
+def stub_name(entry: Stubbed) -> str:
     """Return the name of the stub's class.
 
     The name comes from a stranger's file, so that only letters, digits and underscores remain.
@@ -40,14 +57,18 @@ def stubs(project: Project) -> str:
     """Return the Python file with one class per component that needs hands, or nothing."""
     configs = [config for config in (project.train, project.evaluate, project.infer) if config is not None]
     entries = [entry for config in configs for entry in config.entries]
+    return stub_file(entries, project.train.facts["train"]) if project.train is not None else ""
+
+
+def stub_file(entries: Iterable[Stubbed], facts: Facts) -> str:
+    """Return the Python file for occurrences of components, or nothing where all are migrated."""
     manual = {stub_name(entry): entry for entry in entries if entry.active and entry.manual}
-    if not manual or project.train is None:
+    if not manual:
         return ""
-    facts = project.train.facts["train"]
     return "\n\n".join([_HEAD, *(_class(name, entry, facts) for name, entry in sorted(manual.items()))])
 
 
-def _class(name: str, entry: Converted, facts: Facts) -> str:
+def _class(name: str, entry: Stubbed, facts: Facts) -> str:
     base, signature = _SIGNATURES.get(entry.component.place.section, _OTHER)
     lines = [
         f"class {name}({base}):" if base else f"class {name}:",

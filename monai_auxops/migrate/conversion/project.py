@@ -16,7 +16,7 @@ from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
 from monai_auxops.migrate.reading.datalist import DataList
 from monai_auxops.migrate.reading.json_source import Node
-from monai_auxops.migrate.reading.mmar import Kind, Mmar, read_file, read_folder, read_json
+from monai_auxops.migrate.reading.mmar import CLARA4, Kind, Mmar, read_file, read_folder, read_json
 from monai_auxops.migrate.reading.scripts import ScriptRun, read_commands
 from monai_auxops.migrate.reading.scripts import report as report_scripts
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
@@ -113,13 +113,12 @@ def _others(project: Project) -> None:
     bundles = project.mmar.of(Kind.BUNDLE)
     if bundles:
         project.log.add("CT111", Where(project.source.name), f"{', '.join(bundles[:4])}: a MONAI bundle already")
+    newer = [name for kind in CLARA4 for name in project.mmar.of(kind)]
+    alone = not project.configs and not newer
     for name, (kind, _) in project.mmar.files.items():
-        if kind is Kind.CLARA4:
-            project.log.add("CT117", Where(name), kind.value)
-        elif kind in (Kind.AUTOML, Kind.AIAA, Kind.FEDERATED):
-            alone = not project.configs
+        if kind in (Kind.AUTOML, Kind.AIAA, Kind.FEDERATED, Kind.TRAINER):
             project.log.add("CT118" if alone else "CT110", Where(name), kind.value)
-        elif not project.configs and project.mmar.paths[name] == project.source and not bundles:
+        elif alone and project.mmar.paths[name] == project.source and not bundles:
             project.log.add("CT118", Where(name), kind.value)
     if not project.mmar.files and not project.log.items:
         project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder")

@@ -28,9 +28,16 @@ class Kind(Enum):
     AUTOML = "an AutoML controller: search again with MONAI's Auto3DSeg or another tuner"
     AIAA = "an annotation server (AIAA) configuration: MONAI Label takes its place"
     FEDERATED = "a federated learning configuration: NVIDIA FLARE takes its place and runs MONAI bundles"
-    CLARA4 = "a Clara Train 4.x configuration, which names MONAI classes already"
+    TRAIN4 = "a training configuration of Clara Train 4"
+    EVALUATE4 = "a validation configuration of Clara Train 4"
+    INFER4 = "an inference configuration of Clara Train 4"
+    TRAINER = "settings of a trainer of its own (BYOT): NVIDIA FLARE runs such a trainer today"
     BUNDLE = "a MONAI bundle configuration"
     UNKNOWN = "not a file of an MMAR"
+
+
+CLARA4: Final = (Kind.TRAIN4, Kind.EVALUATE4, Kind.INFER4)
+"""The kinds that Clara Train 4 wrote."""
 
 
 @dataclass(slots=True)
@@ -75,12 +82,34 @@ def _is_bundle(root: Node, keys: set[str], _: str) -> bool:
     )
 
 
-def _is_clara4(root: Node, keys: set[str], _: str) -> bool:
-    parts = [part for part in (root.get("train"), root.get("validate")) if part is not None]
-    new = {"dataset", "dataloader", "trainer", "evaluator", "lr_scheduler", "key_metric"}
-    return any(part.get(key) is not None for part in parts for key in new) or (
-        "validate" in keys and "train" not in keys
-    )
+_NEW_PARTS: Final = frozenset({"dataset", "dataloader", "trainer", "evaluator", "lr_scheduler", "key_metric"})
+_METRICS: Final = frozenset({"metrics", "key_metric", "additional_metrics"})
+
+
+def _is_train4(root: Node, _: set[str], __: str) -> bool:
+    train = root.get("train")
+    parts = [part for part in (train, root.get("validate")) if part is not None]
+    named = any(part.get(key) is not None for part in parts for key in _NEW_PARTS)
+    return train is not None and isinstance(train.value, dict) and named
+
+
+def _is_evaluation4(keys: set[str]) -> bool:
+    if "train" in keys or not keys & {"evaluator", "dataset"}:
+        return False
+    return bool(keys & {"pre_transforms", "dataloader", "model"})
+
+
+def _is_evaluate4(_: Node, keys: set[str], __: str) -> bool:
+    return _is_evaluation4(keys) and bool(keys & _METRICS)
+
+
+def _is_infer4(_: Node, keys: set[str], __: str) -> bool:
+    return _is_evaluation4(keys)
+
+
+def _is_trainer(root: Node, keys: set[str], _: str) -> bool:
+    plain = not any(isinstance(child.value, dict | list) for _, child in root.items())
+    return plain and "learning_rate" in keys and bool(keys & {"max_epochs", "val_interval"})
 
 
 def _is_federated(_: Node, keys: set[str], name: str) -> bool:
@@ -92,7 +121,8 @@ def _is_aiaa(_: Node, keys: set[str], name: str) -> bool:
 
 
 def _is_automl(_: Node, keys: set[str], name: str) -> bool:
-    return "train" not in keys and ("automl" in name or bool(keys & {"automl", "search_strategy", "max_rounds"}))
+    controls = {"executor", "controller"} <= keys or bool(keys & {"automl", "search_strategy", "max_rounds"})
+    return "train" not in keys and ("automl" in name or controls)
 
 
 def _is_train(root: Node, keys: set[str], _: str) -> bool:
@@ -117,11 +147,14 @@ _TESTS: Final = (
     (Kind.FEDERATED, _is_federated),
     (Kind.AIAA, _is_aiaa),
     (Kind.AUTOML, _is_automl),
-    (Kind.CLARA4, _is_clara4),
+    (Kind.TRAIN4, _is_train4),
+    (Kind.EVALUATE4, _is_evaluate4),
+    (Kind.INFER4, _is_infer4),
     (Kind.TRAIN, _is_train),
     (Kind.EVALUATE, _is_evaluate),
     (Kind.DATALIST, _is_datalist),
     (Kind.ENVIRONMENT, _is_environment),
+    (Kind.TRAINER, _is_trainer),
 )
 
 
@@ -143,7 +176,7 @@ def read_file(path: Path, log: Log, evaluation: Path | None = None) -> Mmar:
     mmar = Mmar(folder.parent if folder.name.startswith("config") else folder)
     _add(mmar, path, log, name=path.name)
     beside = [folder / "environment.json"]
-    if mmar.of(Kind.EVALUATE):
+    if mmar.of(Kind.EVALUATE) or mmar.of(Kind.EVALUATE4) or mmar.of(Kind.INFER4):
         beside.append(folder / "config_train.json")
     if evaluation is not None:
         beside.append(evaluation)

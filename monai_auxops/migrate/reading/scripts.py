@@ -12,8 +12,10 @@ from typing import Any, Final
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading.variables import parse_settings
 
-_APP: Final = re.compile(r"(?:nvmidl|medical\.tlt2\.src)\.apps\.(?:\w+\.)?(\w+)")
-_GPUS: Final = re.compile(r"(?:mpirun|mpiexec)\b.*?\s-(?:np|n)\s+(\d+)")
+_APP: Final = re.compile(r"(?:nvmidl|medical\.tlt2\.src|medl)\.apps\.(?:\w+\.)?(\w+)")
+_GPUS: Final = re.compile(
+    r"(?:mpirun|mpiexec)\b.*?\s-(?:np|n)\s+(\d+)|torch\.distributed\.\w+.*?--nproc_per_node[= ](\d+)"
+)
 _ASSIGNED: Final = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)$")
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _MAX_BYTES: Final = 1024 * 1024
@@ -36,7 +38,8 @@ class ScriptRun:
     @property
     def fine_tunes(self) -> bool:
         """Tell whether the run starts from the weights of another."""
-        return "MMAR_CKPT" in self.settings or "finetune" in self.script
+        loads = str(self.settings.get("dont_load_ckpt_model", True)) == "False"
+        return loads or "MMAR_CKPT" in self.settings or "finetune" in self.script
 
     @property
     def is_default(self) -> bool:
@@ -95,7 +98,7 @@ def _run(script: str, line: str, known: Mapping[str, str], log: Log) -> ScriptRu
         _relative(_after(words, "-c")),
         {name: _relative(value) for name, value in parse_settings(closed, log).items()},
         tuple(item for item in items if item not in closed),
-        int(gpus.group(1)) if gpus else 1,
+        next((int(number) for number in gpus.groups() if number), 1) if gpus else 1,
     )
 
 

@@ -122,7 +122,7 @@ def printable(value: Any) -> Any:
 
 
 def _others(project: Project) -> list[Model]:
-    used = (Kind.TRAIN, Kind.EVALUATE)
+    used = (Kind.TRAIN, Kind.EVALUATE, Kind.TRAIN4, Kind.EVALUATE4, Kind.INFER4)
     found = project.mmar.files.items()
     return [{"file": name, "kind": kind.value} for name, (kind, _) in found if kind not in used]
 

@@ -45,12 +45,12 @@ def check_project(project: Project, trust_code: bool) -> bool:
         return True
     with tempfile.TemporaryDirectory(prefix="monai-auxops-check-") as folder:
         bundle.write(texts, Path(folder) / "bundle")
-        result = _run(Path(folder), _spec(project, own))
+        result = run_child(Path(folder), _spec(project, own))
     _say(project, result)
     return not result["ok"]
 
 
-def _run(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+def run_child(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     """Run the child and return its last line."""
     (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     command = [sys.executable, "-m", "monai_auxops.migrate.trial.child", str(folder)]

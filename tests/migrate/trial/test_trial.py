@@ -124,9 +124,9 @@ def test_the_child_process(mmar):
 
 
 def test_the_child_that_gives_no_answer(tmp_path, monkeypatch):
-    assert check._run(tmp_path, {})["ok"] is False
+    assert check.run_child(tmp_path, {})["ok"] is False
     monkeypatch.setattr(check, "TIMEOUT", 0.01)
-    assert "took more than" in check._run(tmp_path, {})["error"]
+    assert "took more than" in check.run_child(tmp_path, {})["error"]
 
 
 def test_nothing_to_check(mmar):

@@ -1,0 +1,152 @@
+"""The files of a bundle from an MMAR of Clara Train 4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from monai_auxops.migrate.bundle.blocks import Block
+from monai_auxops.migrate.bundle.evaluate import multi_gpu_json
+from monai_auxops.migrate.bundle.folder import LICENSE, LOGGING, dumps
+from monai_auxops.migrate.bundle.stubs import stub_file
+from monai_auxops.migrate.clara4.aux_ops import aux_ops
+from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.evaluate import Model, evaluate_json, inference_json
+from monai_auxops.migrate.clara4.metadata import metadata
+from monai_auxops.migrate.clara4.project import Mmar4
+from monai_auxops.migrate.clara4.readme import readme
+from monai_auxops.migrate.clara4.sections import datalist_path, single
+from monai_auxops.migrate.clara4.shape import shape_of
+from monai_auxops.migrate.clara4.train import train_json
+from monai_auxops.migrate.clara4.weights import Weights
+from monai_auxops.migrate.clara4.wiring import weights_name
+from monai_auxops.migrate.encode import Expr
+from monai_auxops.migrate.rules.facts import Facts
+
+_COPY: Final = "configs/datalist.json"
+_MAX_COPY: Final = 8 * 1024 * 1024
+_OWN_CODE: Final = '''"""The MMAR's own classes, as they were; their modules find each other here."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
+'''
+
+
+def files(mmar: Mmar4, weights: Weights, with_aux: bool, trust: bool) -> dict[str, str]:
+    """Return the text of every file of the bundle."""
+    found = {f"configs/{name}": dumps(block) for name, block in configs(mmar, weights, with_aux).items()}
+    found |= {"configs/logging.conf": LOGGING, "LICENSE": LICENSE, "docs/README.md": readme(mmar, weights)}
+    code = stub_file(mmar.used, _facts(mmar))
+    if code:
+        found |= {"scripts/__init__.py": "", "scripts/manual.py": code}
+    if trust:
+        found |= own_code(mmar)
+    copied = copied_list(mmar)
+    if copied is not None:
+        found[_COPY] = copied.read_text(encoding="utf-8-sig")
+    return dict(sorted(found.items()))
+
+
+def _facts(mmar: Mmar4) -> Facts:
+    """Return what a stub says of shapes."""
+    if mmar.main is None:
+        return Facts()
+    shape = shape_of(mmar.main)
+    outputs = shape.out_channels or None
+    facts = Facts(out_channels=outputs, in_channels=shape.in_channels, spatial_dims=shape.spatial_dims)
+    return facts.update(patch_size=shape.patch, task=shape.task)
+
+
+def configs(mmar: Mmar4, weights: Weights, with_aux: bool) -> dict[str, Block]:
+    """Return the configurations: training where there is one, evaluation and inference with the old weights."""
+    train, found = mmar.chosen.get(Role.TRAIN), dict[str, Block]()
+    if train is not None:
+        training = train_json(train, _data(mmar, train), _aux(train, with_aux))
+        found |= {"train.json": training, "multi_gpu_train.json": multi_gpu_json(training)}
+    evaluates = mmar.chosen.get(Role.EVALUATE) or (train if train is not None and "validate" in train.parts else None)
+    if evaluates is not None:
+        model = model_of(mmar, evaluates, weights)
+        part = "" if evaluates.role is Role.EVALUATE else "validate"
+        extra = _aux(evaluates, with_aux).get(part, {})
+        found["evaluate.json"] = evaluate_json(evaluates, _data(mmar, evaluates), model, extra)
+    infers = mmar.chosen.get(Role.INFER) or evaluates
+    if infers is not None:
+        found["inference.json"] = inference_json(infers, _data(mmar, infers), model_of(mmar, infers, weights))
+    main = mmar.main
+    if main is not None:
+        found["metadata.json"] = metadata(mmar, main)
+    return found
+
+
+def _aux(config: Config, wanted: bool) -> dict[str, Block]:
+    shape = shape_of(config)
+    return {part: aux_ops(config, part, shape) for part in config.parts} if wanted else {}
+
+
+def model_of(mmar: Mmar4, config: Config, weights: Weights) -> Model:
+    """Return the network of an evaluation: its own, else the training's, else that of the checkpoint."""
+    train = mmar.chosen.get(Role.TRAIN) or weights.train
+    item = config.first("", "model") or (train.first("train", "model") if train is not None else None)
+    definition = single(item, {}) if item is not None else None
+    checkpoint, script = (
+        weights_name(str(config.variables.values.get(name, ""))) for name in ("MMAR_CKPT", "MMAR_TORCHSCRIPT")
+    )
+    script = script if script.endswith(".ts") else "model.ts"
+    scripted = definition is None or (script in weights.names and checkpoint not in weights.names)
+    return Model(definition, checkpoint, script, scripted)
+
+
+def _data(mmar: Mmar4, config: Config) -> Block:
+    """Return dataset_dir and datalist; both can be given when the bundle is run."""
+    root = str(config.variables.values.get("DATA_ROOT", ""))
+    path = datalist_path(config)
+    return {"dataset_dir": _folder(root, mmar.project.mmar.root), "datalist": _datalist(mmar, path)}
+
+
+def _folder(path: str, root: Path) -> Any:
+    if not path or "{" in path:
+        return Expr("$@bundle_root + '/data'")
+    if PurePosixPath(path).is_absolute() or ":" in path:
+        return path
+    return (root.resolve() / path).as_posix()
+
+
+def _datalist(mmar: Mmar4, path: str) -> Any:
+    if copied_list(mmar) is not None:
+        return Expr(f"$@bundle_root + '/{_COPY}'")
+    if not path or "{" in path:
+        return Expr("$@dataset_dir + '/dataset.json'")
+    return path
+
+
+def copied_list(mmar: Mmar4) -> Path | None:
+    """Return the data list if the bundle takes a copy of it: it is inside the MMAR and small."""
+    found = mmar.data.path.resolve() if mmar.data is not None else None
+    if found is None or not found.is_relative_to(mmar.project.mmar.root.resolve()):
+        return None
+    return found if found.stat().st_size <= _MAX_COPY else None
+
+
+def own_code(mmar: Mmar4) -> dict[str, str]:
+    """Return the Python files of the MMAR's custom folder."""
+    folder = mmar.project.mmar.root / "custom"
+    modules = {item.occurrence.path for item in mmar.used if item.active and item.occurrence.path}
+    if not folder.is_dir() or not modules:
+        return {}
+    found = {"scripts/__init__.py": "", "scripts/custom/__init__.py": _OWN_CODE}
+    for path in _python_files(folder):
+        name = path.relative_to(folder).as_posix()
+        if name != "__init__.py":
+            found[f"scripts/custom/{name}"] = path.read_text(encoding="utf-8", errors="replace")
+    return found
+
+
+def _python_files(folder: Path) -> Iterable[Path]:
+    """Yield the Python files that are inside a folder, links to elsewhere left out."""
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*.py")):
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path

@@ -1,0 +1,136 @@
+"""What is to be said of a whole file of Clara Train 4: sections, metrics, and slips that were kept as they were."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monai_auxops.migrate.clara4.components import TRAIN, VALIDATE
+from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.convert import Item
+from monai_auxops.migrate.clara4.sections import check_metrics
+from monai_auxops.migrate.diagnostics import Log, did_you_mean
+from monai_auxops.migrate.encode import UnsafeKeyError, check_key
+from monai_auxops.migrate.reading.json_source import Node
+from monai_auxops.migrate.reading.variables import ENVIRONMENT
+
+_NEEDED: Final = ("model", "loss", "pre_transforms", "dataset")
+_SETTINGS: Final = frozenset(
+    {
+        "epochs", "num_interval_per_valid", "learning_rate", "amp", "multi_gpu", "use_gpu", "determinism",
+        "cudnn_benchmark", "tf32", "dont_load_ckpt_model", "dont_load_ts_model", "CLARA_TRAIN_VERSION",
+        "network_summary", "search", "print_conf", "disable_dlprof_debug", "dont_save_segmentation", "train",
+        "validate", "model",
+    }
+)  # fmt: skip
+_MOVES: Final = ("Spacingd", "Orientationd")
+
+
+def check(config: Config, log: Log) -> None:
+    """Run every check of a file."""
+    _sections(config, log)
+    _unknown_keys(config, log)
+    for part in config.parts:
+        check_metrics(config, part, log)
+        _names(config, part, log)
+        _channels_last(config, part, log)
+        _class_indices(config, part, log)
+        _inverted_alone(config, part, log)
+    _epochs(config, log)
+
+
+def _sections(config: Config, log: Log) -> None:
+    train = config.root.get("train")
+    for key in _NEEDED if config.role is Role.TRAIN and train is not None else ():
+        if config.first("train", key) is None and train is not None:
+            log.add("CT314", train.where, f'train has no "{key}"')
+
+
+def _unknown_keys(config: Config, log: Log) -> None:
+    for part, known in (("", frozenset(VALIDATE)), ("train", frozenset(TRAIN)), ("validate", frozenset(VALIDATE))):
+        node = config.root.get(part) if part else config.root
+        for key, child in node.items() if node is not None else ():
+            free = not part and (key in _SETTINGS | ENVIRONMENT or key in config.variables.read)
+            if key not in known and not free:
+                _report_key(key, child, known | _SETTINGS, log)
+
+
+def _report_key(key: str, child: Node, known: frozenset[str], log: Log) -> None:
+    if key.startswith("_"):
+        log.add("CT311", child.where, f'"{key}" is a comment')
+        return
+    hint = did_you_mean(key, known)
+    code = "CT317" if hint or isinstance(child.value, dict | list) else "CT311"
+    log.add(code, child.where, f'nothing reads "{key}"', hint)
+
+
+def _names(config: Config, part: str, log: Log) -> None:
+    """Refuse a name of a metric that MONAI's parser would act upon."""
+    for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
+        node = item.occurrence.attribute("log_label")
+        try:
+            check_key(str(node.value) if node is not None else "")
+        except UnsafeKeyError as error:
+            log.add("CT602", item.occurrence.where, f"MONAI would act upon the name {error}")
+
+
+def _channels_last(config: Config, part: str, log: Log) -> None:
+    """Say where an image is resampled before its channel is in front: the first axis is taken for channels."""
+    chain = config.at(part, "pre_transforms")
+    names = [item.occurrence.name for item in chain]
+    first = next((index for index, name in enumerate(names) if "Channel" in name), len(names))
+    loads = any(name.startswith("Load") for name in names)
+    for item in chain[:first] if loads else ():
+        if item.occurrence.name in _MOVES:
+            message = (
+                f"{item.occurrence.name} comes before the channel: it takes the first axis for channels, as before"
+            )
+            log.add("CT805", item.occurrence.where, message)
+
+
+def _class_indices(config: Config, part: str, log: Log) -> None:
+    """Say where a metric counts channels of a prediction that holds class indices."""
+    discrete = [item for item in config.at(part, "post_transforms") if item.occurrence.name.startswith("AsDiscrete")]
+    if not discrete or any("to_onehot" in block for item in discrete for block in item.blocks):
+        return
+    if not any(_argmax(block.get("argmax")) for item in discrete for block in item.blocks):
+        return
+    for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
+        if item.occurrence.name == "MeanDice" and not item.post:
+            message = "MeanDice reads class indices as one channel, as before: add to_onehot for a value per class"
+            log.add("CT805", item.occurrence.where, message)
+
+
+def _argmax(value: object) -> bool:
+    return any(value) if isinstance(value, list) else bool(value)
+
+
+def _inverted_alone(config: Config, part: str, log: Log) -> None:
+    """Say where prediction and label are compared on grids that the file does not make equal."""
+    metrics = config.at(part, "key_metric", "metrics", "additional_metrics")
+    if not metrics or not inverts(config, part):
+        return
+    for item in config.at(part, "pre_transforms"):
+        if item.occurrence.name not in _MOVES:
+            continue
+        keys = item.given.get("keys", [])
+        moved = "the label too" if "label" in ([keys] if isinstance(keys, str) else keys) else "the image alone"
+        message = (
+            f"{item.occurrence.name} moves {moved}, and the prediction is moved back before the metrics, as before"
+        )
+        log.add("CT805", item.occurrence.where, message)
+
+
+def inverts(config: Config, part: str) -> bool:
+    """Tell whether a section moves its predictions back to the image's own grid."""
+    return any(_inverts(item) for item in config.at(part, "post_transforms", "handlers"))
+
+
+def _inverts(item: Item) -> bool:
+    return item.occurrence.name in ("Invertd", "InvertD", "InvertDict", "TransformInverter")
+
+
+def _epochs(config: Config, log: Log) -> None:
+    epochs, interval = config.settings.get("epochs", 1), config.settings.get("val_interval", 1)
+    node = config.root.get("validate")
+    if config.role is Role.TRAIN and node is not None and interval > epochs:
+        log.add("CT514", node.where, f"{epochs} epoch(s), and a validation after every {interval}")

@@ -1,0 +1,181 @@
+"""The component grammar of Clara Train 4: `name` or `path`, `args`, attributes, `ref`, `disabled`, alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
+from monai_auxops.migrate.reading.json_source import Node
+from monai_auxops.migrate.reading.variables import Variables
+from monai_auxops.migrate.rules import Section
+
+MANY: Final = ("pre_transforms", "handlers", "post_transforms", "metrics", "additional_metrics", "aux_ops")
+_SECTION: Final = ("pre_transforms", "dataset", "dataloader", "inferer", "handlers", "post_transforms", "metrics")
+_METRICS: Final = ("key_metric", "additional_metrics", "iteration")
+TRAIN: Final = ("model", "loss", "optimizer", "lr_scheduler", *_SECTION, *_METRICS, "aux_ops", "trainer")
+VALIDATE: Final = (*_SECTION, *_METRICS, "evaluator")
+ATTRIBUTES: Final = frozenset(
+    {"rank", "log_label", "is_key_metric", "data_list_file_path", "data_file_base_dir", "data_list_key"}
+)
+_KEYS: Final = ATTRIBUTES | {"name", "path", "args", "ref", "disabled", "apply", "search", "ts_path", "ckpt_path"}
+_SECTIONS: Final = {
+    "model": Section.MODEL,
+    "loss": Section.LOSS,
+    "pre_transforms": Section.TRANSFORM,
+    "post_transforms": Section.TRANSFORM,
+}
+_FINE_TUNES: Final = "CheckpointLoader"
+
+
+class Place(NamedTuple):
+    """Where a component stands: `part` is train, validate or nothing for an evaluation's own file."""
+
+    part: str
+    key: str
+
+    @property
+    def section(self) -> Section:
+        """The kind of class that stands here, for a stub."""
+        return _SECTIONS.get(self.key, Section.HANDLER)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One occurrence of a component, a ref followed; `off` says why it has no part in the bundle."""
+
+    place: Place
+    name: str
+    node: Node
+    where: Where
+    path: str = ""
+    off: str = ""
+    switch: str = ""
+
+    @property
+    def args(self) -> Node | None:
+        """The arguments."""
+        return self.node.get("args")
+
+    def attribute(self, key: str) -> Node | None:
+        """Return an attribute beside the arguments."""
+        return self.node.get(key)
+
+
+class Reader:
+    """Reads the components of one configuration."""
+
+    def __init__(self, root: Node, variables: Variables, log: Log) -> None:
+        self.root, self.variables, self.log = root, variables, log
+        self.known: dict[str, list[Node]] = {}
+
+    def read(self) -> list[Occurrence]:
+        """Return all occurrences in reading order."""
+        for node in self._train_nodes():
+            name = _text(node, "name") or _text(node, "path")
+            for part in {*name.split("#"), name.rpartition(".")[2]} - {""}:
+                self.known.setdefault(part, []).append(node)
+        found: list[Occurrence] = []
+        for place in self._places():
+            found += self._choose(place, [self._occurrence(place, node) for node in self._nodes(place)])
+        return found
+
+    def _places(self) -> list[Place]:
+        if self.root.get("train") is None:
+            return [Place("", key) for key in ("model", *VALIDATE)]
+        return [*(Place("train", key) for key in TRAIN), *(Place("validate", key) for key in VALIDATE)]
+
+    def _train_nodes(self) -> Iterator[Node]:
+        train = self.root.get("train")
+        for key in TRAIN if train is not None else ():
+            section = train.get(key) if train is not None else None
+            yield from (node for node in (section.elements() if section is not None else ()) if node.get("ref") is None)
+
+    def _nodes(self, place: Place) -> Iterator[Node]:
+        part = self.root.get(place.part) if place.part else self.root
+        section = part.get(place.key) if part is not None else None
+        if section is None or section.value is None:
+            return
+        if place.key in MANY and not isinstance(section.value, list):
+            self.log.add("CT316", section.where, f'"{place.key}" is not a list')
+        for node in section.elements():
+            if isinstance(node.value, dict):
+                yield node
+            else:
+                self.log.add("CT302", node.where, "a component is an object with a name")
+
+    def _occurrence(self, place: Place, node: Node) -> Occurrence:
+        self._check_keys(node)
+        ref = _text(node, "ref")
+        return self._follow(place, node, ref) if ref else self._named(place, node)
+
+    def _named(self, place: Place, node: Node) -> Occurrence:
+        name, path = _text(node, "name").partition("#")[0], _text(node, "path")
+        if not name and not path and node.get("ts_path") is None and node.get("ckpt_path") is None:
+            self.log.add("CT302", node.where, "a component without name, path or ref")
+        found = Occurrence(place, name or path.rpartition(".")[2], node, node.where, path)
+        return self._switched(found, node.get("disabled"))
+
+    def _follow(self, place: Place, node: Node, ref: str) -> Occurrence:
+        """Return the training component of a class name, arguments and all."""
+        where = (node.get("ref") or node).where
+        targets = self.known.get(ref, [])
+        if not targets:
+            self.log.add("CT303", where, f'there is no component "{ref}"', did_you_mean(ref, self.known))
+            return Occurrence(place, ref, node, where, off="a ref to nothing")
+        if len(targets) > 1:
+            first = targets[0].where.line
+            self.log.add("CT305", where, f'"{ref}" is the name of several components; the one of line {first}')
+        found = self._named(place, targets[0])
+        if found.off:
+            self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
+        return self._switched(found, node.get("disabled")) if node.get("disabled") is not None else found
+
+    def _switched(self, found: Occurrence, flag: Node | None) -> Occurrence:
+        """Say what `disabled` says: true, false, or a variable that stays a setting of the bundle."""
+        if flag is None:
+            return found
+        value = self.variables.resolve(flag)
+        variable = flag.value[1:-1] if isinstance(flag.value, str) and flag.value.startswith("{") else ""
+        truth = _truth(value)
+        if truth is None:
+            self.log.add("CT308", flag.where, f"disabled is {flag.plain()!r}; the component stays")
+            return found
+        if variable and (found.name == _FINE_TUNES or found.place.key in MANY):
+            return replace(found, switch=variable)
+        return replace(found, off="disabled") if truth else found
+
+    def _check_keys(self, node: Node) -> None:
+        for key, child in node.items():
+            if key in ("search", "apply"):
+                self.log.add("CT310", child.where, f'"{key}" of AutoML: the static values are kept')
+            elif key.startswith("_"):
+                self.log.add("CT311", child.where, f'"{key}" is a comment')
+            elif key not in _KEYS:
+                self.log.add("CT317", child.where, f'"{key}" is no key of a component', did_you_mean(key, _KEYS))
+
+    def _choose(self, place: Place, found: list[Occurrence]) -> list[Occurrence]:
+        """Keep the first alternative of a single place and mark the others."""
+        if place.key in MANY:
+            return found
+        usable = [item for item in found if not item.off]
+        chosen = usable[:1]
+        for item in usable[1:]:
+            self.log.add("CT309", item.where, f"{_title(item)} is an alternative to {_title(chosen[0])}, which is used")
+        return [item if item.off or item in chosen else replace(item, off="an alternative of AutoML") for item in found]
+
+
+def _title(item: Occurrence) -> str:
+    return item.name or "a file of weights"
+
+
+def _truth(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(str(value).lower())
+
+
+def _text(node: Node, key: str) -> str:
+    child = node.get(key)
+    return child.value if child is not None and isinstance(child.value, str) else ""

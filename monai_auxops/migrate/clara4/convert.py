@@ -1,0 +1,256 @@
+"""Converts the components of a file: rows, wiring, code, weights' names. Nothing is written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from monai_auxops.migrate.clara4 import inverting, signatures, wiring
+from monai_auxops.migrate.clara4.adapt import Adapted, adapt, knows
+from monai_auxops.migrate.clara4.clara3 import Clara3
+from monai_auxops.migrate.clara4.code import lambda_text
+from monai_auxops.migrate.clara4.components import Occurrence
+from monai_auxops.migrate.clara4.dialect import Dialect
+from monai_auxops.migrate.clara4.values import CONF, Values, codes_in
+from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
+from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
+
+Block = dict[str, Any]
+_LIBRARIES: Final = ("monai.", "torch.", "ignite.")
+_OWN: Final = "Your own code, copied as it is to scripts/custom; --check tells whether it runs with today's MONAI."
+_OWN_STUB: Final = "Your own code: pass --trust-code to copy it into the bundle, or write the class by hand."
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one occurrence: its objects in the bundle, and those that it adds to the postprocessing."""
+
+    occurrence: Occurrence
+    outcome: Outcome
+    reason: str
+    notes: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+    post: tuple[Block, ...] = ()
+    unused: Mapping[str, str] = field(default_factory=dict)
+    creates: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """Tell whether the occurrence has a part in the bundle."""
+        return not self.occurrence.off
+
+    @property
+    def manual(self) -> bool:
+        """Tell whether somebody has to write a class for it."""
+        return self.outcome is Outcome.MANUAL
+
+    @property
+    def component(self) -> Occurrence:
+        """The occurrence, under the name that stubs use."""
+        return self.occurrence
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """Clara's arguments that a Python call can take, for a stub."""
+        return self.given
+
+    @property
+    def why(self) -> str:
+        """The reason, and what applies to this occurrence only, as sentences."""
+        return " ".join([self.reason, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)])
+
+
+def block_of(target: str, args: Mapping[str, Any]) -> Block:
+    """Write an object of the bundle."""
+    return {Expr("_target_"): Expr(target), **args}
+
+
+class Converter:
+    """Converts the occurrences of one file."""
+
+    def __init__(
+        self, values: Mapping[str, Values], dialect: Dialect, known: frozenset[str], old: Clara3, trust: bool, log: Log
+    ) -> None:
+        self.values, self.dialect, self.log = values, dialect, log
+        self.known, self.old, self.trust = known, old, trust
+        self.pictures = False
+
+    def item(self, found: Occurrence) -> Item:
+        """Convert one occurrence."""
+        if found.off:
+            return Item(found, Outcome.DROPPED, f"{found.off[:1].upper()}{found.off[1:]}: it had no effect.")
+        values = self.values[found.place.part]
+        args = values.arguments(found.args)
+        if self._unsafe(found, args):
+            return Item(found, Outcome.MANUAL, "MONAI would act upon a key of its arguments.")
+        if found.path and not found.path.startswith(_LIBRARIES):
+            return self._own(found, args)
+        known = knows(found.name) and not self._is_of_31(found, args)
+        return self._known(found, args) if known else self._other(found, args)
+
+    def _is_of_31(self, found: Occurrence, args: Mapping[str, Any]) -> bool:
+        """Tell a name that MONAI and Clara Train 3.1 share by its arguments (`Dice` is a second name of DiceLoss)."""
+        then = signatures.find(found.name)
+        unknown = set(args) - (then.known(self.dialect.version) if then is not None else set())
+        return bool(unknown) and self.old.knows(found, unknown)
+
+    def _unsafe(self, found: Occurrence, args: Mapping[str, Any]) -> bool:
+        try:
+            _check_keys(args)
+        except UnsafeKeyError as error:
+            self.log.add("CT602", found.where, f"MONAI would act upon the key {error}")
+            return True
+        return False
+
+    def _own(self, found: Occurrence, args: dict[str, Any]) -> Item:
+        """Convert a class of the MMAR's custom folder."""
+        row = adapt(found.name, {}, self.dialect.version)
+        if row.manual and knows(found.name):
+            return self._manual(found, args, row.why)
+        if not _is_path(found.path):
+            self.log.add("CT301", found.where, f"{found.path!r} is no path of a Python class")
+            return Item(found, Outcome.MANUAL, "Not the path of a Python class.", given=args)
+        if not self.trust or codes_in(args):
+            self.log.add("CT312", found.where, f"{found.path} is your own {found.place.key} in PyTorch")
+            return Item(found, Outcome.MANUAL, _OWN_STUB, given=args)
+        wires = wiring.wired(found.place.key, found.name, args, self.section(found))
+        block = block_of(f"scripts.custom.{found.path}", wires)
+        return Item(found, Outcome.APPROXIMATE, _OWN, given=args, blocks=(block,))
+
+    def _other(self, found: Occurrence, args: dict[str, Any]) -> Item:
+        """Convert a name of Clara Train 3.1, which early access mixed in, or report an unknown one."""
+        old = self.old.convert(found)
+        if old is not None:
+            blocks = tuple(self._wired(found, target, args) for target, args in old.blocks)
+            return Item(found, old.outcome, old.reason, old.notes, args, blocks, creates=old.creates)
+        hint = did_you_mean(found.name, signatures.names())
+        if found.name:
+            self.log.add("CT301", found.where, f'unknown {found.place.key} "{found.name}"', hint)
+        return Item(found, Outcome.MANUAL, "Not a class of MONAI, PyTorch or Ignite.", given=args)
+
+    def _wired(self, found: Occurrence, target: str, args: Mapping[str, Any]) -> Block:
+        return block_of(target, wiring.wired(found.place.key, found.name, args, self.section(found)))
+
+    def _known(self, found: Occurrence, args: dict[str, Any]) -> Item:
+        """Convert a class of MONAI, torch or Ignite."""
+        section = self.section(found)
+        if found.name == "TransformInverter":
+            reason = "Invertd in the postprocessing, on a copy."
+            return self._as_transforms(found, args, inverting.inverter(args, section), reason)
+        if found.name == "SegmentationSaver":
+            reason = "SaveImaged in the postprocessing; its AsDiscrete works on a copy."
+            return self._as_transforms(found, args, inverting.saver(args, self.dialect.version), reason)
+        if found.place == ("train", "pre_transforms") and found.name.startswith("SaveImage"):
+            return Item(found, Outcome.DROPPED, "It wrote every crop of the training to look at, on every epoch.")
+        notes: list[str] = []
+        given, args = args, self._states(found, dict(args), notes)
+        args, parts = inverting.metric(args, self.dialect.version)
+        args = self._rows_first(found, args)
+        if found.name in ("Lambdad", "LambdaD", "LambdaDict"):
+            return self._lambda(found, given, args)
+        wires = wiring.wired(found.place.key, found.name, args, section)
+        return self._finish(found, given, adapt(found.name, wires, self.dialect.version), notes, self._post(parts))
+
+    def _rows_first(self, found: Occurrence, args: dict[str, Any]) -> dict[str, Any]:
+        """Name the reader of pictures for MONAI 0.5, which read rows first."""
+        if (
+            not self.pictures
+            or self.dialect is Dialect.V41
+            or not found.name.startswith("LoadImage")
+            or "reader" in args
+        ):
+            return args
+        return {**args, "reader": "PILReader"}
+
+    def _states(self, found: Occurrence, args: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+        """Write what a checkpoint holds and where it is."""
+        for name in {"CheckpointSaver": ["save_dict"], "CheckpointLoader": ["load_dict"]}.get(found.name, []):
+            args[name], lost = wiring.states(args.get(name), self.known)
+            if "train_conf" in lost:
+                notes.append(wiring.STATES_LEFT_OUT)
+        if found.name == "CheckpointLoader":
+            node = found.args.get("load_path") if found.args is not None else None
+            path = str(self.values[found.place.part].variables.resolve(node)) if node is not None else ""
+            args["load_path"] = wiring.checkpoint(path)
+        return args
+
+    def _finish(
+        self, found: Occurrence, given: Mapping[str, Any], row: Adapted, notes: list[str], post: tuple[Block, ...]
+    ) -> Item:
+        """Report what a row left out, and refuse code that is not understood."""
+        where = found.where
+        for name, hint in row.unknown.items():
+            self.log.add("CT402", _argument(found, name), f'{found.name} has no argument "{name}"', hint)
+        for name in row.lost:
+            self.log.add("CT405", _argument(found, name), f'"{name}" of {found.name} has no counterpart today')
+        for name in row.written:
+            self.log.add("CT406", where, f"{found.name}: {name} was {row.args[name]!r} by default and is written out")
+        left = codes_in(dict(row.args))
+        for code in left:
+            self.log.add("CT321", where, f"{found.name}: {_short(code.text)} {code.shape.value}")
+        if row.manual or left:
+            return self._manual(found, given, row.why if row.manual else "Code in a string that is none of the known.")
+        if any(value is CONF for value in row.args.values()):
+            return self._manual(found, given, "It needs the configuration of Clara Train itself.")
+        blocks = (block_of(row.target, row.args),)
+        return Item(found, row.outcome, row.why, (*notes, *row.notes), given, blocks, post, row.unused)
+
+    def _manual(self, found: Occurrence, given: Mapping[str, Any], why: str) -> Item:
+        self.log.add("CT701", found.where, f"{found.name}: {why}")
+        return Item(found, Outcome.MANUAL, why, given=given)
+
+    def _as_transforms(
+        self, found: Occurrence, args: Mapping[str, Any], parts: list[inverting.Part] | None, reason: str
+    ) -> Item:
+        if parts is None:
+            text = codes_in(dict(args))[0].text
+            self.log.add("CT321", found.where, f"{found.name}: {_short(text)} is none of the known shapes")
+            return self._manual(found, args, "Code in a string that is none of the known.")
+        return Item(found, Outcome.EXACT, reason, given=args, post=self._post(parts))
+
+    def _post(self, parts: list[inverting.Part]) -> tuple[Block, ...]:
+        made = [adapt(name, args, self.dialect.version) for name, args in parts]
+        return tuple(block_of(row.target, row.args) for row in made)
+
+    def _lambda(self, found: Occurrence, given: Mapping[str, Any], args: dict[str, Any]) -> Item:
+        """Convert arithmetic in a string: with consent it is wrapped so that an item keeps its affine."""
+        code = codes_in(args.get("func"))
+        text = lambda_text(code[0].text) if len(code) == 1 else None
+        if text is None or not self.trust:
+            why = "Code of the MMAR on an array: pass --trust-code to wrap it for today's MetaTensor."
+            self.log.add("CT321", found.where, f"{found.name}: {_short(code[0].text if code else '?')} is arithmetic")
+            return Item(found, Outcome.MANUAL, why, given=given)
+        func = Expr(f"$lambda x: monai.utils.convert_to_dst_type(({text})(x.numpy()), x)[0]")
+        row = adapt(found.name, {**args, "func": func}, self.dialect.version)
+        note = "your code runs on the array, and the result keeps the affine"
+        blocks = (block_of(row.target, row.args),)
+        return Item(found, Outcome.EQUIVALENT, row.why, (note,), given, blocks, unused=row.unused)
+
+    def section(self, found: Occurrence) -> str:
+        """Return the bundle's section of an occurrence; an evaluation's own file becomes validate."""
+        return self.values[found.place.part].section
+
+
+def _check_keys(value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            check_key(key)
+            _check_keys(child)
+    elif isinstance(value, list):
+        for child in value:
+            _check_keys(child)
+
+
+def _is_path(path: str) -> bool:
+    return path.count(".") > 0 and all(part.isidentifier() and part.isascii() for part in path.split("."))
+
+
+def _argument(found: Occurrence, name: str) -> Any:
+    node = found.args.get(name) if found.args is not None else None
+    return node.where if node is not None else found.where
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

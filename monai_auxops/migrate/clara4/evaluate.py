@@ -1,0 +1,184 @@
+"""The bundle's evaluate.json and inference.json: they stand alone and work with the weights that came along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.convert import Block, block_of
+from monai_auxops.migrate.clara4.sections import LOADER, compose, data, objects, post_blocks, section
+from monai_auxops.migrate.clara4.train import DEVICE, FOLDERS, initialize, switches
+from monai_auxops.migrate.encode import Expr, literal
+
+_SAVERS: Final = ("SaveImaged", "ClassificationSaver")
+_READS_LABELS: Final = ("MetricsSaver", "CheckpointSaver", "ValidationHandler")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The network of an evaluation: its definition where one is known, and the files of weights.
+
+    `scripted` tells that the TorchScript file is used unless a setting says otherwise.
+    """
+
+    definition: Block | None
+    checkpoint: str = "model.pt"
+    script: str = "model.ts"
+    scripted: bool = False
+
+    def blocks(self) -> Block:
+        """Return the network's entries at the top of a configuration."""
+        script = f"torch.jit.load(@ckpt_dir + {literal('/' + self.script)}, map_location=@device)"
+        if self.definition is None:
+            return {"network": Expr(f"${script}")}
+        return {
+            "use_torchscript": self.scripted,
+            "network_def": self.definition,
+            "network": Expr(f"${script} if @use_torchscript else @network_def.to(@device)"),
+        }
+
+    def loader(self) -> list[Block]:
+        """Return the handler that loads the checkpoint."""
+        if self.definition is None:
+            return []
+        path = Expr(f"$@ckpt_dir + {literal('/' + self.checkpoint)}")
+        block = block_of(LOADER, {"load_path": path, "load_dict": {"model": Expr("@network")}})
+        return [{**block, Expr("_disabled_"): Expr("@use_torchscript")}]
+
+
+def evaluate_json(config: Config, top: Block, model: Model, extra: Block) -> Block:
+    """Return what evaluates: an evaluation's own file, or the validation of the training."""
+    part = "" if config.role is not Role.TRAIN else "validate"
+    handlers = [*model.loader(), *_handlers(config, part)]
+    return {
+        **_head(config, top, model),
+        "validate": section(config, part, handlers, extra),
+        "initialize": initialize(config),
+        "run": [Expr("$@validate#evaluator.run()")],
+    }
+
+
+def inference_json(config: Config, top: Block, model: Model) -> Block:
+    """Return what predicts: an inference's own file, or an evaluation without its labels."""
+    part = "" if config.role is not Role.TRAIN else "validate"
+    whole = section(config, part, [])
+    own = config.role is Role.INFER
+    handlers = [*model.loader(), *(block for block in _handlers(config, part) if own or not _reads_labels(block))]
+    post = [*objects(config.at(part, "post_transforms")), *post_blocks(config, part)]
+    kept = objects(config.at(part, "pre_transforms"))
+    if not own:
+        kept, post = without_label(kept), _saving(without_label(post), _classifies(config), handlers)
+    found = {
+        **_head(config, top, model),
+        "preprocessing": compose(kept),
+        "data": data(config, part),
+        "dataset": whole["dataset"],
+        "dataloader": whole["dataloader"],
+        "inferer": whole["inferer"],
+        **({"postprocessing": compose(post)} if post else {}),
+        "handlers": handlers,
+        "evaluator": _without_metrics(whole["evaluator"], bool(post)),
+        "run": [Expr("$@evaluator.run()")],
+    }
+    return dict(_unnested(found))
+
+
+def _head(config: Config, top: Block, model: Model) -> Block:
+    amp = {"amp": config.settings.get("amp", False)}
+    return {**FOLDERS, **top, "device": DEVICE, **amp, **switches(config), **model.blocks()}
+
+
+def _handlers(config: Config, part: str) -> list[Block]:
+    """Return the handlers without the one that loads, which the model brings, and those that save states."""
+    found = objects(config.at(part, "handlers"))
+    return [block for block in found if str(block["_target_"]) not in (LOADER, "CheckpointSaver")]
+
+
+def _classifies(config: Config) -> bool:
+    return str(config.variables.values.get("PROCESSING_TASK", "")) == "classification"
+
+
+def _reads_labels(block: Block) -> bool:
+    return str(block["_target_"]) in _READS_LABELS
+
+
+def _without_metrics(engine: Block, post: bool) -> Block:
+    dropped = {"key_val_metric", "additional_metrics", *(() if post else ("postprocessing",))}
+    found = {key: value for key, value in engine.items() if key not in dropped}
+    return {**found, "postprocessing": Expr("@postprocessing")} if post else found
+
+
+def _unnested(value: Any) -> Any:
+    """Let references point to the top of the file instead of the section validate."""
+    if isinstance(value, Expr):
+        return Expr(value.replace("@validate#", "@"))
+    if isinstance(value, Mapping):
+        return {key: _unnested(child) for key, child in value.items()}
+    return [_unnested(child) for child in value] if isinstance(value, list) else value
+
+
+def without_label(blocks: list[Block], key: str = "label") -> list[Block]:
+    """Return transforms without the label: its key, its item of every list, and what needs a label to work.
+
+    >>> without_label([{"_target_": "Spacingd", "keys": ["image", "label"], "mode": ["bilinear", "nearest"]}])
+    [{'_target_': 'Spacingd', 'keys': ['image'], 'mode': ['bilinear']}]
+    """
+    gone = {key}
+    found = []
+    for block in blocks:
+        if any(str(block.get(name)) in gone for name in ("label_key", "source_key", "image_key")):
+            continue
+        keys = _words(block.get("keys"))
+        kept = [index for index, name in enumerate(keys) if name not in gone]
+        if not kept and keys:
+            gone.update(_made_by(block))
+            continue
+        found.append(block if len(kept) == len(keys) else _narrowed(block, kept, len(keys)))
+    return found
+
+
+def _made_by(block: Block) -> list[str]:
+    return _words(block.get("names"))
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [str(item) for item in value]
+    return [value] if isinstance(value, str) else []
+
+
+def _narrowed(block: Block, kept: list[int], length: int) -> Block:
+    def narrow(value: Any) -> Any:
+        whole = isinstance(value, list) and len(value) == length
+        return [value[index] for index in kept] if whole else value
+
+    return {key: narrow(value) for key, value in block.items()}
+
+
+def _saving(post: list[Block], classifies: bool, handlers: list[Block]) -> list[Block]:
+    """Write classes to a file where nothing is written yet; one-hot channels are for metrics only."""
+    if any(str(block["_target_"]) in _SAVERS for block in [*post, *handlers]):
+        return post
+    if classifies:
+        saver = {
+            "output_dir": Expr("@output_dir"),
+            "batch_transform": Expr("$lambda batch: [item['image'].meta for item in batch]"),
+            "output_transform": Expr("$monai.handlers.from_engine(['pred'])"),
+        }
+        handlers.append(block_of("ClassificationSaver", saver))
+        return post
+    classes = [_as_classes(block) for block in post]
+    image = {"keys": "pred", "output_dir": Expr("@output_dir"), "output_postfix": "seg", "resample": True}
+    return [*classes, block_of("SaveImaged", image)]
+
+
+def _as_classes(block: Block) -> Block:
+    if str(block["_target_"]) != "AsDiscreted" or not any(_flags(block.get("argmax"))):
+        return block
+    return {key: value for key, value in block.items() if key != "to_onehot"}
+
+
+def _flags(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

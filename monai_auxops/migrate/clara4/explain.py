@@ -1,0 +1,97 @@
+"""`monai-auxops components` and `explain` for Clara Train 4: what each class of MONAI 0.5 and 0.8 is today."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Final
+
+from monai_auxops.migrate.clara4 import signatures, tables
+from monai_auxops.migrate.clara4.adapt import Adapted, adapt, as_said
+from monai_auxops.migrate.clara4.dialect import Dialect
+
+_DIALECTS: Final = (Dialect.V40, Dialect.V41)
+
+
+def names() -> list[str]:
+    """Return every class that changed since MONAI 0.5 or 0.8, rows first, without second names."""
+    rows = [row.names[0] for row in tables.ROWS]
+    others = [name for name in signatures.classes() if tables.find(name) is None and _changed(name)]
+    return list(dict.fromkeys([*rows, *others]))
+
+
+def row(name: str) -> dict[str, Any]:
+    """Return what becomes of a class, as data."""
+    found = _today(name)
+    return {
+        "name": name,
+        "section": "Clara Train 4",
+        "bundle": "-" if found.manual else found.target,
+        "outcome": found.outcome.value,
+        "reason": " ".join([found.why, *_changes(name)]),
+        "older_names": [],
+    }
+
+
+def markdown() -> str:
+    """Return the table of what changed."""
+    lines = ["| class of then | today | outcome | what changes |", "| --- | --- | --- | --- |"]
+    for name in names():
+        found = row(name)
+        target = f"`{found['bundle']}`" if found["bundle"] != "-" else "-"
+        lines.append(f"| `{name}` | {target} | {found['outcome']} | {found['reason']} |")
+    return "\n".join(lines) + "\n"
+
+
+def text() -> str:
+    """Return the table for a terminal."""
+    lines = ["Clara Train 4 (what changed since; every other class of MONAI keeps its name and arguments)"]
+    lines += [f"  {found['outcome']:<11} {found['name']:<40} {found['bundle']}" for found in map(row, names())]
+    return "\n".join(lines) + "\n"
+
+
+def explain(name: str) -> str | None:
+    """Return what is known of a class by one of its names, None if nothing is."""
+    every = [*signatures.names(), *(found for row in tables.ROWS for found in row.names)]
+    known = {found.lower(): found for found in reversed(every)} | {found: found for found in every}
+    if name in known:
+        return "\n".join(_lines(known[name])) + "\n"
+    if name.lower() not in known:
+        return None
+    return "\n".join(_lines(known[name.lower()])) + "\n"
+
+
+def _lines(name: str) -> Iterator[str]:
+    found = _today(name)
+    yield f"{name} (Clara Train 4): {found.outcome.value}"
+    yield ""
+    yield from _wrap(f"In the bundle    {'-' if found.manual else found.target}")
+    yield from _wrap(f"Why              {found.why}")
+    for sentence in _changes(name):
+        yield from _wrap(f"                 {sentence}")
+    yield ""
+
+
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(line, 80, initial_indent="  ", subsequent_indent=" " * 19, drop_whitespace=True)
+
+
+def _today(name: str) -> Adapted:
+    return adapt(name, {}, Dialect.V41.version)
+
+
+def _changed(name: str) -> bool:
+    found = signatures.find(name)
+    if found is None or not any(found.at(dialect.version) for dialect in _DIALECTS):
+        return False
+    return not found.target or bool(list(_changes(name)))
+
+
+def _changes(name: str) -> Iterator[str]:
+    """Yield a sentence for the arguments that are gone and one for the defaults that are written out, by dialect."""
+    for dialect in _DIALECTS:
+        gone, written = as_said(name, dialect.version)
+        if gone:
+            yield f"{dialect.value}: {', '.join(gone)} left out."
+        if written:
+            yield f"{dialect.value}: {', '.join(written)} written out."

@@ -1,0 +1,97 @@
+"""What the report says of files of Clara Train 4, in the form of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from monai_auxops.migrate.clara4.code import Code
+from monai_auxops.migrate.clara4.config import Config
+from monai_auxops.migrate.clara4.convert import Item
+from monai_auxops.migrate.clara4.project import Mmar4
+from monai_auxops.migrate.clara4.values import SETTINGS
+from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.report.model import Model, totals
+
+_OTHER_SETTINGS: Final = {
+    "multi_gpu": ("equivalent", "torchrun with configs/multi_gpu_train.json."),
+    "use_gpu": ("dropped", "The device is the GPU where there is one."),
+    "determinism": ("exact", "initialize sets the seed."),
+    "cudnn_benchmark": ("exact", "initialize sets it."),
+    "tf32": ("exact", "initialize sets it."),
+    "dont_load_ckpt_model": ("exact", "finetune names the weights to start from, or nothing."),
+    "dont_load_ts_model": ("exact", "use_torchscript in evaluate.json and inference.json."),
+    "search": ("dropped", "AutoML: the static values are kept."),
+    "network_summary": ("dropped", "A printout."),
+}
+
+
+def files(mmar: Mmar4) -> list[Model]:
+    """Return a part of the report for each configuration."""
+    return [_file(mmar, config) for config in mmar.configs]
+
+
+def _file(mmar: Mmar4, config: Config) -> Model:
+    return {
+        "file": config.file,
+        "kind": f"{config.role.value}, {config.dialect.title}",
+        "dialect": config.dialect.value,
+        "used": config in mmar.chosen.values(),
+        **totals(config.items),  # type: ignore[arg-type]
+        "settings": list(_settings(config)),
+        "entries": [_entry(item) for item in config.items],
+    }
+
+
+def _settings(config: Config) -> Iterable[Model]:
+    for name, target in SETTINGS.items():
+        if target in config.settings:
+            reason = "A setting at the top of the bundle."
+            yield _setting(name, config.settings[target], target, "exact", reason)
+    for name, (outcome, reason) in _OTHER_SETTINGS.items():
+        if config.root.get(name) is not None:
+            yield _setting(name, None, "", outcome, reason)
+
+
+def _setting(name: str, value: Any, target: str, outcome: str, reason: str) -> Model:
+    return {"name": name, "value": value, "to": target, "outcome": outcome, "reason": reason}
+
+
+def _entry(item: Item) -> Model:
+    found = item.occurrence
+    return {
+        "path": found.where.path,
+        "line": found.where.line,
+        "column": found.where.column,
+        "part": found.place.part or "evaluation",
+        "section": found.place.key,
+        "clara": found.path or found.name or "?",
+        "outcome": item.outcome.value,
+        "reason": item.reason,
+        "notes": list(item.notes),
+        "why": item.why,
+        "args": _shown(item.given),
+        "bundle": [_target(block) for block in (*item.blocks, *item.post)],
+        "not_needed": dict(item.unused),
+    }
+
+
+def _target(block: Mapping[str, Any]) -> Model:
+    args = {str(key): _shown(value) for key, value in block.items() if key != "_target_"}
+    return {"target": str(block["_target_"]), "args": args}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Code):
+        return value.text
+    if isinstance(value, Mapping):
+        return {str(key): _shown(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(child) for child in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else "@conf"
+
+
+def needs_hands(mmar: Mmar4, strict: bool) -> bool:
+    """Tell whether an occurrence has to be written by hand, or only with strict: is approximate."""
+    outcomes = {item.outcome for item in mmar.items}
+    return Outcome.MANUAL in outcomes or (strict and Outcome.APPROXIMATE in outcomes)

@@ -1,0 +1,77 @@
+"""What a row of Clara Train 4 is made of. A row is data; `adapt.py` is the only reader that acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monai_auxops.migrate.clara4.signatures import Version
+from monai_auxops.migrate.diagnostics import Outcome, worst
+
+LATEST: Version = (99,)
+
+
+@dataclass(slots=True)
+class Draft:
+    """One occurrence while a row works on it: today's class, the arguments so far, and what is to be said.
+
+    `settled` names arguments whose old default needs not be written out.
+    """
+
+    target: str
+    args: dict[str, Any]
+    version: Version
+    outcome: Outcome
+    in_bundle: bool = False
+    notes: list[str] = field(default_factory=list)
+    unused: dict[str, str] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+
+    def rename(self, old: str, new: str) -> None:
+        """Pass an argument under today's name; a value that is already given under it counts."""
+        if old in self.args:
+            value = self.args.pop(old)
+            self.args.setdefault(new, value)
+
+    def drop(self, name: str, why: str) -> Any:
+        """Leave an argument out and say why; return its value."""
+        if name not in self.args:
+            return None
+        self.unused[name] = why
+        return self.args.pop(name)
+
+    def lower(self, outcome: Outcome, note: str) -> None:
+        """Say what applies to this occurrence only, and how faithful it is."""
+        self.outcome = worst([self.outcome, outcome])
+        self.notes.append(note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A class whose name, arguments or meaning changed.
+
+    `names` are the names that configurations used; `target` is today's class where it has another name; `rename`,
+    `drop` and `add` say what happens to arguments; `edit` does what a table cannot say; `until` is the first MONAI in
+    which the row no longer applies, so that a bundle of that version keeps what it has.
+    """
+
+    names: tuple[str, ...]
+    why: str
+    target: str = ""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: Mapping[str, str] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
+    edit: Callable[[Draft], None] | None = None
+    until: Version = LATEST
+    outcome: Outcome = Outcome.EXACT
+    keeps: tuple[str, ...] = ()
+
+
+def dictionary(name: str) -> tuple[str, str, str]:
+    """Return the three names of a dictionary transform.
+
+    >>> dictionary("AddChannel")
+    ('AddChanneld', 'AddChannelD', 'AddChannelDict')
+    """
+    return f"{name}d", f"{name}D", f"{name}Dict"

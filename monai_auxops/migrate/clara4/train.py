@@ -1,0 +1,111 @@
+"""The bundle's train.json from a training configuration of Clara Train 4."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from monai_auxops.migrate.clara4.config import Config
+from monai_auxops.migrate.clara4.convert import Block, block_of
+from monai_auxops.migrate.clara4.sections import LOADER, objects, section, single
+from monai_auxops.migrate.clara4.values import PARAMETERS
+from monai_auxops.migrate.clara4.wiring import checkpoint, weights_name
+from monai_auxops.migrate.encode import Expr
+from monai_auxops.migrate.reading.variables import parse_value
+
+DEVICE: Final = Expr("$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')")
+FOLDERS: Final = {
+    "bundle_root": ".",
+    "ckpt_dir": Expr("$@bundle_root + '/models'"),
+    "output_dir": Expr("$@bundle_root + '/eval'"),
+}
+_MISSING: Final = block_of("scripts.manual.ClaraMissing", {})
+_ADAM: Final = block_of("torch.optim.Adam", {"params": PARAMETERS, "lr": Expr("@learning_rate")})
+_DEFAULTS: Final = {"epochs": 1, "val_interval": 1, "learning_rate": 1e-4, "amp": False}
+
+
+def train_json(config: Config, data: Block, aux: dict[str, Block]) -> Block:
+    """Return the training configuration of the bundle; `aux` holds metrics to add, by section."""
+    validates = "validate" in config.parts
+    found: Block = {
+        **FOLDERS,
+        **data,
+        "finetune": _finetune(config),
+        "device": DEVICE,
+        **_DEFAULTS,
+        **config.settings,
+        **switches(config),
+        "network_def": single(config.first("train", "model"), _MISSING),
+        "network": Expr("$@network_def.to(@device)"),
+        "loss": single(config.first("train", "loss"), _MISSING),
+        "optimizer": single(config.first("train", "optimizer"), _ADAM),
+    }
+    scheduler = config.first("train", "lr_scheduler")
+    if scheduler is not None:
+        found["lr_scheduler"] = single(scheduler, _MISSING)
+    found["train"] = section(config, "train", _train_handlers(config), aux.get("train"))
+    if validates:
+        found["validate"] = section(config, "validate", objects(config.at("validate", "handlers")), aux.get("validate"))
+    return {**found, "initialize": initialize(config), "run": [Expr("$@train#trainer.run()")]}
+
+
+def switches(config: Config) -> Block:
+    """Return the variables that switch components off, as settings."""
+    names = [item.occurrence.switch for item in config.items if item.occurrence.switch]
+    wanted = dict.fromkeys(name for name in names if name not in _fine_tuning(config))
+    return {name: _truth(config.variables.values.get(name)) for name in wanted}
+
+
+def _truth(value: Any) -> bool:
+    return parse_value(value) is True if isinstance(value, str) else bool(value)
+
+
+def _fine_tuning(config: Config) -> set[str]:
+    return {item.occurrence.switch for item in config.items if item.occurrence.name == LOADER}
+
+
+def _finetune(config: Config) -> Any:
+    """Return the weights that a training starts from: none where Clara's switch said so."""
+    loader = next((item for item in config.at("train", "handlers") if item.occurrence.name == LOADER), None)
+    if loader is None or not loader.blocks:
+        return ""
+    switch = loader.occurrence.switch
+    if switch and _truth(config.variables.values.get(switch)):
+        return ""
+    return checkpoint(str(config.variables.values.get("MMAR_CKPT", "")))
+
+
+def _train_handlers(config: Config) -> list[Block]:
+    """Return the handlers in the order of the file; the one that loads weights is a switch."""
+    items = config.at("train", "handlers")
+    found = objects(items)
+    loaders = [block for block in found if str(block["_target_"]) == LOADER]
+    if not loaders:
+        return [loader({"model": Expr("@network")}), *found]
+    return [loader(block["load_dict"], block) if block is loaders[0] else block for block in found]
+
+
+def loader(states: Any, block: Block | None = None) -> Block:
+    """Write the handler that fine-tunes where `finetune` names a file."""
+    given = {key: value for key, value in (block or {}).items() if key != "_target_"}
+    args = {**given, "load_path": Expr("@finetune"), "load_dict": states}
+    return {**block_of(LOADER, args), Expr("_disabled_"): Expr("$not @finetune")}
+
+
+def initialize(config: Config) -> list[Expr]:
+    """Return what runs first: the seed, then the switches of cuDNN and TF32."""
+    found = []
+    seeds = config.root.get("determinism")
+    seed = config.variables.values.get("random_seed") if seeds is not None else None
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        found.append(Expr(f"$monai.utils.set_determinism(seed={seed % 2**32})"))
+    benchmark, tf32 = (config.variables.values.get(name) for name in ("cudnn_benchmark", "tf32"))
+    if isinstance(benchmark, bool):
+        found.append(Expr(f"$setattr(torch.backends.cudnn, 'benchmark', {benchmark})"))
+    if isinstance(tf32, bool):
+        found.append(Expr(f"$setattr(torch.backends.cuda.matmul, 'allow_tf32', {tf32})"))
+    return found
+
+
+def weights_of(config: Config) -> str:
+    """Return the name of the file of weights that a configuration reads."""
+    return weights_name(str(config.variables.values.get("MMAR_CKPT", "models/model.pt")))

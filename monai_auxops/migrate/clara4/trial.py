@@ -1,0 +1,70 @@
+"""`migrate --check` of a bundle from Clara Train 4: two iterations and a validation, in a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.convert import Item
+from monai_auxops.migrate.clara4.project import Mmar4
+from monai_auxops.migrate.clara4.sections import attribute
+from monai_auxops.migrate.clara4.shape import shape_of
+from monai_auxops.migrate.diagnostics import Where
+from monai_auxops.migrate.trial.trial import run_child
+
+
+def check_bundle(mmar: Mmar4, place: Path) -> bool:
+    """Run the bundle that was written to `place`; the result goes to the log. Return True if it failed."""
+    train = mmar.chosen.get(Role.TRAIN)
+    manual = [item for item in mmar.used if item.active and item.manual]
+    for item in manual:
+        name = item.occurrence.path or item.occurrence.name
+        mmar.log.add("CT705", item.occurrence.where, f"{name} is to be written by hand first")
+    if manual or train is None:
+        return bool(manual)
+    result = run_child(place, _spec(mmar, train))
+    if result["ok"]:
+        mmar.log.add("CT706", Where(train.file), result["message"])
+        return False
+    step = str(result["step"])
+    message = f"{step}: {result['error']}" if step else str(result["error"])
+    mmar.log.add("CT705", _origins(train).get(step, Where(train.file)), message[:600])
+    return True
+
+
+def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
+    """Describe the data to make."""
+    shape = shape_of(train)
+    keys = [attribute(train, train.first(part, "dataset"), "data_list_key") for part in train.parts]
+    root = str(train.variables.values.get("DATA_ROOT", ""))
+    return {
+        "task": shape.task,
+        "label_scale": 1.0,
+        "in_channels": shape.in_channels,
+        "channels": max(shape.out_channels, 1),
+        "label_channels": 1,
+        "label_format": [],
+        "spatial_dims": shape.spatial_dims,
+        "brats": any("Brats" in item.occurrence.name for item in train.items),
+        "files_per_image": mmar.data.channels if mmar.data is not None else 1,
+        "keys": [key for key in keys if key],
+        "datalist": str(mmar.data.path) if mmar.data is not None else "",
+        "data_root": "" if not root or "{" in root else str((mmar.project.mmar.root / root).resolve()),
+        "own": {},
+        "python_path": [],
+    }
+
+
+def _origins(train: Config) -> dict[str, Where]:
+    """Return the place in Clara's file that each object of the bundle came from."""
+    single = {"network_def": "model", "loss": "loss", "optimizer": "optimizer", "lr_scheduler": "lr_scheduler"}
+    found = {name: item.occurrence.where for name, key in single.items() if (item := train.first("train", key))}
+    for part in train.parts:
+        for index, item in enumerate(_with_blocks(train.at(part, "pre_transforms"))):
+            found[f"{part}#preprocessing#transforms#{index}"] = item.occurrence.where
+    return found
+
+
+def _with_blocks(items: list[Item]) -> list[Item]:
+    return [item for item in items if item.blocks or item.manual]

@@ -1,0 +1,92 @@
+"""A process that may load weights: tells what a checkpoint holds, and whether it fits a bundle's network.
+
+Checkpoints are loaded with `weights_only=True`, so that nothing that a stranger pickled is run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def load(path: Path) -> str:
+    """Load a file and say what it holds."""
+    import torch
+
+    if path.suffix == ".ts":
+        torch.jit.load(str(path), map_location="cpu")
+        return "TorchScript"
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(found, Mapping):
+        raise ValueError(f"a checkpoint is a dictionary, this is a {type(found).__name__}")
+    parts = [str(key) for key, value in found.items() if isinstance(value, Mapping)]
+    return f"a checkpoint of {', '.join(parts)}" if parts else f"{len(found)} tensors"
+
+
+def conf(path: Path) -> Any:
+    """Return the training configuration that Clara saved with the weights, None where there is none."""
+    import torch
+
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    return found.get("train_conf") if isinstance(found, Mapping) else None
+
+
+def fit(bundle: Path) -> list[str]:
+    """Load every checkpoint of a bundle strictly into its network; return a sentence for each."""
+    from monai.bundle import ConfigParser
+
+    path = next(name for name in ("train.json", "evaluate.json") if (bundle / "configs" / name).is_file())
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / path))
+    sys.path.insert(0, str(bundle))
+    network = parser.get_parsed_content("network_def") if parser.get("network_def") is not None else None
+    files = sorted((bundle / "models").glob("*"))
+    return [_fitted(file, network) for file in files if file.suffix in (".pt", ".pth", ".ts")]
+
+
+def _fitted(path: Path, network: Any) -> str:
+    import torch
+
+    if path.suffix == ".ts" or network is None:
+        return f"{path.name}: {load(path)}"
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    state = found.get("model", found)
+    try:
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path.name} does not fit the network: {' '.join(str(error).split())[:300]}") from None
+    return f"{path.name}: {len(state)} tensors fit the network"
+
+
+def main(arguments: list[str]) -> int:
+    """Print the answer as one JSON line."""
+    warnings.simplefilter("ignore")
+    action, path = arguments[0], Path(arguments[1])
+    try:
+        if action == "conf":
+            answer: dict[str, Any] = {"conf": conf(path)}
+        elif action == "fit":
+            answer = {"said": "; ".join(fit(path))}
+        else:
+            answer = {"said": load(path)}
+        text = json.dumps(answer)
+    except Exception as error:
+        text = json.dumps({"error": _reason(error)})
+    print(text)
+    return 0
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence; torch explains at length how to load what should not be loaded."""
+    text = " ".join(str(error).split())
+    if "weights_only" in text or "WeightsUnpickler" in text or "Unsupported" in text:
+        return "it holds more than weights, and reading it would run code"
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
