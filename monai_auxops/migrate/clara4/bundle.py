@@ -55,7 +55,7 @@ def _facts(mmar: Mmar4) -> Facts:
     if mmar.main is None:
         return Facts()
     shape = shape_of(mmar.main)
-    outputs = shape.out_channels or None
+    outputs = shape.out_channels or 1
     facts = Facts(out_channels=outputs, in_channels=shape.in_channels, spatial_dims=shape.spatial_dims)
     return facts.update(patch_size=shape.patch, task=shape.task)
 

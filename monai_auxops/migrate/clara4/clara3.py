@@ -68,7 +68,7 @@ def facts_of(root: Node, variables: Variables) -> Facts:
     facts = Facts()
     for activation in ("softmax", "sigmoid"):
         if _argument(root, variables, "post_transforms", activation) is True:
-            facts = facts.update(activation=activation)
+            facts = facts.update(final_activation=activation)
     channels = _argument(root, variables, "model", "out_channels")
     inputs = _argument(root, variables, "model", "in_channels")
     if isinstance(channels, int):
