@@ -99,6 +99,10 @@ class BuildContext:
             return default if value is None else value
         return self._values.get(key, default)
 
+    def holds(self, key: object) -> bool:
+        """Whether an aux-op of this iteration left something under ``key``."""
+        return key in self._values
+
     def must_get(self, key: str) -> Any:
         """The value under ``key``; ``KeyError`` if there is none."""
         missing = object()

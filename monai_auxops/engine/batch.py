@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
 from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.inputs import batches_of
 from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.events import is_training
 from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_one, of_sample, pick
@@ -44,10 +47,38 @@ class Batch:
         if is_decollated(output):
             self._run_samples(engine, entry, output)
             return
+        parts = pick(output, entry.output_transform, entry.op)
+        with _naming_errors(entry):
+            batches = batches_of(parts["pred"], parts.get("label"))
+        if len(batches) > 1:
+            self._run_unequal(engine, entry, parts, batches)
+            return
         context = self._context(engine, entry, output, engine.state.batch, self._values)
         outputs = self._measure(entry, context)
         if isinstance(output, dict) and entry.op.stage != "read":
-            self._publish(entry, output, as_batch(outputs, context.batch_size))
+            self._publish(entry, output, self._with_batch_axis(entry, outputs, context.batch_size))
+
+    def _run_unequal(
+        self, engine: Engine, entry: Attachment, parts: dict[str, Any], batches: list[tuple[Any, Any]]
+    ) -> None:
+        """Do the same with a list of samples of different sizes."""
+        size, output, batch = len(batches), engine.state.output, engine.state.batch
+        if not self._samples:
+            self._samples = [of_sample(self._values, i, size) for i in range(size)]
+        found: list[dict[str, Tensor]] = []
+        for i, (predictions, label) in enumerate(batches):
+            own = {**of_sample(parts, i, size), "pred": predictions, "label": label}
+            given = of_sample(batch, i, size) if isinstance(batch, dict) else batch
+            context = make_context(engine, entry, own, given, self._samples[i])
+            found.append(self._with_batch_axis(entry, self._measure(entry, context), 1))
+        if isinstance(output, dict) and entry.op.stage != "read":
+            fit = [tag for tag in found[0] if len({each[tag].shape for each in found}) == 1]
+            self._publish(entry, output, {tag: torch.cat([each[tag] for each in found]) for tag in fit})
+
+    @staticmethod
+    def _with_batch_axis(entry: Attachment, outputs: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+        batched = {tag: value for tag, value in outputs.items() if tag not in entry.op.without_batch_axis}
+        return as_batch(batched, size)
 
     def _run_samples(self, engine: Engine, entry: Attachment, output: list[dict[str, Any]]) -> None:
         """Do the same with a decollated batch: samples may differ in size, so each is a batch of one."""
@@ -58,7 +89,8 @@ class Batch:
             context = self._context(engine, entry, of_one(item), of_one(given), self._samples[i], i)
             outputs = self._measure(entry, context)
             if entry.op.stage != "read":
-                self._publish(entry, item, {tag: value[0] for tag, value in as_batch(outputs, 1).items()}, i)
+                found = self._with_batch_axis(entry, outputs, 1)
+                self._publish(entry, item, {tag: value[0] for tag, value in found.items()}, i)
 
     def _measure(self, entry: Attachment, context: BuildContext) -> dict[str, Tensor]:
         """Let one op measure; keep the values that each case has of its own."""
@@ -104,26 +136,38 @@ class Batch:
     ) -> BuildContext:
         key = (entry.op.stage, entry.output_transform, i)
         if key not in self._contexts:
-            self._contexts[key] = make_context(engine, entry, output, batch, values)
+            parts = pick(output, entry.output_transform, entry.op)
+            if entry.op.stage == "read" and isinstance(output, dict):
+                values = {**values, **output}
+            self._contexts[key] = make_context(engine, entry, parts, batch, values)
         return self._contexts[key]
 
 
-def make_context(engine: Engine, entry: Attachment, output: Any, batch: Any, values: dict[str, Any]) -> BuildContext:
-    """Return what one op may read of an iteration; metrics also read what post-processing wrote into ``output``."""
-    parts = pick(output, entry.output_transform, entry.op)
+def make_context(
+    engine: Engine, entry: Attachment, parts: dict[str, Any], batch: Any, values: dict[str, Any]
+) -> BuildContext:
+    """Return what one op may read of an iteration, whose predictions and label are in ``parts``."""
     optimizer = getattr(engine, "optimizer", None)
     learning_rate = None if optimizer is None else optimizer.param_groups[0]["lr"]
-    if entry.op.stage == "read" and isinstance(output, dict):
-        values = {**values, **output}
-    return BuildContext(
-        parts["pred"],
-        parts.get("label"),
-        loss=parts.get("loss"),
-        image=parts.get("image"),
-        is_train=is_training(engine),
-        learning_rate=learning_rate,
-        data_property=getattr(engine.state, "data_property", None),
-        filenames=filenames(parts.get("image")),
-        batch=batch if isinstance(batch, dict) else None,
-        values=values,
-    )
+    with _naming_errors(entry):
+        return BuildContext(
+            parts["pred"],
+            parts.get("label"),
+            loss=parts.get("loss"),
+            image=parts.get("image"),
+            is_train=is_training(engine),
+            learning_rate=learning_rate,
+            data_property=getattr(engine.state, "data_property", None),
+            filenames=filenames(parts.get("image")),
+            batch=batch if isinstance(batch, dict) else None,
+            values=values,
+        )
+
+
+@contextlib.contextmanager
+def _naming_errors(entry: Attachment) -> Iterator[None]:
+    """Put the op's name before a ``ValueError``."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{entry.op!r}: {error}") from None

@@ -60,11 +60,14 @@ class Hub:
 
     def add(self, attachment: Attachment) -> None:
         """Take one more op; ``ValueError`` if another one has a metric name of its already."""
-        taken = {name for other in self.entries for name in other.names}
-        twice = sorted(taken & set(attachment.names))
+        twice = self._names_twice(attachment)
+        if twice:  # statistics then take the op's tag: "dice/recall" and "iou/recall"
+            for entry in [each for each in (*self.entries, attachment) if twice & set(each.names)]:
+                entry.op.qualify()
+            twice = self._names_twice(attachment)
         if twice:
             raise ValueError(
-                f"{attachment.op!r}: the metric name {twice[0]!r} is already taken on this engine by another "
+                f"{attachment.op!r}: the metric name {min(twice)!r} is already taken on this engine by another "
                 "aux-op; give the slot or the tag another name"
             )
         if self.entries and self.entries[0].op.group is not attachment.op.group:
@@ -75,6 +78,9 @@ class Hub:
             kind = f"{type(self._engine).__name__} with {attachment.name or same_everywhere(repr(attachment.op))}"
             Hub._made[kind] += 1
             self._identity = f"{kind} ({Hub._made[kind]})"
+
+    def _names_twice(self, attachment: Attachment) -> set[str]:
+        return {name for other in self.entries for name in other.names} & set(attachment.names)
 
     def remove(self, attachment: Attachment) -> None:
         """Let one op go; with the last one the engine is left as it was."""

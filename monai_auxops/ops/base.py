@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
+import torch
 from ignite.engine import Engine
 from monai.metrics import Metric
 from torch import Tensor
@@ -70,6 +71,7 @@ class AuxiliaryOperation(GraphComponent):
     keywords = OP_OPTIONS
     accumulated: tuple[str, ...] | None = None  # the tags with an epoch value; None: decided at the first batch
     sum_tags: tuple[str, ...] = ()  # names of what :meth:`sums` adds up
+    without_batch_axis: tuple[str, ...] = ()  # tags whose first axis is no batch, whatever its length
     unsettled = False  # whether the tags were decided by a batch, which another rank may not have seen
     skip_nan = True
     do_summary = do_print = True
@@ -122,7 +124,10 @@ class AuxiliaryOperation(GraphComponent):
     def build(self, build_ctx: BuildContext) -> dict[str, Tensor]:
         """Run on one batch and leave each output in the context under its tag. An error names this aux-op."""
         try:
-            outputs = self.get_output_tensors(build_ctx.get("_model_output"), build_ctx.get("_label_input"), build_ctx)
+            batch = build_ctx.get("_model_output"), build_ctx.get("_label_input"), build_ctx
+            outputs = self.get_output_tensors(*batch)
+            if isinstance(outputs, dict) and any(build_ctx.holds(tag) for tag in outputs) and self.qualify():
+                outputs = self.get_output_tensors(*batch)  # under longer names: another op has these
             return self._left(outputs, build_ctx)
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from error
@@ -260,6 +265,13 @@ class AuxiliaryOperation(GraphComponent):
             settle_tags([self], notes)
             flat = ranks.total([state.packed() for state in self.states], purpose)
             return self.epoch_values(Totals.of(self.states, flat), ranks.gather)
+
+    def get_buffer(self) -> Tensor:
+        """Return an empty tensor ``[0, 1]``, which MONAI's ``IgniteMetricHandler`` keeps as details.
+
+        An aux-op adds up and keeps no value of each image; ``report_path=`` writes them to a file.
+        """
+        return torch.empty(0, 1, device="cpu")
 
     def plot(self, ax: Any = None) -> Any:
         """Bars of this process' values so far, or of the epoch that just ended; returns matplotlib axes.

@@ -71,6 +71,7 @@ class DiceOperation(AuxiliaryOperation):
             raise ValueError(f"expected different names of tags, classes and statistics, got {twice} twice")
         self._prefix, self.accumulated = prefix, tags
         self._pooled_names = options.pooled_names(own[0], prefix)
+        self._epoch_tags = (*tags, *self._pooled_names)
         self._pooled_tags = options.pooled_tags()
         self.sum_tags = (*self._pooled_tags, *NOTES)
         self._accumulator = None
@@ -113,7 +114,7 @@ class DiceOperation(AuxiliaryOperation):
     @property
     def epoch_tags(self) -> tuple[str, ...]:
         """All tags with an epoch value."""
-        return (*(self.accumulated or ()), *self._pooled_names)
+        return self._epoch_tags
 
     def counts(self, build_ctx: BuildContext) -> Counts:
         """The counts of the classes that are looked at, shared with every aux-op that reads the batch alike."""

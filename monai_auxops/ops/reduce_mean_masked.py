@@ -80,6 +80,7 @@ class ReduceMeanMasked(AuxiliaryOperation):
     ) -> dict[str, Tensor]:
         """``{tag: mean, mask_tag: mask}``, both reduced alike."""
         axes = self._axes(predictions.dim())
+        self.without_batch_axis = (self.tag, self._mask_tag) if 0 in axes else ()
         per_sample = set(axes) == set(range(1, predictions.dim()))
         if self.accumulated is None:
             self.accumulated, self.unsettled = (self.tag,) if per_sample else (), True

@@ -251,3 +251,35 @@ def test_a_key_metric_that_turns_out_to_have_no_epoch_value_is_refused():
     Maps().attach(engine, "train_map")
     with pytest.warns(UserWarning, match="no output has"), pytest.raises(ValueError, match="cannot be the key metric"):
         engine.run(batches())
+
+
+def test_a_list_of_samples_is_measured_sample_by_sample():
+    """As MONAI's tutorials leave it: ``[post(i) for i in decollate_batch(y_pred)]``, the labels likewise."""
+    sizes = [(6, 5), (4, 8)]
+    pred = [torch.nn.functional.one_hot(torch.ones(size, dtype=torch.long), 2).movedim(-1, 0).float() for size in sizes]
+    label = [torch.ones(1, *sizes[0]), torch.zeros(1, *sizes[1])]
+    for output in ((pred, label), {"pred": pred, "label": label}):
+        engine = Engine(lambda engine, batch, output=output: output)
+        ma.ComputeAccuracy("accuracy").attach(engine)
+        ma.ComputeAverage("mean", "accuracy").attach(engine)
+        engine.run([0])
+        assert engine.state.metrics["accuracy"] == engine.state.metrics["mean"] == 0.5
+        if isinstance(output, dict):
+            assert output["accuracy"].tolist() == [[1.0], [0.0]]
+
+
+def test_monais_metric_handler_takes_an_aux_op_as_its_function():
+    from monai.handlers import IgniteMetricHandler
+
+    engine = Engine(lambda engine, batch: batch)
+    engine.state.metric_details = {}
+    IgniteMetricHandler(metric_fn=ma.ComputeDice("dice")).attach(engine, "val_dice")
+    engine.run([(torch.tensor([[[0.9, 0.1]]]), torch.tensor([[[1, 0]]]))])
+    assert engine.state.metrics["dice"] == 1.0
+
+
+def test_what_has_no_batch_axis_is_not_published_as_a_sample():
+    engine = Engine(lambda engine, batch: {"pred": batch, "label": None})
+    ma.ReduceMeanMasked("mean", axis=0).attach(engine)
+    engine.run([torch.rand(3, 3)])  # as many channels as samples
+    assert "mean" not in engine.state.output

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Engine
 
-from monai_auxops import AuxiliaryOperation, BuildContext, ComputeDice, DiceMaskedOutput
+from monai_auxops import AuxiliaryOperation, BuildContext, ComputeAccuracy, ComputeDice, DiceMaskedOutput
 from monai_auxops.counting.overlap import STATISTICS
 
 NAMES = ["grey", "white"]
@@ -194,3 +195,140 @@ def test_a_state_saved_before_the_first_batch_is_an_empty_one():
     used(*batches()[0])
     used.load_state_dict(fresh.state_dict())
     assert math.isnan(used.aggregate()["share"])
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_statistics_take_the_ops_tag_where_names_would_meet():
+    (predictions, label), engine = batches()[0], Engine(lambda engine, batch: batch)
+    options = {"skip_background": True, "class_names": NAMES, "statistics": ["recall", "support", "global"]}
+    ComputeDice("dice", **options).attach(engine, "val_dice")
+    ComputeDice("iou", jaccard=True, **options).attach(engine, "val_iou")
+    engine.run([(predictions, label)])
+    found = engine.state.metrics
+    for op in ("dice", "iou"):
+        kept = {"val_" + op, f"val_{op}/grey", f"val_{op}_global", f"val_{op}_global/white"}
+        longer = {f"val_{op}/recall", f"val_{op}/recall/white", f"val_{op}/support/grey"}
+        assert kept | longer <= set(found)
+    assert found["val_dice/recall"] == found["val_iou/recall"]
+    assert "val_recall" not in found
+
+
+def test_alone_statistics_keep_their_short_names():
+    engine = Engine(lambda engine, batch: batch)
+    ComputeDice("dice", statistics=["recall"]).attach(engine)
+    engine.run([batches()[0]])
+    assert set(engine.state.metrics) == {"dice", "recall"}
+
+
+def test_names_that_meet_in_a_shared_context():
+    (predictions, label), found = batches()[0], []
+    ctx = BuildContext(predictions, label)
+    for tag in ("dice", "iou"):
+        op = ComputeDice(tag, statistics=["recall"])
+        op(predictions, label, build_ctx=ctx)
+        found.append(op.aggregate())
+    assert set(found[0]) == {"dice", "recall"}
+    assert set(found[1]) == {"iou", "iou/recall"}
+
+
+def test_a_class_named_like_a_statistic():
+    op = DiceMaskedOutput(["dice", "recall", "b", "c"], statistics=["recall"])
+    found = epoch(op, batches())
+    assert set(found) == {"dice", "recall", "b", "c", "dice/recall"}
+    plain = epoch(DiceMaskedOutput(["dice", "a", "b", "c"]), batches())
+    assert found["recall"] == plain["a"]
+    with pytest.raises(ValueError, match=r"expected different names .* got \['dice/a'\] twice"):
+        DiceMaskedOutput(["dice", "dice/a"], class_names=["a"])
+
+
+def test_two_ops_of_one_tag_are_still_an_error():
+    engine = Engine(lambda engine, batch: batch)
+    ComputeDice("dice", statistics=["recall"]).attach(engine)
+    with pytest.raises(ValueError, match="'dice' is already taken"):
+        ComputeDice("dice", statistics=["recall"]).attach(engine)
+
+
+def test_names_come_from_the_options_in_linear_work():
+    """4,000 classes: one tuple that is kept, not one for each name."""
+    op = ComputeDice("dice", class_names=[str(i) for i in range(4000)], statistics=STATISTICS)
+    assert op.epoch_tags is op.epoch_tags
+    assert len(op.epoch_tags) == 4001 + 4 * 4001 + 4001 + 4000
+
+
+# --- ignored classes --------------------------------------------------------------------------------------------------
+
+Y = torch.tensor([[[0, 0, 1, 1, 2, 2]]])
+X = torch.nn.functional.one_hot(torch.tensor([[0, 2, 1, 1, 0, 1]]), 3).movedim(-1, 1).float()
+
+
+@pytest.mark.parametrize("ignored", [2, [2], [2, 255], (255, 2)])
+@pytest.mark.parametrize("onehot", [False, True])
+def test_an_ignored_class_is_in_no_mean_name_or_statistic(ignored, onehot):
+    if onehot and ignored not in (2, [2]):
+        ignored = [2]
+    label = torch.nn.functional.one_hot(Y[:, 0], 3).movedim(-1, 1) if onehot else Y
+    options = {"ignore_index": ignored, "is_onehot_targets": onehot}
+    op = ComputeDice("dice", empty_value=1.0, statistics=["precision"], class_names=["a", "b"], **options)
+    op(X, label)
+    expected = {"dice": 5 / 6, "precision": 1.0, "dice/a": 2 / 3, "dice/b": 1.0, "precision/a": 1, "precision/b": 1}
+    assert op.aggregate() == pytest.approx(expected)
+    each = DiceMaskedOutput(["dice", "a", "b"], **options)
+    each(X, label)
+    assert each.aggregate() == pytest.approx({"dice": 5 / 6, "a": 2 / 3, "b": 1.0})
+
+
+def test_a_class_between_others_may_be_ignored():
+    op = DiceMaskedOutput(["dice", "a", "c"], ignore_index=1)
+    op(X, Y)
+    keep = Y[0, 0] != 1
+    plain = DiceMaskedOutput(["dice", "a", "b", "c"], is_independent_predictions=True)
+    plain(X[..., keep], Y[..., keep])
+    assert {tag: op.aggregate()[tag] for tag in "ac"} == {tag: plain.aggregate()[tag] for tag in "ac"}
+
+
+def test_accuracy_leaves_out_labels_and_masks_as_well():
+    ctx = BuildContext(X, Y, batch={"mask": torch.tensor([[[1, 1, 1, 0, 1, 1]]])})
+    for options, expected in (
+        ({}, 3 / 6),
+        ({"ignore_index": 2}, 3 / 4),
+        ({"ignore_index": [2, 0]}, 1.0),
+        ({"mask_key": "mask"}, 2 / 5),
+        ({"mask_key": "mask", "ignore_index": 2}, 2 / 3),
+    ):
+        op = ComputeAccuracy("_".join(["a", *map(str, options.values())]), **options)
+        op(X, Y, build_ctx=ctx)
+        assert [*op.aggregate().values()] == [pytest.approx(expected)]
+
+
+def test_elements_are_left_out_by_value_and_mask():
+    x, y = torch.tensor([[0.9, 0.1, 0.9]]).view(1, 3, 1), torch.tensor([[1.0, 1.0, 255.0]]).view(1, 3, 1)
+    op = ComputeAccuracy("a", ignore_index=255)
+    op(x, y)
+    assert op.aggregate() == {"a": 0.5}
+    ctx = BuildContext(x, y.clamp(max=1), batch={"mask": torch.zeros(1, 1, 1)})
+    assert ComputeAccuracy("b", mask_key="mask")(x, ctx.label, build_ctx=ctx)["b"].isnan().all()
+
+
+@pytest.mark.parametrize("wrong", ["255", 1.5, [], [1, "2"], True, {2}])
+@pytest.mark.parametrize("op", [ComputeDice, DiceMaskedOutput, ComputeAccuracy])
+def test_what_ignore_index_cannot_be(op, wrong):
+    with pytest.raises(ValueError, match=rf"{op.__name__}\(.*ignore_index to be an integer or a list of integers, got"):
+        op("tag", ignore_index=wrong)
+
+
+def test_a_channel_that_is_not_there_and_no_class_left():
+    onehot = torch.nn.functional.one_hot(Y[:, 0], 3).movedim(-1, 1)
+    with pytest.raises(ValueError, match=r"ignore_index within the channels 0\.\.2 of one-hot labels, got 255"):
+        ComputeDice("dice", is_onehot_targets=True, ignore_index=255)(X, onehot)
+    with pytest.raises(ValueError, match="a class that is not left out"):
+        ComputeDice("dice", ignore_index=[0, 1, 2])(X, Y)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.bool])
+def test_a_value_that_the_dtype_cannot_hold_is_ignored_nowhere(dtype):
+    label = torch.tensor([[[0, 1, -1 if dtype == torch.int8 else 1]]]).to(dtype)
+    scores = torch.tensor([[[0.9, 0.1, 0.1], [0.1, 0.9, 0.9]]])
+    plain, ignoring = ComputeDice("dice"), ComputeDice("dice", ignore_index=255 if dtype != torch.uint8 else -1)
+    assert torch.equal(plain(scores, label)["dice"], ignoring(scores, label)["dice"])
