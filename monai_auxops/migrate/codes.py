@@ -191,6 +191,22 @@ CODES: Final[dict[str, Code]] = {
         _F,
         "Say it with --set, for example --set classes=3 activation=softmax; nothing is built on a guess.",
     ),
+    "CT524": Code("metric of a field against itself", _W, "Correct field or label_field."),
+    "CT525": Code(
+        "files per image do not fit",
+        _E,
+        "Each file of an image is one channel: correct output_image_channels or the data list.",
+    ),
+    "CT526": Code("field that nobody loads", _E, "Correct the field, or add it to the transform that loads files."),
+    "CT527": Code("training and validation differ", _E, "Both need the number of channels that the network takes."),
+    "CT528": Code(
+        "crop does not fit the network", _E, "Choose a crop whose sides the network can halve as often as it does."
+    ),
+    "CT529": Code(
+        "learning rate for several GPUs",
+        _W,
+        "Run configs/multi_gpu_train.json on as many GPUs, or divide the learning rate by their number.",
+    ),
     "CT523": Code("images not found", _W, "Correct DATA_ROOT, or pass --dataset_dir when the bundle is run."),
     "CT521": Code("data list entries do not fit", _W, "Each entry needs an image, and for training a label."),
     # safety
@@ -215,8 +231,19 @@ CODES: Final[dict[str, Code]] = {
         "bundle not valid", _F, "This is a mistake of the migrator: please report it with the configuration."
     ),
     "CT703": Code("folder exists", _F, "Choose another folder, or pass --force."),
-    "CT705": Code("check failed", _E, "Correct the configuration, or complete scripts/manual.py, and check again."),
-    "CT706": Code("check passed", _I, "The bundle trained two iterations and validated once."),
+    "CT705": Code(
+        "check failed",
+        _E,
+        "The place is where the failing object comes from; where the configuration is right, please report it.",
+    ),
+    "CT706": Code(
+        "check passed",
+        _I,
+        "The bundle trained two iterations, validated, evaluated and wrote predictions that could be read.",
+    ),
     "CT707": Code("no configuration chosen", _F, "Name one of the training configurations instead of the folder."),
+    "CT708": Code(
+        "packages missing", _W, "The configuration is not to blame: install the packages, then type the command again."
+    ),
     "CT704": Code("rules not usable", _F, "A rules file defines RULES, a list of monai_auxops.migrate.rules.Rule."),
 }

@@ -8,9 +8,11 @@ import shlex
 import shutil
 from pathlib import Path
 
+from monai_auxops.migrate import packages
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.data import data_options
 from monai_auxops.migrate.clara4.command import migration
+from monai_auxops.migrate.bundle.readme import TRAIN, multi_gpu_command
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
@@ -34,6 +36,8 @@ def run(options: Options) -> tuple[str, int]:
         return _render(report, options), report["exit_code"]
     written = _write(project, options) if options.output is not None else None
     failed = options.check and _check(project, options)
+    if packages.missing() and (written is not None or options.check):
+        project.log.add("CT708", Where("environment"), packages.advice(packages.missing()))
     report = model(project, options.strict, options.output)
     if written is not None:
         report["written"] = str(written)
@@ -83,7 +87,7 @@ def _write(project: Project, options: Options) -> Path | None:
     staged = bundle.staging(output)
     try:
         bundle.write(texts, staged)
-        if options.validate and not _valid(project, staged):
+        if options.validate and not packages.missing() and not _valid(project, staged):
             return None
         bundle.publish(staged, output)
     finally:
@@ -118,12 +122,17 @@ def _valid(project: Project, staged: Path) -> bool:
 def _check(project: Project, options: Options) -> bool:
     from monai_auxops.migrate.trial.trial import check_project
 
+    if packages.missing():
+        return True
     return check_project(project, options.trust_code)
 
 
 def _train_command(project: Project, folder: Path) -> list[str]:
-    train = ["python -m monai.bundle run --config_file configs/train.json", *data_options(project)]
-    return [f"cd {shlex.quote(str(folder))}", " ".join(train), "monai-auxops report eval"]
+    gpus = max((run.gpus for run in project.runs), default=1)
+    several = project.train is not None and project.train.variables.values.get("multi_gpu") is True
+    start = multi_gpu_command(max(gpus, 2)) if several else TRAIN
+    train = " ".join([start, *data_options(project)])
+    return [f"cd {shlex.quote(str(folder))}", train, "monai-auxops report eval"]
 
 
 def _render(report: Model, options: Options) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Final
 
 from monai_auxops.migrate.bundle.blocks import (
@@ -26,8 +27,9 @@ from monai_auxops.migrate.bundle.train import evaluator, preprocessing
 from monai_auxops.migrate.conversion.config import Config
 from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
-from monai_auxops.migrate.encode import Expr
+from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.facts import Facts
+from monai_auxops.migrate.rules.paths import leaves
 
 _LOADER: Final = component(
     "CheckpointLoader", load_path=Expr("$@ckpt_dir + '/model.pt'"), load_dict={"model": Expr("@network")}
@@ -91,7 +93,7 @@ def inference_json(train: Config, evaluation: Config | None, data: Block, networ
     return {
         "bundle_root": ".",
         "ckpt_dir": Expr("$@bundle_root + '/models'"),
-        "output_dir": Expr("$@bundle_root + '/eval'"),
+        "output_dir": _output_folder(facts),
         **data,
         "list_key": key,
         "device": DEVICE,
@@ -118,6 +120,13 @@ def inference_json(train: Config, evaluation: Config | None, data: Block, networ
         ),
         "run": [Expr("$@evaluator.run()")],
     }
+
+
+def _output_folder(facts: Facts) -> Expr:
+    """Return the folder of the predictions: the one that the inference names, below the bundle."""
+    named = facts.output_dir.removeprefix("./")
+    usable = named and not leaves(named) and "{" not in named and not PurePosixPath(named).is_absolute()
+    return Expr(f"$@bundle_root + {literal('/' + (named if usable else 'eval'))}")
 
 
 def _inferer(train: Config, evaluation: Config | None) -> Converted | None:

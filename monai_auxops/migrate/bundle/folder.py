@@ -12,7 +12,7 @@ from typing import Any, Final
 from monai_auxops.migrate.bundle.blocks import Block
 from monai_auxops.migrate.bundle.data import COPY, copied, data_block
 from monai_auxops.migrate.bundle.evaluate import evaluate_json, inference_json, multi_gpu_json
-from monai_auxops.migrate.bundle.metadata import metadata
+from monai_auxops.migrate.bundle.metadata import class_names, metadata
 from monai_auxops.migrate.bundle.readme import readme
 from monai_auxops.migrate.bundle.stubs import stubs
 from monai_auxops.migrate.bundle.train import train_json
@@ -58,7 +58,7 @@ def files(project: Project) -> dict[str, str]:
     if train is None:
         raise ValueError("a bundle needs a training configuration")
     data = data_block(project, train)
-    training = train_json(train, data)
+    training = train_json(train, data, class_names(project, train.facts["train"]))
     configs: dict[str, Block] = {
         "train.json": training,
         "inference.json": inference_json(train, project.infer, data, training["network_def"]),

@@ -8,11 +8,11 @@ from monai_auxops.migrate.bundle.blocks import Block, component, objects, stub
 from monai_auxops.migrate.conversion.config import Config
 from monai_auxops.migrate.encode import Expr
 
-RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver")
+RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver", "AuxReportHandler")
 """Ends of the names of handlers that write: in a run on several GPUs only rank 0 has them."""
 
 
-def train_handlers(config: Config, validates: bool) -> list[Block]:
+def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Block]:
     """Return the trainer's handlers."""
     slots = [block for entry in config.entries if entry.active for block in objects([entry], "train_handlers")]
     pipeline = config.first("train", "image_pipeline")
@@ -38,6 +38,7 @@ def train_handlers(config: Config, validates: bool) -> list[Block]:
             tag_name="train_loss",
             iteration_log=interval,
         ),
+        *(report_handler(config, names) if validates else []),
         component(
             "CheckpointSaver",
             save_dir=Expr("@ckpt_dir"),
@@ -45,6 +46,24 @@ def train_handlers(config: Config, validates: bool) -> list[Block]:
             save_final=True,
             final_filename="model_final.pt",
         ),
+    ]
+
+
+def report_handler(config: Config, names: list[str]) -> list[Block]:
+    """Return the handler that leaves what `monai-auxops report` shows beside the curves."""
+    facts = config.facts["train"]
+    if facts.task == "classification":
+        return [component("monai_auxops.AuxReportHandler", log_dir=Expr("@output_dir"))]
+    exclusive = facts.activation == "softmax" and not facts.label_onehot and facts.label_channels == 1
+    return [
+        component(
+            "monai_auxops.AuxReportHandler",
+            evaluator=Expr("@validate#evaluator"),
+            interval=Expr("@val_interval"),
+            **({} if facts.single else {"class_names": names}),
+            matrix=exclusive,
+            log_dir=Expr("@output_dir"),
+        )
     ]
 
 

@@ -12,15 +12,14 @@ from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.packages import INSTALL
 from monai_auxops.migrate.reading.datalist import find
 from monai_auxops.migrate.reading.scripts import ScriptRun
 
-INSTALL: Final = "pip install '.[bundle,tensorboard,report]'"
-"""Installs what a bundle needs to be run and looked at; the package is in no registry."""
 _RUN: Final = "python -m monai.bundle run"
-_TRAIN: Final = f"{_RUN} --config_file configs/train.json"
+TRAIN: Final = f"{_RUN} --config_file configs/train.json"
 _EVALUATE: Final = "\"['configs/train.json','configs/evaluate.json']\""
-_TORCHRUN: Final = "torchrun --nproc_per_node={} -m monai.bundle run"
+_BOTH: Final = "\"['configs/train.json','configs/multi_gpu_train.json']\""
 _NAMES: Final = {
     "epochs": "epochs",
     "learning_rate": "learning_rate",
@@ -33,6 +32,11 @@ _NAMES: Final = {
     "MMAR_EVAL_OUTPUT_PATH": "output_dir",
 }
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>|#$~])")
+
+
+def multi_gpu_command(gpus: int) -> str:
+    """Return the command that trains on several GPUs."""
+    return f"torchrun --nproc_per_node={gpus} -m monai.bundle run --config_file {_BOTH}"
 
 
 def readme(project: Project) -> str:
@@ -50,15 +54,14 @@ def _head(project: Project) -> str:
 
 
 def _commands(project: Project) -> str:
-    both = "\"['configs/train.json','configs/multi_gpu_train.json']\""
     evaluates = project.evaluate is not None or "validate" in (project.train.root.value if project.train else ())
     where = data_options(project)
     commands = [
-        [_TRAIN, *where],
-        [f"{_TORCHRUN.format(2)} --config_file {both}", *where],
+        [TRAIN, *where],
+        [multi_gpu_command(2), *where],
         *([[f"{_RUN} --config_file {_EVALUATE}", *where]] if evaluates else []),
         [f"{_RUN} --config_file configs/inference.json", *where],
-        [_TRAIN, "--finetune models/model.pt", *where],
+        [TRAIN, "--finetune models/model.pt", *where],
         ["monai-auxops report eval"],
     ]
     lines = [
@@ -103,8 +106,7 @@ def _list_of(path: str, project: Project) -> str:
 def _start(run: ScriptRun) -> str:
     if run.app == "evaluate":
         return f"{_RUN} --config_file {'configs/inference.json' if run.infers else _EVALUATE}"
-    both = "\"['configs/train.json','configs/multi_gpu_train.json']\""
-    return _TRAIN if run.gpus == 1 else f"{_TORCHRUN.format(run.gpus)} --config_file {both}"
+    return TRAIN if run.gpus == 1 else multi_gpu_command(run.gpus)
 
 
 def used_entries(project: Project) -> list[Converted]:

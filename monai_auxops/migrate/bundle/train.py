@@ -27,8 +27,8 @@ from monai_auxops.migrate.rules.settings import SETTINGS
 _ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()"), lr=Expr("@learning_rate"))
 
 
-def train_json(config: Config, data: Block) -> Block:
-    """Return the training configuration of the bundle."""
+def train_json(config: Config, data: Block, names: list[str]) -> Block:
+    """Return the training configuration of the bundle; `names` are those of the output's channels."""
     facts = config.facts["train"]
     validates = config.root.get("validate") is not None and config.first("validate", "image_pipeline") is not None
     return {
@@ -41,7 +41,7 @@ def train_json(config: Config, data: Block) -> Block:
         **_settings(config),
         **({"patch_size": list(facts.patch_size)} if facts.patch_size else {}),
         **_network(config),
-        "train": _train(config, validates),
+        "train": _train(config, validates, names),
         **({"validate": validate_block(config)} if validates else {}),
         "initialize": _initialize(config),
         "run": [Expr("$@train#trainer.run()")],
@@ -70,7 +70,7 @@ def _network(config: Config) -> Block:
     }
 
 
-def _train(config: Config, validates: bool) -> Block:
+def _train(config: Config, validates: bool, names: list[str]) -> Block:
     facts = config.facts["train"]
     pipeline = config.first("train", "image_pipeline")
     transforms = [*config.at("train", "pre_transforms"), *config.at("train", "batch_transforms")]
@@ -80,7 +80,7 @@ def _train(config: Config, validates: bool) -> Block:
         "data": datalist(facts.data_key, facts),
         **_loading("train", pipeline),
         "inferer": component("SimpleInferer"),
-        "handlers": train_handlers(config, validates),
+        "handlers": train_handlers(config, validates, names),
         **({"key_metric": key} if key else {}),
         **({"additional_metrics": additional} if additional else {}),
         "trainer": component(

@@ -102,7 +102,10 @@ class Binder:
     def known(self, component: Component, rule: Rule) -> Bound:
         """Bind the arguments of a component that has a row."""
         nodes = dict(self.nodes(component, rule))
-        args = {param.name: self.value(component, param, nodes.get(param.name)) for param in rule.params}
+        read = everything_read(rule)
+        args = {
+            param.name: self.value(component, param, nodes.get(param.name), param.name in read) for param in rule.params
+        }
         unused = {**self.leftover(component, rule), **_without_place(rule, nodes)}
         missing = [name for name, value in args.items() if value is REQUIRED]
         if rule.outcome is Outcome.MANUAL:
@@ -123,9 +126,10 @@ class Binder:
             if node is not None:
                 yield param.name, node
 
-    def value(self, component: Component, param: Param, node: Node | None) -> Any:
+    def value(self, component: Component, param: Param, node: Node | None, matters: bool) -> Any:
         """Return an argument's value, the default where none or a wrong one is given (REQUIRED if there is none)."""
-        raw = self.variables.resolve(node) if node is not None else None
+        resolve = self.variables.resolve if matters else self.variables.quietly
+        raw = resolve(node) if node is not None else None
         where = node.where if node is not None else component.where
         if raw is None:
             if param.default is REQUIRED:
@@ -173,6 +177,13 @@ def _without_place(rule: Rule, given: Mapping[str, Node]) -> dict[str, str]:
     used = read_by(rule)
     idle = (param for param in rule.params if param.name in given and param.name not in used)
     return {param.name: param.note for param in idle if param.note}
+
+
+def everything_read(rule: Rule) -> frozenset[str]:
+    """Return the arguments of Clara that a row reads anywhere."""
+    values = [*rule.facts.values(), rule.creates, *rule.in_validation.values()]
+    conditions = (reads_condition(caveat.when) | reads(caveat.text) for caveat in rule.caveats)
+    return read_by(rule).union(*map(reads, values), *conditions)
 
 
 def read_by(rule: Rule) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -13,6 +14,8 @@ from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 from monai_auxops.migrate.rules.facts import QUESTIONS, Facts
 
+_CHAINS: Final = ("pre_transforms", "batch_transforms", "label_transforms", "post_transforms")
+_FIELD_ARGUMENTS: Final = ("fields", "field", "image_field", "label_field")
 _FIELDS: Final = ("model", "image", "label")
 _ANSWERS: Final = {
     "activation": "softmax",
@@ -83,6 +86,72 @@ def _metric_fields(config: Config, log: Log) -> None:
             if isinstance(field, str) and field not in known and field.removeprefix("val_") not in known:
                 where = _argument(entry, argument)
                 log.add("CT503", where, f'nothing produces the field "{field}"', did_you_mean(field, known))
+
+
+def _label_against_itself(config: Config, log: Log) -> None:
+    for entry in metrics_of(config):
+        field = entry.args.get("field")
+        if isinstance(field, str) and field == entry.args.get("label_field"):
+            message = f'"{entry.args.get("name")}" compares the field "{field}" with itself, which is always 1'
+            log.add("CT524", _argument(entry, "field"), message)
+
+
+def _fields_of_transforms(config: Config, log: Log) -> None:
+    """Report fields that no loader and no transform before them gives."""
+    for parts in (("train",), ("validate",), ("",)):
+        chain = [entry for part in parts for entry in config.at(part, *_CHAINS)]
+        loads = [entry for entry in chain if any(built.target == "LoadImaged" for built in entry.built)]
+        if not loads or any(entry.manual for entry in chain):
+            continue
+        known = {"model", *(field for entry in loads for field in _fields_of(entry))}
+        known |= {name for entry in chain for name in entry.creates}
+        known |= {"label"} if config.facts[parts[0]].task == "classification" else set()
+        for entry in chain:
+            _unloaded(entry, known, log)
+
+
+def _unloaded(entry: Converted, known: set[str], log: Log) -> None:
+    for argument in _FIELD_ARGUMENTS:
+        given = entry.bound.given if argument in entry.args else frozenset()
+        for field in _texts(entry.args[argument]) if argument in given else ():
+            if field not in known:
+                listed = f"write a list: {json.dumps(field.split(','))}" if "," in field else ""
+                message = f'no transform loads the field "{field}"'
+                log.add("CT526", _argument(entry, argument), message, listed or did_you_mean(field, known))
+
+
+def _fields_of(entry: Converted) -> list[str]:
+    return [field for argument in _FIELD_ARGUMENTS for field in _texts(entry.args.get(argument))]
+
+
+def _texts(value: object) -> list[str]:
+    listed = value if isinstance(value, list) else [value]
+    return [item for item in listed if isinstance(item, str)]
+
+
+def _validation_channels(config: Config, log: Log) -> None:
+    pipeline = config.first("validate", "image_pipeline")
+    train, validate = config.facts["train"].in_channels, config.facts["validate"].in_channels
+    if pipeline is not None and train != validate:
+        message = f"output_image_channels is {train} in training and {validate} in validation"
+        log.add("CT527", pipeline.component.where, message)
+
+
+def _stride(config: Config, log: Log) -> None:
+    facts, model = config.facts["train"], config.first("train", "model")
+    if model is None or model.rule is None or all(side % facts.stride == 0 for side in facts.patch_size):
+        return
+    message = (
+        f"{model.rule.name} halves its input down to 1/{facts.stride}; the crop {_by(facts.patch_size)} is no multiple"
+    )
+    log.add("CT528", model.component.where, message)
+
+
+def _several_gpus(config: Config, log: Log) -> None:
+    node = config.root.get("learning_rate") or config.root
+    if config.variables.values.get("multi_gpu") is True:
+        rate = config.settings["learning_rate"]
+        log.add("CT529", node.where, f"multi_gpu is true: the learning_rate {rate} was made for several GPUs")
 
 
 def _argument(entry: Converted, name: str) -> Where:
@@ -177,6 +246,8 @@ _TRAINING: Final[tuple[Callable[[Config, Log], None], ...]] = (
     _tags,
     _key_metrics,
     _metric_fields,
+    _label_against_itself,
+    _fields_of_transforms,
     _unread,
     _unknown,
     _channels,
@@ -185,5 +256,13 @@ _TRAINING: Final[tuple[Callable[[Config, Log], None], ...]] = (
     _crops,
     _batches,
     _validation,
+    _validation_channels,
+    _stride,
+    _several_gpus,
 )
-_EVALUATION: Final[tuple[Callable[[Config, Log], None], ...]] = (_key_metrics, _metric_fields)
+_EVALUATION: Final[tuple[Callable[[Config, Log], None], ...]] = (
+    _key_metrics,
+    _metric_fields,
+    _label_against_itself,
+    _fields_of_transforms,
+)

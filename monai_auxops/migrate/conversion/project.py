@@ -121,7 +121,9 @@ def _others(project: Project) -> None:
         elif alone and project.mmar.paths[name] == project.source and not bundles:
             project.log.add("CT118", Where(name), kind.value)
     if not project.mmar.files and not project.log.items:
-        project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder")
+        inside = sorted(path.parent.name for path in project.source.glob("*/config")) if project.source.is_dir() else []
+        hint = f"name one of the MMARs in it: {', '.join(inside[:6])}" if inside else ""
+        project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder", hint)
 
 
 def _convert(project: Project, binding: _Binding) -> None:
@@ -196,7 +198,9 @@ def _facts(project: Project, config: BoundConfig, base: Facts, keep: bool) -> di
     found = _datalist(project, config, facts)
     if found is not None and (keep or project.data is None):
         project.data = found
-    output = str(project.environment.get("MMAR_EVAL_OUTPUT_PATH", ""))
+    output = str(config.variables.values.get("MMAR_EVAL_OUTPUT_PATH", ""))
+    if found is not None and config.trains:
+        _files_per_image(config, facts["train"], found, project.log)
     label_format = found.label_format if found is not None else ()
     settled = {name: settle(value, project.answers, label_format) for name, value in facts.items()}
     first = next(iter(settled.values()))
@@ -205,6 +209,13 @@ def _facts(project: Project, config: BoundConfig, base: Facts, keep: bool) -> di
         name: value.update(patch_size=value.patch_size or value.crop_size or patch, output_dir=output)
         for name, value in settled.items()
     }
+
+
+def _files_per_image(config: BoundConfig, facts: Facts, data: DataList, log: Log) -> None:
+    repeated = any(item.component.name == "RepeatChannel" for item in config.at("train", "pre_transforms"))
+    if data.channels > 1 and data.channels != facts.in_channels and not repeated:
+        message = f"an image of the data list has {data.channels} files, output_image_channels is {facts.in_channels}"
+        log.add("CT525", config.at("train", "image_pipeline")[0].component.where, message)
 
 
 def _datalist(project: Project, config: BoundConfig, facts: Mapping[str, Facts]) -> DataList | None:

@@ -173,6 +173,9 @@ def read_file(path: Path, log: Log, evaluation: Path | None = None) -> Mmar:
     An `evaluation` is read with a training configuration; those that merely lie beside it are not.
     """
     folder = path.parent
+    if path.suffix == ".sh":
+        log.add("CT118", Where(path.name), "a shell script, not a configuration", "name the MMAR's folder")
+        return Mmar(folder.parent)
     mmar = Mmar(folder.parent if folder.name.startswith("config") else folder)
     _add(mmar, path, log, name=path.name)
     beside = [folder / "environment.json"]

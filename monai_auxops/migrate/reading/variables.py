@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
@@ -84,10 +84,16 @@ class Variables:
             self.log.add("CT601", node.where, f"{_shown(value)} would be evaluated by MONAI")
         return value
 
+    def quietly(self, node: Node) -> Any:
+        """Return the value of an argument that has no place in the bundle; what it lacks is not reported."""
+        return replace(self, log=Log()).resolve(node)
+
     def substitute(self, text: str, where: Where, depth: int = 0) -> Any:
         """Fill in a text: one placeholder alone keeps its type."""
         if "{" not in text and "}" not in text:
             return text
+        if "${" in text:
+            self.log.add("CT202", where, f"{_shown(text)} has a $ before a placeholder; Clara writes {{NAME}}")
         if _BRACES.search(_PLACEHOLDER.sub("", text)):
             self.log.add("CT202", where, f"{_shown(text)} has braces that enclose no name")
         whole = _PLACEHOLDER.fullmatch(text)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from monai_auxops.migrate.trial import predictions
+
 _SIDES: Final = {2: 64, 3: 32}
 _ITERATIONS: Final = 2
+_CASES: Final = 2
 _SIZES: Final = frozenset({"roi_size", "spatial_size", "patch_size"})
 _BUILT: Final = ("network_def", "loss", "optimizer", "lr_scheduler")
 
@@ -33,55 +38,124 @@ def _root(error: BaseException) -> str:
 
 def run(folder: Path) -> str:
     """Check the bundle in a folder and return a sentence about it."""
-    from monai.bundle import ConfigParser
-
     bundle, spec = folder / "bundle", json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     sys.path[:0] = [str(bundle), *spec["python_path"]]
+    parser = _parser(bundle, ["train.json"])
+    data = _data(parser, spec, folder)
+    _prepare(parser, spec, data, folder)
+    trained = _train(parser, spec)
+    _keep_a_checkpoint(folder / "out" / "models")
+    more = [_evaluate(bundle, spec, data, folder), _infer(bundle, spec, data, folder)]
+    done = [f"{_ITERATIONS} iterations and a validation on {data.kind} data: {trained}", *filter(None, more)]
+    return "; ".join(done)
+
+
+def _parser(bundle: Path, names: list[str]) -> Any:
+    from monai.bundle import ConfigParser
+
     parser = ConfigParser()
-    parser.read_config(str(bundle / "configs" / "train.json"))
+    parser.read_config([str(bundle / "configs" / name) for name in names])
     parser.read_meta(str(bundle / "configs" / "metadata.json"))
-    kind = _prepare(parser, spec, folder)
+    return parser
+
+
+def _train(parser: Any, spec: dict[str, Any]) -> str:
+    """Build every object, train two iterations and validate."""
     for item in _BUILT:
         _build(parser, item)
     for part in ("train", "validate"):
-        _transforms(parser, part)
+        _transforms(parser, part, spec)
     _metrics(parser)
     trainer = _build(parser, "train#trainer")
     _step("training", trainer.run)
-    return f"{_ITERATIONS} iterations and a validation on {kind} data: {_values(parser, trainer)}"
+    return _values(parser, trainer)
 
 
-def _prepare(parser: Any, spec: dict[str, Any], folder: Path) -> str:
-    """Point the bundle to small data and a short run."""
+def _keep_a_checkpoint(models: Path) -> None:
+    """Evaluate what was trained, where no validation chose a best model."""
+    best, final = models / "model.pt", models / "model_final.pt"
+    if final.is_file() and not best.is_file():
+        shutil.copy(final, best)
+
+
+def _evaluate(bundle: Path, spec: dict[str, Any], data: _Data, folder: Path) -> str:
+    """Run evaluate.json over train.json."""
+    if not (bundle / "configs" / "evaluate.json").is_file():
+        return ""
+    parser = _parser(bundle, ["train.json", "evaluate.json"])
+    _prepare(parser, spec, data, folder)
+    parser["list_key"] = "validation"
+    evaluator = _build(parser, "validate#evaluator", "evaluation")
+    _step("evaluation", evaluator.run)
+    return f"an evaluation of {_CASES} cases"
+
+
+def _infer(bundle: Path, spec: dict[str, Any], data: _Data, folder: Path) -> str:
+    """Run inference.json, and read back what it wrote: one prediction per case, of the image's size."""
+    parser = _parser(bundle, ["inference.json"])
+    _prepare(parser, spec, data, folder)
+    parser["list_key"] = "validation"
+    parser["output_dir"] = str(folder / "predictions")
+    evaluator = _build(parser, "evaluator", "inference")
+    _step("inference", evaluator.run)
+    files = [path for path in sorted((folder / "predictions").rglob("*")) if path.is_file()]
+    return str(_step("inference", lambda: predictions.check(files, spec, data.cases)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The data of a check: whose it is, the data list, its folder, and the cases of the validation list."""
+
+    kind: str
+    datalist: Path
+    root: str
+    cases: list[Any]
+
+
+def _data(parser: Any, spec: dict[str, Any], folder: Path) -> _Data:
+    """Return a few cases of the MMAR's own data where it is here, or make some of its kind."""
     from monai_auxops.migrate.trial import data as check_data
 
-    for stub, path in spec["own"].items():
-        _replace(parser.config, stub, path)
-    side = _SIDES[spec["spatial_dims"]]
-    _shrink(parser.config, side)
     found = check_data.real(spec, folder / "data")
     if found is not None:
         datalist, root = found
     else:
-        size = parser.config.get("patch_size") or [side] * spec["spatial_dims"]
+        size = parser.config.get("patch_size") or [_SIDES[spec["spatial_dims"]]] * spec["spatial_dims"]
+        size = [min(side, _SIDES[spec["spatial_dims"]]) for side in size]
+        if spec["spatial_dims"] == 2:
+            size = [size[0], 2 * size[1]]  # rows and columns that were exchanged would show
         spec["in_channels"] //= max(_first(parser.config, "repeats", 1), 1)
         spec["label_scale"] = _label_scale(parser.config)
         datalist = check_data.make(folder / "data", spec, _reader(parser.config), size, _spacing(parser.config))
         root = str(folder / "data")
-    settings = {"bundle_root": str(folder / "out"), "dataset_dir": root, "datalist": str(datalist), "epochs": 1}
-    settings |= {"val_interval": 1, "amp": False, "summary_interval": 1}
+    lists = json.loads(datalist.read_text(encoding="utf-8"))
+    kind = "the MMAR's own" if found is not None else "generated"
+    return _Data(kind, datalist, root, lists.get("validation", next(iter(lists.values()))))
+
+
+def _prepare(parser: Any, spec: dict[str, Any], data: _Data, folder: Path) -> None:
+    """Point a configuration to small data and a short run."""
+    for stub, path in spec["own"].items():
+        _replace(parser.config, stub, path)
+    _shrink(parser.config, _SIDES[spec["spatial_dims"]])
+    _keep_inside(parser.config, str(folder / "predictions"))
+    settings: dict[str, Any] = {"bundle_root": str(folder / "out"), "dataset_dir": data.root}
+    settings["datalist"] = str(data.datalist)
+    settings |= {"epochs": 1, "val_interval": 1, "amp": False, "summary_interval": 1}
     for key, value in settings.items():
         parser[key] = value
     parser["device"] = "$torch.device('cpu')"
+    if parser.get("dataloader") is not None:
+        parser["dataloader#num_workers"] = 0
     _short(parser)
-    return "the MMAR's own" if found is not None else "generated"
 
 
 def _short(parser: Any) -> None:
     for part, engine in (("train", "trainer"), ("validate", "evaluator")):
         if parser.get(part) is None:
             continue
-        parser[f"{part}#{engine}#epoch_length"] = _ITERATIONS if part == "train" else 1
+        if part == "train":
+            parser[f"{part}#{engine}#epoch_length"] = _ITERATIONS
         parser[f"{part}#dataloader#num_workers"] = 0
         parser[f"{part}#dataloader#batch_size"] = min(int(parser[f"{part}#dataloader#batch_size"]), 2)
         if parser.get(f"{part}#dataset#cache_num"):
@@ -112,6 +186,14 @@ def _shrink(config: Any, limit: int) -> None:
             block["num_samples"] = min(block["num_samples"], 2)
 
 
+def _keep_inside(config: Any, folder: str) -> None:
+    """Let nothing be written where the configuration says: a check leaves no files behind."""
+    for block in _walk(config):
+        for key in ("output_dir", "report_path"):
+            if "_target_" in block and isinstance(block.get(key), str) and block[key] != "@output_dir":
+                block[key] = folder
+
+
 def _first(config: Any, key: str, default: Any) -> Any:
     return next((block[key] for block in _walk(config) if key in block), default)
 
@@ -138,12 +220,12 @@ def _step(name: str, action: Any) -> Any:
         raise StepError(name, error) from error
 
 
-def _build(parser: Any, item: str) -> Any:
-    return _step(item, lambda: parser.get_parsed_content(item)) if parser.get(item) is not None else None
+def _build(parser: Any, item: str, step: str = "") -> Any:
+    return _step(step or item, lambda: parser.get_parsed_content(item)) if parser.get(item) is not None else None
 
 
-def _transforms(parser: Any, part: str) -> None:
-    """Apply the transforms one by one to the first case, so that a failure has a name."""
+def _transforms(parser: Any, part: str, spec: dict[str, Any]) -> None:
+    """Apply the transforms one by one to the first case, so that a failure has a name; then the network."""
     if parser.get(part) is None:
         return
     chain = parser[f"{part}#preprocessing#transforms"]
@@ -153,6 +235,9 @@ def _transforms(parser: Any, part: str) -> None:
         step = f"{part}#preprocessing#transforms#{index}"
         results = [_step(step, lambda item=item, transform=transform: transform(item)) for item in items]
         items = [one for result in results for one in (result if isinstance(result, list) else [result])]
+    network = _build(parser, "network")
+    if items and part == "train" and network is not None:
+        _step("network_def", lambda: predictions.compare(network, items[0], spec))
 
 
 def _metrics(parser: Any) -> None:

@@ -55,13 +55,15 @@ def _item(
 ) -> dict[str, Any]:
     files = spec["files_per_image"]
     channels = spec["in_channels"] if files == 1 else 1
-    names = [f"image_{index}_{number}" for number in range(files)]
-    images = [_write(folder / name, rng.uniform(0, 255, _shape(size, channels)), reader, spacing) for name in names]
+    case = f"case_{index}"
+    (folder / case).mkdir(exist_ok=True)
+    names = [f"{case}/image_{number}" for number in range(files)]
+    images = [_write(folder, name, rng.uniform(0, 255, _shape(size, channels)), reader, spacing) for name in names]
     item: dict[str, Any] = {"image": images[0] if files == 1 else images}
     if spec["task"] == "classification":
         return {**item, "label": _label_vector(index, spec["label_format"] or [spec["channels"]])}
     label = _label(size, spec, rng)
-    return {**item, "label": _write(folder / f"label_{index}", label, reader, spacing)}
+    return {**item, "label": _write(folder, f"{case}/label", label, reader, spacing)}
 
 
 def _shape(size: list[int], channels: int) -> list[int]:
@@ -83,14 +85,16 @@ def _label(size: list[int], spec: Spec, rng: Any) -> Any:
     return label
 
 
-def _write(path: Path, values: Any, reader: str, spacing: list[float]) -> str:
+def _write(folder: Path, name: str, values: Any, reader: str, spacing: list[float]) -> str:
+    """Write a file of the reader's kind; return its name in the data list. Every case has the same file names."""
+    path = folder / name
     if reader == "PILReader":
         from PIL import Image
 
         Image.fromarray(values.astype(np.uint8)).save(path.with_suffix(".png"))
-        return f"{path.name}.png"
+        return f"{name}.png"
     if reader == "NumpyReader":
         np.save(path.with_suffix(".npy"), values.astype(np.float32))
-        return f"{path.name}.npy"
+        return f"{name}.npy"
     nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), np.diag([*spacing, 1.0])), f"{path}.nii.gz")
-    return f"{path.name}.nii.gz"
+    return f"{name}.nii.gz"

@@ -113,7 +113,7 @@ def origins(project: Project) -> dict[str, Where]:
     train = project.train
     if train is None:
         return {}
-    found = {}
+    found = _of_other_files(project)
     for item, (part, key) in _SINGLE.items():
         entry = train.first(part, key)
         if entry is not None:
@@ -126,6 +126,12 @@ def origins(project: Project) -> dict[str, Where]:
     for entry in train.at("validate", "metrics"):
         found[f"validate#metrics#{entry.args.get('name')}"] = entry.component.where
     return found
+
+
+def _of_other_files(project: Project) -> dict[str, Where]:
+    """Return the files that evaluation and inference are made of."""
+    configs = {"evaluation": project.evaluate, "inference": project.infer}
+    return {step: config.root.where for step, config in configs.items() if config is not None}
 
 
 def _transforms(part: str, entries: list[Converted]) -> dict[str, Where]:

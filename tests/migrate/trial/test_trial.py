@@ -15,10 +15,13 @@ from monai_auxops.migrate.trial import child as check_run
 from monai_auxops.migrate.trial import trial as check
 from tests.migrate.conftest import GOLDEN, component
 
-TRAINED = ["brats", "chest_xray", "polyp", "view_classes", "tlt1"]
+TRAINED = ["brats", "chest_xray", "png_lesion", "polyp", "view_classes", "tlt1"]
+QUICK = ("png_lesion", "view_classes")
 
 
-@pytest.mark.parametrize("case", TRAINED)
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in TRAINED]
+)
 def test_migrated_bundles_train(case, tmp_path):
     project = read(GOLDEN / case / "source", [], None, RuleBook())
     bundle.write(bundle.files(project), tmp_path / "bundle")
@@ -34,6 +37,7 @@ def test_migrated_bundles_train(case, tmp_path):
     assert all(f"train_{tag} " in message for tag in tags)
     assert all(f"{name} " in message for name in metrics)
     assert "nan" not in message
+    assert "an inference that wrote" in message
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""The packages that a bundle needs to be run: which are missing, and how to install them from a checkout."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Final
+
+INSTALL: Final = "pip install '.[bundle,tensorboard,report]'"
+"""Installs what a bundle needs to be run and looked at; typed in a checkout of this project."""
+_NEEDED: Final = ("monai", "ignite", "fire", "nibabel", "tensorboard")
+
+
+def missing() -> list[str]:
+    """Return the modules that running a bundle needs and that are not installed.
+
+    >>> missing()
+    []
+    """
+    return [name for name in _NEEDED if find_spec(name) is None]
+
+
+def advice(names: list[str]) -> str:
+    """Return what to type to have them."""
+    return f"not installed: {', '.join(names)}. In a checkout of monai-auxops: {INSTALL}"

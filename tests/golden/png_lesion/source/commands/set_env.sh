@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+export MMAR_ROOT=$(dirname "$(dirname "$0")")

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+my_dir="$(dirname "$0")"
+. $my_dir/set_env.sh
+CONFIG_FILE=config/config_train.json
+ENVIRONMENT_FILE=config/environment.json
+python3 -u -m nvmidl.apps.train \
+    -m $MMAR_ROOT \
+    -c $CONFIG_FILE \
+    -e $ENVIRONMENT_FILE \
+    --set \
+    DATASET_JSON=$MMAR_ROOT/config/dataset.json \
+    epochs=5000
