@@ -11,8 +11,8 @@ from pathlib import Path
 from monai_auxops.migrate import packages
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.data import data_options
-from monai_auxops.migrate.clara4.command import migration
 from monai_auxops.migrate.bundle.readme import TRAIN, multi_gpu_command
+from monai_auxops.migrate.clara4.command import migration
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
