@@ -37,7 +37,10 @@ _HOME = {
     "AuxStatsHandler": "handlers",
     "AuxTensorBoardStatsHandler": "handlers",
     "AuxWorstCasesHandler": "handlers",
+    "AuxResultsHandler": "handlers",
     "loss_of": "handlers",
+    "MetricOp": "metric_op",
+    "Recorder": "recorder",
 }
 __all__ = [*_HOME, "__version__"]
 _MODULES = ("functional",)  # public modules: not in __all__, since MONAI's bundles look for classes
@@ -50,11 +53,13 @@ if TYPE_CHECKING:
     from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler
     from monai_auxops.handlers import AuxCurvesHandler as AuxCurvesHandler
     from monai_auxops.handlers import AuxReportHandler as AuxReportHandler
+    from monai_auxops.handlers import AuxResultsHandler as AuxResultsHandler
     from monai_auxops.handlers import AuxRunFactsHandler as AuxRunFactsHandler
     from monai_auxops.handlers import AuxStatsHandler as AuxStatsHandler
     from monai_auxops.handlers import AuxTensorBoardStatsHandler as AuxTensorBoardStatsHandler
     from monai_auxops.handlers import AuxWorstCasesHandler as AuxWorstCasesHandler
     from monai_auxops.handlers import loss_of as loss_of
+    from monai_auxops.metric_op import MetricOp as MetricOp
     from monai_auxops.metrics import ComputeAUC as ComputeAUC
     from monai_auxops.metrics import ComputeAverage as ComputeAverage
     from monai_auxops.metrics import ComputeAverageDice as ComputeAverageDice
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
     from monai_auxops.ops import DiceMaskedOutput as DiceMaskedOutput
     from monai_auxops.ops import NegLoss as NegLoss
     from monai_auxops.ops import ReduceMeanMasked as ReduceMeanMasked
+    from monai_auxops.recorder import Recorder as Recorder
 
 
 def _load() -> None:

@@ -39,8 +39,12 @@ def parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="explain a Clara component, an aux-op or a diagnostic code")
     explain.add_argument("name", help="for example DiceMaskedOutput or CT503")
     show = commands.add_parser("demo", help="train a bundle of this project before your eyes")
-    show.add_argument("bundle", type=Path, nargs="?", default=Path("bundles/brain_tissue_segmentation"))
+    default = Path("bundles/brain_tissue_segmentation")
+    show.add_argument(
+        "bundle", type=Path, nargs="?", default=default, help=f"the folder of a bundle (default {default})"
+    )
     show.add_argument("--epochs", type=int, help="default: what the bundle says")
+    show.add_argument("-o", "--output", type=Path, metavar="DIR", help="a new folder; default eval in the bundle")
     _report(commands.add_parser("report", help="show finished or running trainings as one HTML page"))
     _evaluate(commands.add_parser("evaluate", help="measure the label maps of one folder against those of another"))
     return top
@@ -184,7 +188,7 @@ def demo(args: argparse.Namespace) -> int:
     """Train a bundle on the console."""
     from monai_auxops.demo import demo
 
-    return demo(args.bundle, args.epochs)
+    return demo(args.bundle, args.epochs, args.output)
 
 
 def report(args: argparse.Namespace) -> int:

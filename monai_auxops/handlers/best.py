@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from ignite.engine import Engine
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
+
+Better = Callable[[float, float], bool]
 
 
 class BestSet:
@@ -26,18 +30,23 @@ class BestSet:
     def __init__(self, log_dir: str | Path, metric: str | None = None) -> None:
         self.folder, self.metric = Path(log_dir) / "best", metric
         self._judged: tuple[str, int] | None = None
+        self._name: str | None = None
         self._is_best = False
         self._value = math.nan
         self._known: dict[str, Any] = {}
 
     def is_best(self, engine: Engine) -> bool:
         """Whether the epoch that ends is the best so far; asked by several handlers, decided once per epoch."""
-        run, epoch = run_id(engine), training_epoch(engine)
+        name, better = judge_of(engine, self.metric)
+        return self.judge(run_id(engine), training_epoch(engine), name, engine.state.metrics.get(name), better)
+
+    def judge(self, run: str, epoch: int, name: str | None, value: Any, better: Better | None) -> bool:
+        """Whether ``value`` makes ``epoch`` the best of ``run`` so far."""
         if self._judged != (run, epoch):
             if self._judged is None or self._judged[0] != run:
                 self._resume(run)
-            self._judged = (run, epoch)
-            self._is_best = self._beats(engine)
+            self._judged, self._name = (run, epoch), name
+            self._is_best = self._beats(value, better)
         return self._is_best
 
     def _resume(self, run: str) -> None:
@@ -50,9 +59,7 @@ class BestSet:
         except (OSError, ValueError, KeyError, TypeError):
             return
 
-    def _beats(self, engine: Engine) -> bool:
-        name, better = judge_of(engine, self.metric)
-        value = engine.state.metrics.get(name)
+    def _beats(self, value: Any, better: Better | None) -> bool:
         if better is None or not isinstance(value, int | float) or not math.isfinite(value):
             return False
         if not math.isnan(self._value) and not better(value, self._value):
@@ -60,13 +67,12 @@ class BestSet:
         self._value = float(value)
         return True
 
-    def update(self, engine: Engine, **parts: Any) -> None:
-        """Write ``parts`` of the best epoch; what is there of an earlier one goes, as far as this set wrote it."""
-        run, epoch = run_id(engine), training_epoch(engine)
+    def update(self, **parts: Any) -> None:
+        """Write ``parts`` of the epoch judged last; what is there of an earlier one goes, as far as we wrote it."""
+        run, epoch = self._judged or ("", 0)
         before = self._known
         if (before.get("run"), before.get("epoch")) != (run, epoch):
-            name, _ = judge_of(engine, self.metric)
-            fresh = {"run": run, "epoch": epoch, "metric": name, "value": self._value}
+            fresh = {"run": run, "epoch": epoch, "metric": self._name, "value": self._value}
             self._known = fresh | {"classes": None, "matrix": None, "cases": []}
         self._known = self._known | parts
         replace_text(self.folder / "best.json", json.dumps(self._known, indent=1))
@@ -77,7 +83,7 @@ class BestSet:
                     (self.folder / f"{case['name']}{kind}.png").unlink(missing_ok=True)
 
 
-def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Any]:
+def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Better | None]:
     """The metric that decides on the best epoch, and how two values compare; None where no direction is known."""
     hub, state = Hub.of(engine), engine.state
     key = getattr(state, "key_metric_name", None)
@@ -85,10 +91,14 @@ def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Any
         return key, engine.metric_cmp_fn
     directions = {} if hub is None else directions_of(hub)
     name = metric or key or next((n for n, higher in directions.items() if higher is not None), None)
-    higher = directions.get(name or "")
-    if higher is None:
-        return name, None
-    return name, (lambda new, old: new > old) if higher else (lambda new, old: new < old)
+    return name, comparison(directions.get(name or ""))
+
+
+def comparison(higher_is_better: bool | None) -> Better | None:
+    """How a new value is compared with the best; None where no direction is known."""
+    if higher_is_better is None:
+        return None
+    return operator.gt if higher_is_better else operator.lt
 
 
 def directions_of(hub: Hub) -> dict[str, bool | None]:

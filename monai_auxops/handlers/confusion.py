@@ -88,7 +88,7 @@ class AuxConfusionHandler(IntervalViewer):
         rows: list[list[int]] = self._table.tolist()
         names = names_of_classes(len(rows), self.class_names, self._reading)
         if is_best and self.best is not None:
-            self.best.update(engine, matrix=rows, classes=names)
+            self.best.update(matrix=rows, classes=names)
         if self.is_due(epoch):
             self._append([[epoch, name, run_id(engine), *row] for name, row in zip(names, rows, strict=True)], names)
             self.writer.add_figure("confusion", draw_matrix(rows, names).figure, epoch)

@@ -223,3 +223,17 @@ def last_positive(positive: Tensor, first: int) -> Tensor:
 def described(*tensors: Any) -> str:
     """Shapes, or types of what is no tensor."""
     return " and ".join(str(list(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in tensors)
+
+
+def class_maps_of_any(prediction: Tensor, label: Tensor, dims: int) -> tuple[Tensor, Tensor]:
+    """The classes of a batch that no aux-op reads: predicted and labeled, ``[B, *S]`` with ``dims`` axes in S.
+
+    Several channels are scores, or a one-hot label, of classes that exclude each other; one channel, or none, holds
+    indices.
+
+    >>> class_maps_of_any(torch.tensor([[[0.2, 0.9], [0.8, 0.1]]]), torch.tensor([[1, 0]]), 1)
+    (tensor([[1, 0]]), tensor([[1, 0]]))
+    """
+    with_channels = [x if x.dim() == dims + 2 else x.unsqueeze(1) for x in (prediction, label)]
+    predicted, truth = (x.max(1).indices if x.shape[1] > 1 else x[:, 0].long() for x in with_channels)
+    return predicted, truth

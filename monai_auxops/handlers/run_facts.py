@@ -119,13 +119,18 @@ class AuxRunFactsHandler(Careful):
 
     def _write(self, **facts: Any) -> None:
         self._facts |= facts
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self.path.parent):
-            runs = read_runs(self.path)
-            runs[self._facts["run"]] = self._facts
-            latest, *older = sorted(runs.values(), key=lambda each: str(each.get("started")), reverse=True)
-            short = [{key: value for key, value in each.items() if key != "config"} for each in older]
-            replace_text(self.path, json.dumps(finite(latest | {"older": short}), indent=1, default=str))
+        write_run(self.path, self._facts)
+
+
+def write_run(path: Path, facts: Facts) -> None:
+    """Write what is known of a run beside what the file says of others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):
+        runs = read_runs(path)
+        runs[facts["run"]] = facts
+        latest, *older = sorted(runs.values(), key=lambda each: str(each.get("started")), reverse=True)
+        short = [{key: value for key, value in each.items() if key != "config"} for each in older]
+        replace_text(path, json.dumps(finite(latest | {"older": short}), indent=1, default=str))
 
 
 def read_runs(path: Path) -> dict[str, Facts]:

@@ -15,10 +15,10 @@ from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import training_of, training_step
 from monai_auxops.handlers.also import WithOthers
+from monai_auxops.handlers.class_writers import ClassWriters
 from monai_auxops.handlers.viewer import Careful
 
 EVERY = 50  # iterations between two looks at running values: a look waits for the device
-MAX_CHART = 20  # classes that share a chart of TensorBoard
 Log = bool | int | Callable[[Engine, int], bool]
 
 
@@ -155,7 +155,7 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
             "iteration_event_writer": self._write_iteration_carefully,
         }
         replace_none(self, mine)
-        self._classes: dict[str, Any] = {}
+        self._classes = ClassWriters()
 
     def attach(self, engine: Engine) -> None:
         """Write the values of ``engine``; the writer is closed at the training's end."""
@@ -175,8 +175,7 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
     def close(self) -> None:
         """Close the writers made here, and their threads; a value that comes later opens another file."""
         super().close()
-        for writer in self._classes.values():
-            writer.close()
+        self._classes.close()
 
     def _write_epoch_carefully(self, engine: Engine, writer: Any) -> None:
         self.careful("an epoch's values", lambda each: self._write_epoch(each, writer))(engine)
@@ -186,23 +185,11 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
 
     def _write_epoch(self, engine: Engine, writer: Any) -> None:
         epoch = own_epoch(self, engine)
-        values = {name: value for name, value in metrics_of(engine, "do_summary").items() if is_number(value)}
-        classes = {name.rpartition("/")[2] for name in values if "/" in name}
-        few = self.internal_writer and len(classes) <= MAX_CHART
-        for name, value in values.items():
-            folder, tag = tensorboard_place(name, few)
-            self._writer_of(folder, writer).add_scalar(tag, value, epoch)
+        values = {n: number_of(v) for n, v in metrics_of(engine, "do_summary").items() if is_number(v)}
+        self._classes.write(writer, values, epoch, few=self.internal_writer)
         for name in self.state_attributes or ():
             writer.add_scalar(name, getattr(engine.state, name, None), epoch)
-        for each in (writer, *self._classes.values()):
-            each.flush()
-
-    def _writer_of(self, folder: str, writer: Any) -> Any:
-        if not folder:
-            return writer
-        if folder not in self._classes:
-            self._classes[folder] = type(writer)(f"{writer.log_dir}/{folder}")
-        return self._classes[folder]
+        writer.flush()
 
     def _write_iteration(self, engine: Engine, writer: Any) -> None:
         step = training_step(engine)
@@ -245,14 +232,19 @@ def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
     A metric that is a dict is taken apart.
     """
     hub, metrics = Hub.of(engine), dict(engine.state.metrics) | getattr(engine.state, "aux_metrics", {})
-    hidden = set() if hub is None else hub.hidden(flag) | twice_shown(engine, hub)
+    hidden = set() if hub is None else hub.hidden(flag) | twice_shown(engine, hub, flag)
     return {name: value for name, value in flat(metrics).items() if name not in hidden}
 
 
-def twice_shown(engine: Engine, hub: Hub) -> set[str]:
-    """The metrics that equal another one which is shown; the key metric is always shown."""
-    key, hidden = getattr(engine.state, "key_metric_name", None), hub.hidden("do_print") | hub.hidden("do_summary")
-    return {name for name, other in hub.same().items() if name != key and other not in hidden}
+def twice_shown(engine: Engine, hub: Hub, flag: str) -> set[str]:
+    """The metrics that equal another one which is shown.
+
+    The key metric is always shown; a line of the console then leaves the other one out, while a chart keeps it, as
+    training has a curve of that name.
+    """
+    key, same, hidden = getattr(engine.state, "key_metric_name", None), hub.same(), hub.hidden(flag)
+    twice = {name for name, other in same.items() if name != key and other not in hidden}
+    return twice | ({same[key]} if key in same and flag == "do_print" else set())
 
 
 def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -104,7 +104,9 @@ class Viewer(Careful):
 
     def close(self) -> None:
         """Close an own writer and its thread; the next value opens another event file."""
-        if self._own and self._writer is not None:
+        if self._shares is not None:
+            self._shares.close()
+        elif self._own and self._writer is not None:
             self._writer.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,13 +128,13 @@ class AuxWorstCasesHandler(IntervalViewer):
         if self.is_due(epoch):
             self._draw_due(engine, epoch, worst)
         if is_best and self.best is not None:
-            self._draw_best(engine, epoch, worst, self.best)
+            draw_best(self._cases, worst, self._shapes, epoch, self.best, self._sign)
 
     def _draw_due(self, engine: Engine, epoch: int, worst: Kept) -> None:
         (self.log_dir / "worst_cases").mkdir(exist_ok=True)
         rows = []
-        for place in self._shown(worst):
-            facts, three = self._case(worst, place)
+        for place in with_value(worst):
+            facts, three = one_case(self._cases, worst, place, self._shapes, self._sign)
             name, pixels = f"worst_cases/epoch_{epoch:04}_{place + 1}.png", paint_case(three)
             save(pixels, self.log_dir / name)
             self.writer.add_image(f"worst/{place + 1}", pixels, epoch, dataformats="HWC")
@@ -142,36 +143,45 @@ class AuxWorstCasesHandler(IntervalViewer):
         append_rows(self.log_dir / "worst_cases.csv", list(COLUMNS), rows)
         self.writer.flush()
 
-    def _draw_best(self, engine: Engine, epoch: int, worst: Kept, best: BestSet) -> None:
-        best.folder.mkdir(parents=True, exist_ok=True)
-        chosen = [("worst", worst, place) for place in self._shown(worst)]
-        median, highest = self._cases.median(), self._cases.best
-        chosen += [("median", median, 0)] if median is not None else []
-        chosen += [("best", highest.cpu(), 0)] if highest is not None and self._shown(highest.cpu()) else []
-        cases = []
-        for number, (place, kept, rank) in enumerate(chosen, 1):
-            facts, three = self._case(kept, rank)
-            name = f"epoch_{epoch:04}_{number}"
-            save_parts(three, best.folder / name)
-            cases.append({"place": place, "rank": rank + 1, **facts, "name": name})
-        best.update(engine, cases=cases)
 
-    def _shown(self, kept: Kept) -> list[int]:
-        """The places of the cases that have a value."""
-        return [place for place, value in enumerate(kept.values.tolist()) if value == value]
+def draw_best(
+    cases: CasePictures, worst: Kept, shapes: Sequence[tuple[int, ...]], epoch: int, best: BestSet, sign: float = 1.0
+) -> None:
+    """Write the worst cases, the median and the best one as the pictures of the best epoch."""
+    best.folder.mkdir(parents=True, exist_ok=True)
+    chosen = [("worst", worst, rank) for rank in with_value(worst)]
+    median, highest = cases.median(), cases.best
+    chosen += [("median", median, 0)] if median is not None else []
+    chosen += [("best", highest.cpu(), 0)] if highest is not None and with_value(highest.cpu()) else []
+    written = []
+    for number, (place, kept, rank) in enumerate(chosen, 1):
+        facts, three = one_case(cases, kept, rank, shapes, sign)
+        name = f"epoch_{epoch:04}_{number}"
+        save_parts(three, best.folder / name)
+        written.append({"place": place, "rank": rank + 1, **facts, "name": name})
+    best.update(cases=written)
 
-    def _case(self, kept: Kept, place: int) -> tuple[dict[str, Any], Any]:
-        number = int(kept.numbers[place])
-        shape = self._shapes[number]
-        height, width = size_of_panel(shape)
-        is_volume = len(shape) == 3
-        facts = {
-            "file": self._cases.files[number],
-            "value": self._sign * float(kept.values[place]),
-            "slice": int(kept.slices[place]) + 1 if is_volume else None,
-            "slices": shape[2] if is_volume else None,
-        }
-        return facts, np.asarray(kept.pictures[place, :, :height, :width].numpy())
+
+def with_value(kept: Kept) -> list[int]:
+    """The places of the cases that have a value."""
+    return [place for place, value in enumerate(kept.values.tolist()) if value == value]
+
+
+def one_case(
+    cases: CasePictures, kept: Kept, place: int, shapes: Sequence[tuple[int, ...]], sign: float
+) -> tuple[dict[str, Any], Any]:
+    """What is known of a case, and its three panels."""
+    number = int(kept.numbers[place])
+    shape = shapes[number]
+    height, width = size_of_panel(shape)
+    is_volume = len(shape) == 3
+    facts = {
+        "file": cases.files[number],
+        "value": sign * float(kept.values[place]),
+        "slice": int(kept.slices[place]) + 1 if is_volume else None,
+        "slices": shape[2] if is_volume else None,
+    }
+    return facts, np.asarray(kept.pictures[place, :, :height, :width].numpy())
 
 
 def image_of(image: Any, dims: int, channels_last: bool) -> Tensor:

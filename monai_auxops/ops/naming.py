@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from monai_auxops.core.context import BuildContext
@@ -57,3 +58,18 @@ def check_tag(tag: Any, op: Named | None = None) -> str:
         taken = ", ".join(TAKEN)
         raise ValueError(f"{who}expected a tag other than {taken} and without leading underscore, got {tag!r}")
     return tag
+
+
+def for_trackers(names: Sequence[str]) -> tuple[str, ...]:
+    """Class names as every tracker takes them; ``ValueError`` if two become the same.
+
+    MLflow refuses a metric whose name has other characters than letters, digits, spaces and ``_ - . : /``, in the first
+    epoch. Others become underscores, here, where the name is given.
+
+    >>> for_trackers(["gray", "white (L)"])
+    ('gray', 'white _L_')
+    """
+    accepted = tuple(re.sub(r"[^\w\- .:/]", "_", str(name)) for name in names)
+    if len(set(accepted)) < len(accepted):
+        raise ValueError(f"expected class_names that differ in letters, digits and spaces, got {list(names)}")
+    return accepted

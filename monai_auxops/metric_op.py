@@ -1,0 +1,273 @@
+"""Any metric of MONAI or torchmetrics as an aux-op."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from monai_auxops.core import ranks
+from monai_auxops.core.context import BuildContext
+from monai_auxops.core.running import Totals
+from monai_auxops.ops.base import AuxiliaryOperation
+from monai_auxops.ops.naming import check_tag
+
+LOWER_IS_BETTER = ("Hausdorff", "SurfaceDistance", "Error", "MSE", "MAE", "RMSE", "Loss")
+HIGHER_IS_BETTER = ("Dice", "IoU", "SurfaceDice", "Accuracy", "AUC", "AUROC", "SSIM", "PSNR", "F1", "Jaccard")
+Arguments = Mapping[str, Any] | Callable[[BuildContext], Mapping[str, Any]]
+
+
+class MetricOp(AuxiliaryOperation):
+    """Any metric of ``monai.metrics`` or torchmetrics as an aux-op: console, curves, table of cases and page show it.
+
+    With values per case (``per_case``) the metric is called on each batch and emptied again: its own buffers never
+    grow, NaN means "nothing to measure" as everywhere, splitting the data into other batches or over other ranks gives
+    the same mean, and the values of a case are in the table of cases. Else the metric keeps what it needs and its value
+    is asked for once an epoch.
+
+    **What it costs.** A metric computes as it does on its own: ``HausdorffDistanceMetric`` and ``SurfaceDiceMetric``
+    copy each case to the host and take milliseconds to seconds per volume, in training as well; attach them to the
+    evaluator. torchmetrics with ``per_case`` is called once per case. Without ``per_case`` the buffers hold the epoch
+    (``ROCAUCMetric``: all scores) and are gathered once per epoch: MONAI's by this class, torchmetrics' by itself.
+
+    Args:
+        metric: the metric; it belongs to this aux-op from now on, and is emptied by it.
+        tag: the name of the mean over classes. The classes are ``<tag>/<class>``.
+        class_names: of the metric's columns; default their numbers. Given, the names are known before the first batch.
+        per_case: whether each case has values; default for MONAI's metrics that give ``[B]`` or ``[B, C]``.
+        binarize: compare masks: scores become the class of the highest one, or what exceeds ``threshold``, and index
+            labels become one channel per class. Default for metrics with ``include_background``.
+        threshold: a probability, of one channel and of independent predictions.
+        final_activation: ``"sigmoid"`` if the network leaves out its sigmoid.
+        is_independent_predictions: each channel is a class of its own.
+        higher_is_better: default what the metric says, or its name (a distance or an error: no), else unknown.
+        arguments: more for each call of the metric, for example ``{"spacing": (1.0, 1.0, 2.5)}``, or a function of the
+            :class:`~monai_auxops.BuildContext` that returns them.
+        do_summary: whether TensorBoard shows the values.
+        do_print: whether the console shows the values.
+        **options: for every aux-op: ``stage``, ``output_transform``, ``report_path``, ``case_key``.
+
+    Raises:
+        ValueError: no metric, a tag that is taken, a number of ``class_names`` that does not fit.
+
+    >>> from monai.metrics import HausdorffDistanceMetric
+    >>> op = MetricOp(HausdorffDistanceMetric(include_background=False), "hd", class_names=["left", "right"])
+    >>> label = torch.tensor([[[[0, 1, 1, 0, 2, 2]] * 2]])
+    >>> scores = torch.nn.functional.one_hot(label[:, 0].roll(1, 2), 3).movedim(-1, 1).float()
+    >>> _ = op(scores, label)
+    >>> op.aggregate()
+    {'hd': 2.5, 'hd/left': 1.0, 'hd/right': 4.0}
+    """
+
+    def __init__(
+        self,
+        metric: Any,
+        tag: str,
+        do_summary: bool = True,
+        do_print: bool = True,
+        *,
+        class_names: Sequence[str] | None = None,
+        per_case: bool | None = None,
+        binarize: bool | None = None,
+        threshold: float = 0.5,
+        final_activation: str | None = None,
+        is_independent_predictions: bool = False,
+        higher_is_better: bool | None = None,
+        arguments: Arguments | None = None,
+        **options: Any,
+    ) -> None:
+        self.metric, self.tag, self.class_names = metric, check_tag(tag, self), class_names
+        self.threshold, self.final_activation = threshold, final_activation
+        self.is_independent_predictions, self.arguments = is_independent_predictions, arguments
+        super().__init__(do_summary, do_print, **options)
+        if not callable(metric) or not hasattr(metric, "reset"):
+            self.fail(f"metric to be a metric of monai.metrics or torchmetrics, got {type(metric).__name__}")
+        if final_activation not in (None, "sigmoid"):
+            self.fail(f"final_activation to be None or 'sigmoid', got {final_activation!r}")
+        if final_activation is not None and not 0 < threshold < 1:
+            self.fail(f"0 < threshold < 1, a probability, with {final_activation!r}, got {threshold}")
+        self.binarize = hasattr(metric, "include_background") if binarize is None else binarize
+        self.per_case = is_of_monai(metric) and gives_cases(metric) if per_case is None else per_case
+        self.higher_is_better = direction_of(metric) if higher_is_better is None else higher_is_better
+        names = [f"{tag}/{name}" for name in class_names or ()]
+        if not self.per_case:
+            self.accumulated, self._epoch_tags = (), (tag, *names)
+        elif class_names is not None:
+            self.accumulated = (tag, *names)
+
+    def __repr__(self) -> str:
+        """Name the metric by its class: its own representation is an address, or many lines."""
+        return f"MetricOp({type(self.metric).__name__}, tag={self.tag!r})"
+
+    __str__ = __repr__
+
+    @property
+    def epoch_tags(self) -> tuple[str, ...] | None:
+        """The tags that have an epoch value; None while they are unknown."""
+        return self.accumulated if self.per_case else self._epoch_tags
+
+    def get_output_tensors(
+        self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
+    ) -> dict[str, Tensor]:
+        """``{tag: [B], tag/<class>: [B]}`` with values per case, else nothing."""
+        if label is None:
+            raise ValueError("expected a label, got None")
+        pair = self._masks(predictions, label) if self.binarize else (predictions, label)
+        arguments = self.arguments(build_ctx) if callable(self.arguments) else (self.arguments or {})
+        if hasattr(self.metric, "to"):
+            self.metric.to(predictions.device)
+        if not self.per_case:
+            self.metric(*pair, **arguments)
+            return {}
+        return self._by_tag(self._per_case(*pair, arguments))
+
+    def _masks(self, predictions: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        predictions = predictions[:, None] if predictions.dim() == 1 else predictions
+        channels = predictions.shape[1]
+        label = label.unsqueeze(1) if label.dim() == predictions.dim() - 1 else label
+        if channels > 1 and label.shape[1] == 1:
+            label = one_hot(label[:, 0], channels)
+        if channels > 1 and not self.is_independent_predictions:
+            return one_hot(predictions.max(1).indices, channels), (label > 0.5).float()
+        cut = self.threshold
+        if self.final_activation == "sigmoid":
+            cut = math.log(cut / (1 - cut))
+        return (predictions > cut).float(), (label > 0.5).float()
+
+    def _per_case(self, predictions: Tensor, label: Tensor, arguments: Mapping[str, Any]) -> Tensor:
+        """The values ``[B]`` or ``[B, C]`` of the batch; the metric is empty before and after."""
+        self.metric.reset()
+        if is_of_monai(self.metric):
+            values = self.metric(predictions, label, **arguments)
+        else:
+            cases = zip(predictions.split(1), label.split(1), strict=True)
+            each = []
+            for case in cases:
+                each.append(torch.as_tensor(self.metric(*case, **arguments)).reshape(-1))
+                self.metric.reset()
+            values = torch.stack(each)
+        self.metric.reset()
+        if not isinstance(values, Tensor) or values.dim() == 0 or len(values) != len(predictions):
+            came = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise ValueError(f"expected a value for each of {len(predictions)} cases, got {came}; per_case=False?")
+        return values.flatten(1) if values.dim() > 2 else values
+
+    def _by_tag(self, values: Tensor) -> dict[str, Tensor]:
+        if values.dim() == 1 or (values.shape[1] == 1 and self.class_names is None):
+            return {self.tag: values.reshape(len(values))}
+        names = self.class_names or [str(i) for i in range(values.shape[1])]
+        if len(names) != values.shape[1]:
+            raise ValueError(f"expected {values.shape[1]} class_names, one for each column, got {list(names)}")
+        columns = {f"{self.tag}/{name}": column for name, column in zip(names, values.unbind(1), strict=True)}
+        return {self.tag: values.nanmean(1)} | columns
+
+    def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
+        """The means over cases; without values per case, what the metric says of the whole epoch."""
+        if self.per_case:
+            return super().epoch_values(totals, gather)
+        value = self._of_monai(gather) if is_of_monai(self.metric) else self.metric.compute()
+        values = {self.tag: math.nan} if value is None else self._flat(value)
+        missing = dict.fromkeys(self._epoch_tags, math.nan)
+        self._epoch_tags = tuple((missing | values).keys())
+        return missing | values
+
+    def _of_monai(self, gather: ranks.Gather) -> Any:
+        """The metric's value of the buffers of all ranks: one gather, also where a rank had no batch."""
+        buffers = self.metric._buffers
+        mine = None if buffers is None else [torch.stack(list(kept)).cpu() for kept in buffers]
+        parts = [part for part in gather(mine) if part is not None]
+        if not parts:
+            return None
+        self.metric._synced_tensors = [torch.cat(columns) for columns in zip(*parts, strict=True)]
+        self.metric._synced = True
+        return self.metric.aggregate()
+
+    def _flat(self, value: Any) -> dict[str, float]:
+        """The value by tag: one number, a number per class, or a dict of them."""
+        if isinstance(value, Mapping):
+            return {f"{self.tag}/{name}": float(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):  # MONAI's ConfusionMatrixMetric: a list of one
+            value = value[0]
+        numbers = torch.as_tensor(value, dtype=torch.float64).reshape(-1)
+        if len(numbers) == 1:
+            return {self.tag: float(numbers)}
+        names = self.class_names or [str(i) for i in range(len(numbers))]
+        return {self.tag: float(numbers.nanmean())} | {
+            f"{self.tag}/{name}": number for name, number in zip(names, numbers.tolist(), strict=True)
+        }
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        super().reset()
+        self.metric.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of this process; without values per case with all that the metric keeps, on the CPU."""
+        state = super().state_dict()
+        return state if self.per_case else state | {"metric": on_cpu(getattr(self.metric, self._kept_in))}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue an epoch that was saved in its middle."""
+        super().load_state_dict(state)
+        if self._kept_in == "_buffers":
+            self.metric._buffers = state.get("metric")
+        else:
+            for name, value in (state.get("metric") or {}).items():
+                setattr(self.metric, name, value)
+
+    @property
+    def _kept_in(self) -> str:
+        return "_buffers" if is_of_monai(self.metric) else "metric_state"
+
+
+def on_cpu(state: Any) -> Any:
+    """A copy of tensors in lists and dicts, on the CPU."""
+    if isinstance(state, Tensor):
+        return state.detach().cpu().clone()
+    if isinstance(state, Mapping):
+        return {name: on_cpu(value) for name, value in state.items()}
+    return [on_cpu(value) for value in state] if isinstance(state, list | tuple) else state
+
+
+def one_hot(index: Tensor, classes: int) -> Tensor:
+    """A channel per class ``[B, C, *S]`` from indices ``[B, *S]``; an index that is no class is in none."""
+    numbers = torch.arange(classes, device=index.device).reshape(1, -1, *(1,) * (index.dim() - 1))
+    return (index.unsqueeze(1) == numbers).float()
+
+
+def is_of_monai(metric: Any) -> bool:
+    """Whether a metric is one of MONAI's, which give a batch's values when called.
+
+    >>> from monai.metrics import DiceMetric
+    >>> is_of_monai(DiceMetric())
+    True
+    """
+    from monai.metrics import CumulativeIterationMetric
+
+    return isinstance(metric, CumulativeIterationMetric)
+
+
+def gives_cases(metric: Any) -> bool:
+    """Whether a metric of MONAI gives a value per case; those that need all samples at once have none."""
+    return not any(word in type(metric).__name__ for word in ("AUC", "AveragePrecision", "FID", "MMD"))
+
+
+def direction_of(metric: Any) -> bool | None:
+    """Whether more is better, as the metric says or as its name tells; None where neither does.
+
+    >>> from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric
+    >>> direction_of(HausdorffDistanceMetric()), direction_of(SurfaceDistanceMetric())
+    (False, False)
+    >>> direction_of(SurfaceDiceMetric([1.0]))
+    True
+    """
+    said = getattr(metric, "higher_is_better", None)
+    name = type(metric).__name__
+    if said is not None:
+        return bool(said)
+    if any(word in name for word in LOWER_IS_BETTER):
+        return False
+    return True if any(word in name for word in HIGHER_IS_BETTER) else None

@@ -1,0 +1,320 @@
+"""Record a plain loop as the handlers record an engine: console, curves, cases, pictures, page."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import torch
+from torch import Tensor
+
+from monai_auxops.cases.table import Block, Case, CaseFile
+from monai_auxops.core import ranks
+from monai_auxops.drawing.names import escaped
+from monai_auxops.drawing.results import Curves, draw_results
+from monai_auxops.engine.runs import new_run_id
+from monai_auxops.handlers.best import BestSet, comparison
+from monai_auxops.handlers.case_pictures import CasePictures, Kept
+from monai_auxops.handlers.class_writers import ClassWriters
+from monai_auxops.handlers.console import BEST, NO_TERMINAL, fitting, header, in_order, row
+from monai_auxops.handlers.reading import class_maps_of_any
+from monai_auxops.handlers.run_facts import device_name, now, versions, write_run
+from monai_auxops.handlers.slices import panels
+from monai_auxops.handlers.stats import flat, is_number, number_of
+from monai_auxops.handlers.worst_cases import draw_best, image_of
+from monai_auxops.ops.base import AuxiliaryOperation
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Values = AuxiliaryOperation | Mapping[str, Any]
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Record a plain loop in a folder that ``monai-auxops report`` and TensorBoard show.
+
+    For Lightning, Accelerate, or a loop of your own. :meth:`log` prints the line of an epoch and writes the curves;
+    :meth:`cases` writes the table of cases; :meth:`pictures` keeps pictures of the best epoch. Only the first rank
+    writes, and no method waits for other ranks: give values of all ranks (``aggregate()`` is one). What cannot be
+    written is warned of once and never ends the training. ``docs/formats.md`` describes the files.
+
+    Args:
+        folder: of the run.
+        key: the metric that decides on the best epoch, such as ``"val_dice"``. Default: the first value of the first
+            aux-op that is logged with ``split="val"``; values without an aux-op have no direction, so no best epoch.
+        higher_is_better: whether a larger ``key`` is better; default what the aux-op says.
+        epochs: how many there will be, for the console.
+        class_names: of all classes.
+        config: anything JSON can hold that describes the run.
+        stream: where lines go; default standard output.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Recorder(folder, key="val_dice", higher_is_better=True) as run:
+    ...     for epoch, dice in enumerate([0.5, 0.75, 0.625], 1):
+    ...         run.log(epoch, {"loss": 1 / epoch})
+    ...         run.log(epoch, {"dice": dice}, split="val")
+    ...     sorted(path.name for path in Path(folder).glob("r*"))
+                    ─val──
+    epoch    loss    dice
+        1  1.0000  0.5000  best
+        2  0.5000  0.7500  best
+        3  0.3333  0.6250
+    ['results.png', 'run.json']
+    """
+
+    def __init__(
+        self,
+        folder: str | Path = "run",
+        key: str | None = None,
+        higher_is_better: bool | None = None,
+        *,
+        epochs: int | None = None,
+        class_names: Sequence[str] | None = None,
+        config: Any = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.folder, self.key, self.higher_is_better = Path(folder), key, higher_is_better
+        self.epochs, self.class_names, self.config, self._stream = epochs, class_names, config, stream
+        self.run = new_run_id()
+        self.curves: Curves = {}
+        self._best = BestSet(self.folder)
+        self._best_epoch: int | None = None
+        self._directions: dict[str, bool | None] = {}
+        self._epoch = 0
+        self._printed = True
+        self._columns: list[str] = []
+        self._known: list[str] = []
+        self._tables: dict[str, tuple[int, CaseFile, list[Case], tuple[str, ...]]] = {}
+        self._pictures: tuple[int, CasePictures, list[tuple[int, ...]]] | None = None
+        self._writer: Any = None
+        self._classes = ClassWriters()
+        self._started, self._seconds, self._since = now(), dict[str, float](), time.monotonic()
+        self._failed: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close(finished=error[0] is None)
+
+    def log(self, epoch: int, values: Values, split: str = "") -> None:
+        """Record the values of an epoch.
+
+        The line of the epoch is printed when its ``split="val"`` comes; without validation when the next epoch begins.
+
+        Args:
+            epoch: from 1; an earlier epoch than the last one is a ``ValueError``.
+            values: an aux-op, whose :meth:`~monai_auxops.AuxiliaryOperation.aggregate` is taken (every rank has to call
+                this then), or numbers by name, also nested.
+            split: ``"train"``, ``"val"``, ``"test"`` or nothing: in front of each name.
+
+        Raises:
+            ValueError: an unknown split, an epoch that went back, a value that is no number.
+        """
+        named = self._named(values, split)
+        if epoch < self._epoch or epoch < 0:
+            raise ValueError(f"Recorder.log: expected epoch {self._epoch} or a later one, got {epoch}")
+        if not ranks.is_first():
+            return
+        if epoch > self._epoch:
+            self._end_epoch()
+            self._epoch, self._printed = epoch, False
+        for name, value in named.items():
+            self.curves.setdefault(name, {})[epoch] = value
+        self._safely("curves", lambda: self._write_curves(named))
+        if split == "val":
+            self._print_line()
+
+    def _named(self, values: Values, split: str) -> dict[str, float]:
+        if split not in ("", "train", "val", "test"):
+            raise ValueError(f"Recorder.log: expected split to be 'train', 'val', 'test' or '', got {split!r}")
+        prefix = f"{split}_" if split else ""
+        if isinstance(values, AuxiliaryOperation):
+            higher, values = values.higher_is_better, values.aggregate()
+            self._directions |= {prefix + name: higher for name in values}
+            if split == "val" and self.key is None:
+                self.key = prefix + next(iter(values), "")
+        numbers = flat(values)
+        for name, value in numbers.items():
+            if not is_number(value):
+                raise ValueError(f"Recorder.log: expected {name!r} to be a number, got {type(value).__name__}")
+        return {prefix + name: number_of(value) for name, value in numbers.items()}
+
+    def cases(self, epoch: int, rows: Mapping[str, Mapping[str, float]], split: str = "val", name: str = "") -> None:
+        """Record values of single cases; more of the same epoch are added.
+
+        Args:
+            epoch: as in :meth:`log`.
+            rows: the values of each case by column; the first column decides which case is worst.
+            split: in front of each column.
+            name: of the table ``<name>_cases.csv``; default the first column's.
+        """
+        if not rows or not ranks.is_first():
+            return
+        prefix = f"{split}_" if split else ""
+        columns = tuple(dict.fromkeys(column for values in rows.values() for column in values))
+        name = name or columns[0]
+        before = self._tables.get(name)
+        if before is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            before = (epoch, CaseFile(self.folder / f"{escaped(name)}_cases.csv"), [], columns)
+        _, file, cases, known = before
+        cases = cases if before[0] == epoch else []
+        if columns != known and cases:
+            raise ValueError(f"Recorder.cases: expected the columns {list(known)} as before, got {list(columns)}")
+        new = [Case(case, "", tuple(number_of(v.get(c, math.nan)) for c in columns)) for case, v in rows.items()]
+        self._tables[name] = (epoch, file, cases + new, columns)
+        block = Block(epoch, self.run, tuple(prefix + column for column in columns), tuple(cases + new))
+        self._safely("table of cases", lambda: file.finish(block))
+
+    def pictures(
+        self,
+        epoch: int,
+        image: Tensor,
+        label: Tensor,
+        prediction: Tensor,
+        values: Sequence[float] | Tensor,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """Show the cases of a batch to the recorder, which keeps the worst, the median and the best of the epoch.
+
+        They are written to ``<folder>/best`` when the epoch's ``log(split="val")`` makes it the best so far: call this
+        before it. Nothing is copied to the host until then.
+
+        Args:
+            epoch: as in :meth:`log`.
+            image: ``[B, C, *S]`` with two or three spatial dimensions.
+            label: class indices ``[B, 1, *S]`` or ``[B, *S]``, or one-hot ``[B, C, *S]``.
+            prediction: scores ``[B, C, *S]``, or class indices like the label.
+            values: of each case, less is worse.
+            names: of each case; default a running number.
+        """
+        if not ranks.is_first():
+            return
+        if self._pictures is None or self._pictures[0] != epoch:
+            self._pictures = epoch, CasePictures(3), []
+        _, kept, shapes = self._pictures
+
+        def add() -> None:
+            predicted, truth = class_maps_of_any(prediction.detach(), label.detach(), image.dim() - 2)
+            gray = image_of(image.detach(), truth.dim(), channels_last=False)
+            pictures, slices = panels(gray, truth, predicted)
+            good = torch.as_tensor(values, dtype=torch.float32, device=pictures.device).reshape(-1)
+            numbers = torch.arange(kept.count, kept.count + len(good), device=pictures.device)
+            shapes.extend([tuple(gray.shape[1:])] * len(gray))
+            kept.files.extend(names or map(str, numbers.tolist()))
+            kept.add(Kept(good, numbers, slices, pictures))
+
+        self._safely("pictures", add)
+
+    def _end_epoch(self) -> None:
+        """Print the line of an epoch that had no validation, and write what belongs to its end."""
+        if self._epoch and not self._printed:
+            self._print_line()
+
+    def _print_line(self) -> None:
+        if not self._printed:
+            self._seconds[str(self._epoch)] = round(time.monotonic() - self._since, 3)
+            self._since = time.monotonic()
+        self._printed = True
+        values = {name: points[self._epoch] for name, points in self.curves.items() if self._epoch in points}
+        better = comparison(self.higher_is_better if self.higher_is_better is not None else self._direction())
+        value = values.get(self.key or "")
+        is_best = self._best.judge(self.run, self._epoch, self.key, value, better)
+        if is_best:
+            self._best_epoch = self._epoch
+        new = [name for name in values if name not in self._known]
+        if new:
+            self._known = in_order([*self._known, *new])
+            self._columns = fitting(self._known, self._room(), key=self.key)
+            for line in header(self._columns, left_out=len(self._known) - len(self._columns)):
+                print(line, file=self.stream)
+        of = f"/{self.epochs}" if self.epochs else ""
+        line = row(f"{self._epoch}{of}", self._columns, values)
+        print(line + BEST if is_best else line, file=self.stream, flush=True)
+        self._safely("files", lambda: self._write_files(is_best))
+
+    def _direction(self) -> bool | None:
+        return self._directions.get(self.key or "")
+
+    @property
+    def stream(self) -> TextIO:
+        """Where lines go; looked up late, as standard output may be replaced."""
+        return self._stream or sys.stdout
+
+    def _room(self) -> int:
+        return shutil.get_terminal_size().columns if self.stream.isatty() else NO_TERMINAL
+
+    def _write_curves(self, values: Mapping[str, float]) -> None:
+        if self._writer is None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise OSError("no curves without TensorBoard: pip install tensorboard") from error
+            self._writer = SummaryWriter(str(self.folder))
+        self._classes.write(self._writer, values, self._epoch)
+
+    def _write_files(self, is_best: bool) -> None:
+        self._write_facts(finished=None)
+        if is_best and self._pictures is not None and self._pictures[0] == self._epoch:
+            _, kept, shapes = self._pictures
+            if kept.worst is not None:
+                draw_best(kept, kept.worst.cpu(), shapes, self._epoch, self._best)
+        if len(self._seconds) > 1:
+            try:
+                draw_results(self.curves).savefig(self.folder / "results.png", dpi=110)
+            except ImportError:
+                return
+
+    def _write_facts(self, finished: str | None) -> None:
+        best = {
+            "metric": self.key,
+            "epoch": self._best_epoch,
+            "value": self.curves.get(self.key or "", {}).get(self._best_epoch or 0),
+            "higher_is_better": self.higher_is_better if self.higher_is_better is not None else self._direction(),
+        }
+        facts = {
+            "run": self.run,
+            "started": self._started,
+            "finished": finished,
+            "versions": versions(),
+            "device": device_name(None),
+            "processes": ranks.world_size(),
+            "training": {"epochs": self.epochs},
+            "aux_ops": {},
+            "higher_is_better": self._directions,
+            "same": {},
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "config": self.config,
+            "seconds": self._seconds,
+            "learning_rate": {},
+            "best": best,
+        }
+        write_run(self.folder / "run.json", facts)
+
+    def close(self, finished: bool = True) -> None:
+        """Print what is due, say in ``run.json`` that the run has ended, and close the writers."""
+        if not ranks.is_first():
+            return
+        self._end_epoch()
+        if self._epoch:
+            self._safely("run.json", lambda: self._write_facts(now() if finished else None))
+        if self._writer is not None:
+            self._writer.close()
+        self._classes.close()
+
+    def _safely(self, part: str, write: Callable[[], None]) -> None:
+        """Trouble of a record never ends what it records."""
+        try:
+            write()
+        except Exception as error:  # whatever a disk, a picture or a plot may have
+            if part not in self._failed:
+                self._failed.add(part)
+                warnings.warn(f"Recorder({str(self.folder)!r}): {part} left out: {error}", stacklevel=4)
