@@ -62,6 +62,9 @@ class MetricOp(AuxiliaryOperation):
     {'hd': 2.5, 'hd/left': 1.0, 'hd/right': 4.0}
     """
 
+    metric: Any = None
+    tag = ""
+
     def __init__(
         self,
         metric: Any,
