@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("--epochs", type=int, help="default: what the bundle says")
     show.add_argument("-o", "--output", type=Path, metavar="DIR", help="a new folder; default eval in the bundle")
     _report(commands.add_parser("report", help="show finished or running trainings as one HTML page"))
+    _weights(commands.add_parser("weights", help="bring an MMAR's TensorFlow weights into its migrated bundle"))
     _evaluate(commands.add_parser("evaluate", help="measure the label maps of one folder against those of another"))
     return top
 
@@ -95,6 +96,16 @@ def _report(command: argparse.ArgumentParser) -> None:
     add("--worst", type=int, default=8, metavar="N", help="how many of the worst cases get a picture (default 8)")
 
 
+def _weights(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    command.description = "The weights are proven equal to Clara's own graph, or refused. No TensorFlow is needed."
+    add("mmar", type=Path, metavar="MMAR", help="the MMAR, or its models folder")
+    add("bundle", type=Path, metavar="BUNDLE", help="the bundle that migrate wrote")
+    verified = "compare both networks on an image, given as the file or as the files of its channels"
+    add("--verify", type=Path, nargs="+", default=[], metavar="IMAGE", help=verified)
+    add("--graph", action="store_true", help="take Clara's graph itself as the network, operation by operation")
+
+
 def _evaluate(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--pred", type=Path, required=True, metavar="DIR", help="the predictions: NIfTI, NRRD, MHA, PNG or TIFF")
@@ -119,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         run = {"migrate": migrate, "attach": attach, "components": components, "explain": explain, "demo": demo}
-        run |= {"report": report, "evaluate": evaluate}
+        run |= {"report": report, "evaluate": evaluate, "weights": weights}
         return run[args.command](args)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -219,3 +230,16 @@ def evaluate(args: argparse.Namespace) -> int:
         images=args.images,
     )
     return evaluate(options)
+
+
+def weights(args: argparse.Namespace) -> int:
+    """Bring weights into a bundle."""
+    from monai_auxops.weights import WeightsError
+    from monai_auxops.weights.command import weights
+
+    try:
+        sys.stdout.write(weights(args.mmar, args.bundle, args.verify, args.graph))
+    except WeightsError as error:
+        sys.stderr.write(f"monai-auxops weights: {error}\n")
+        return 1
+    return 0

@@ -60,7 +60,7 @@ CODES: Final[dict[str, Code]] = {
         "no environment", _W, "Name the file with --env, or give the values with --set or when the bundle is run."
     ),
     "CT115": Code(
-        "TensorFlow weights", _W, "Weights of a TensorFlow graph do not load into a PyTorch network: train again."
+        "TensorFlow weights", _W, "Pass --weights: they come along where they are proven equal to Clara's graph."
     ),
     "CT116": Code(
         "command line used by the MMAR",
@@ -80,6 +80,12 @@ CODES: Final[dict[str, Code]] = {
         "validation configuration not read",
         _W,
         "Pass it with --evaluation FILE, or name the MMAR's folder, where the bundle is to evaluate as it did.",
+    ),
+    "CT122": Code(
+        "weights that came along", _I, "Evaluation and inference read models/model.pt; no training is needed."
+    ),
+    "CT123": Code(
+        "weights refused", _E, "The bundle starts from new weights; what is said above tells what would be needed."
     ),
     # variables
     "CT201": Code(

@@ -6,6 +6,7 @@ import json
 import runpy
 import shlex
 import shutil
+import tempfile
 from pathlib import Path
 
 from monai_auxops.migrate import packages
@@ -34,8 +35,10 @@ def run(options: Options) -> tuple[str, int]:
         newer.run()
         report = newer.complete(model(project, options.strict, options.output))
         return _render(report, options), report["exit_code"]
-    written = _write(project, options) if options.output is not None else None
-    failed = options.check and _check(project, options)
+    with tempfile.TemporaryDirectory(prefix="monai-auxops-weights-") as folder:
+        models = _weights(project, Path(folder)) if options.weights else None
+        written = _write(project, options, models) if options.output is not None else None
+        failed = options.check and _check(project, options, models)
     if packages.missing() and (written is not None or options.check):
         project.log.add("CT708", Where("environment"), packages.advice(packages.missing()))
     report = model(project, options.strict, options.output)
@@ -74,7 +77,14 @@ def _rules(path: Path | None, log: Log) -> RuleBook:
     return RuleBook(own)
 
 
-def _write(project: Project, options: Options) -> Path | None:
+def _weights(project: Project, folder: Path) -> Path | None:
+    """Return the folder of the weights that come along."""
+    from monai_auxops.migrate.weights import carry_weights
+
+    return folder / "models" if carry_weights(project, folder) else None
+
+
+def _write(project: Project, options: Options, models: Path | None) -> Path | None:
     """Write the bundle, complete or not at all."""
     output = options.output
     if output is None or not _writable(project, output, options.force):
@@ -87,6 +97,8 @@ def _write(project: Project, options: Options) -> Path | None:
     staged = bundle.staging(output)
     try:
         bundle.write(texts, staged)
+        if models is not None:
+            shutil.copytree(models, staged / "models")
         if options.validate and not packages.missing() and not _valid(project, staged):
             return None
         bundle.publish(staged, output)
@@ -119,12 +131,12 @@ def _valid(project: Project, staged: Path) -> bool:
     return not problems
 
 
-def _check(project: Project, options: Options) -> bool:
+def _check(project: Project, options: Options, models: Path | None) -> bool:
     from monai_auxops.migrate.trial.trial import check_project
 
     if packages.missing():
         return True
-    return check_project(project, options.trust_code)
+    return check_project(project, options.trust_code, models)
 
 
 def _train_command(project: Project, folder: Path) -> list[str]:

@@ -48,6 +48,7 @@ class Options:
     validate: bool = _option(
         True, "--no-validate", action="store_false", help="do not let MONAI check the bundle before it is written"
     )
+    weights: bool = _switch("--weights", "bring TensorFlow weights along, proven equal to Clara's graph or refused")
     check: bool = _switch("--check", "run two iterations and a validation of the migrated bundle")
     trust_code: bool = _switch(
         "--trust-code", "with --check: import the bundle's own scripts; of Clara Train 4: copy them into the bundle"

@@ -16,6 +16,7 @@ from monai_auxops.weights.convert import UNKNOWN, Conversion
 from monai_auxops.weights.errors import WeightsError
 
 _CONFIGS: Final = ("train.json", "inference.json")
+_NEW: Final = "the network's weights are new"
 _SECTION: Final = re.compile(r"^## Weights.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _NETWORK: Final = re.compile(r'"network_def"\s*:\s*')
 
@@ -64,7 +65,7 @@ def write_bundle(conversion: Conversion, bundle: Path) -> None:
     readme = bundle / "docs" / "README.md"
     if readme.is_file():
         section = f"## Weights\n\n`models/model.pt` has Clara's {conversion.sentence}.\n"
-        text = readme.read_text(encoding="utf-8")
+        text = readme.read_text(encoding="utf-8").replace(_NEW, _NEW.replace("new", "Clara's"))
         text = _SECTION.sub(lambda _: section, text) if _SECTION.search(text) else f"{text.rstrip()}\n\n{section}"
         readme.write_text(text, encoding="utf-8", newline="\n")
 

@@ -86,7 +86,7 @@ def describe(found: Slice, read: Read) -> Description:
         "channels_last": [input_is_channels_last(found), output_is_channels_last(found)],
         "activation": found.activation,
         "needed": found.needed,
-        "parameters": {name: list(tensors[name].shape) for name in learned},
+        "parameters": {name: [list(tensors[name].shape), role.value] for name, role in learned.items()},
         "buffers": {
             name: [list(value.shape), value.dtype.name] for name, value in tensors.items() if name not in learned
         },
@@ -97,12 +97,17 @@ def describe(found: Slice, read: Read) -> Description:
 
 
 def _tensors(found: Slice, read: Read) -> dict[str, Array]:
+    """Return the values of variables, and of constants that were variables before the graph was frozen."""
     tensors: dict[str, Array] = {}
+    nodes, readers, known = found.by_name, found.readers(), roles(found)
+    plain = {name for name, role in known.items() if role is Role.OTHER and not reads_a_constant(nodes[name], readers)}
     for node in found.nodes:
         value = node.attributes.get("value")
         if node.op in VARIABLES:
             tensors[node.name] = read(node.name)
-        elif isinstance(value, np.ndarray) and (is_array(node) or value.size > _MAX_NUMBERS):
+        elif isinstance(value, np.ndarray) and (
+            (is_array(node) and node.name not in plain) or value.size > _MAX_NUMBERS
+        ):
             tensors[node.name] = value
     dotted = next((name for name in tensors if "." in name or not name), None)
     if dotted is not None:
@@ -110,15 +115,14 @@ def _tensors(found: Slice, read: Read) -> dict[str, Array]:
     return tensors
 
 
-def _learned(found: Slice, tensors: Mapping[str, Array]) -> list[str]:
-    """Return the names of the tensors that training changes by their gradient."""
-    nodes, readers = found.by_name, found.readers()
-    learned = []
-    for name, role in roles(found).items():
-        frozen = nodes[name].op == "Const" and role is Role.OTHER and not reads_a_constant(nodes[name], readers)
-        if name not in found.updates and not role.is_statistic and not frozen and tensors[name].dtype.kind == "f":
-            learned.append(name)
-    return learned
+def _learned(found: Slice, tensors: Mapping[str, Array]) -> dict[str, Role]:
+    """Return the tensors that training changes by their gradient, with what they are."""
+    return {
+        name: role
+        for name, role in roles(found).items()
+        if name in tensors
+        if name not in found.updates and not role.is_statistic and tensors[name].dtype.kind == "f"
+    }
 
 
 def _node(node: Node, is_tensor: bool, start: str) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,7 @@ from monai_auxops.weights.description import FORMAT
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.graphdef import Node
 from monai_auxops.weights.operations import OPERATIONS, Step
+from monai_auxops.weights.roles import Role
 from monai_auxops.weights.values import DEAD, Host, Value, host, tensor
 
 UNLIMITED: Final = 2**48
@@ -41,7 +43,7 @@ class GraphNetwork(torch.nn.Module):
         WeightsError: an operation is not known, or fails; the message names the node.
 
     >>> graph = {"format": 1, "input": "image", "output": "y", "channels_last": [False, False], "activation": "sigmoid",
-    ...          "needed": 3, "parameters": {"scale": [1]}, "buffers": {}, "updates": {}, "nodes": [
+    ...          "needed": 3, "parameters": {"scale": [[1], "scale"]}, "buffers": {}, "updates": {}, "nodes": [
     ...          ["image", "Input", [], {}], ["scale", "Tensor", [], {}], ["y", "Mul", ["image", "scale"], {}]]}
     >>> network = GraphNetwork(graph)
     >>> _ = network.load_state_dict({"scale": torch.tensor([3.0])})
@@ -62,10 +64,11 @@ class GraphNetwork(torch.nn.Module):
         self._updates: dict[str, str] = dict(content["updates"])
         self._nodes = [Node(name, op, tuple(inputs), attributes) for name, op, inputs, attributes in content["nodes"]]
         self._constants = {node.name: _constant(node) for node in self._nodes if node.op == "Const"}
-        for name, shape in content["parameters"].items():
-            self.register_parameter(name, torch.nn.Parameter(torch.zeros(shape)))
+        for name, (shape, role) in content["parameters"].items():
+            self.register_parameter(name, torch.nn.Parameter(_initial(shape, role)))
         for name, (shape, dtype) in content["buffers"].items():
-            self.register_buffer(name, torch.zeros(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype))
+            start = torch.ones if name.endswith("variance") else torch.zeros
+            self.register_buffer(name, start(shape, dtype=torch.from_numpy(np.empty(0, dtype)).dtype))
         self._plans = {False: self._plan(self._nodes[: self._needed]), True: self._plan(self._nodes)}
         unknown = next((node for node in self._nodes[: self._needed] if not _is_known(node)), None)
         if unknown is not None:
@@ -156,6 +159,13 @@ def unknown_operation(node: Node) -> str:
         f"{node.name} uses TensorFlow's operation {node.op}, which this version does not know: "
         "report both names, or add the operation to monai_auxops.weights.operations"
     )
+
+
+def _initial(shape: list[int], role: str) -> Tensor:
+    """Return the start of a training without weights: random kernels, scales of one, everything else zero."""
+    if role == Role.KERNEL.value:
+        return torch.randn(shape) * math.sqrt(2 / max(math.prod(shape[:-1]), 1))
+    return torch.ones(shape) if role == Role.SCALE.value else torch.zeros(shape)
 
 
 def _is_known(node: Node) -> bool:

@@ -102,8 +102,8 @@ def first_difference(question: Question, candidate: Candidate, image: Tensor) ->
     results: dict[str, Tensor] = {}
     modules = dict(candidate.network.named_modules())
     hooks = [
-        modules[key].register_forward_hook(lambda _, __, output, key=key: results.update({key: output}))
-        for key in layers.values()
+        modules[key].register_forward_hook(lambda _, __, output, key=key: results.update({key: output.clone()}))
+        for key in layers.values()  # a copy, because MONAI's blocks add to it in place
     ]
     candidate.network(image)
     for hook in hooks:

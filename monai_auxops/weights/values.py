@@ -74,9 +74,10 @@ def tensor(value: Value, like: Tensor) -> Tensor:
     """Return a value as a tensor; floating-point numbers get the type and the place of the network's input."""
     if isinstance(value, Tensor):
         return value
+    if all(type(item) in (int, float, bool) for item in value.flat):
+        found = torch.tensor(value.tolist(), device=like.device)
+        return found.to(like.dtype) if found.is_floating_point() else found
     items = [torch.as_tensor(item, device=like.device) for item in value.flat]
-    if not items:
-        return torch.empty(value.shape, dtype=like.dtype, device=like.device)
     found = torch.stack(items).reshape(value.shape)
     return found.to(like.dtype) if found.is_floating_point() else found
 

@@ -15,6 +15,7 @@ import networks
 import numpy as np
 import operations
 import tensorflow.compat.v1 as tf
+from seeded import seeded
 
 HERE = Path(__file__).parent
 SEED = 7
@@ -115,7 +116,7 @@ def make_densenet121():
     with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
         output = networks.densenet(2, (6, 12, 24, 16), 32, 64, 4, 1)
         variables = tf.global_variables()
-        values = networks.seeded({v.op.name: v.shape.as_list() for v in variables}, SEED)
+        values = seeded({v.op.name: v.shape.as_list() for v in variables}, SEED)
         for variable in variables:
             variable.load(values[variable.op.name], session)
         feeds = {"NV_MODEL_INPUT:0": np.moveaxis(x, 1, -1), "NV_IS_TRAINING:0": False}

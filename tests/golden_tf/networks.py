@@ -4,7 +4,6 @@ Run by `make.py` only. The residual network follows arXiv 1810.11654. `layout` i
 builds a graph with channels first on a CPU but does not run it.
 """
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 FORMATS = {"first": "channels_first", "last": "channels_last"}
@@ -185,15 +184,3 @@ def densenet(dims, blocks, growth, width, classes, channels, activation="linear"
     x = tf.reduce_mean(bn_relu(x, "final"), list(range(1, dims + 1)))
     x = layers.Dense(classes, name="head")(x)
     return finish(x, activation, "last")
-
-
-def seeded(shapes, seed):
-    """Return weights that a test can make again: a tensor's values follow from its place in the sorted names."""
-    found = {}
-    for index, name in enumerate(sorted(shapes)):
-        values = np.random.RandomState(seed + index).standard_normal(shapes[name]).astype(np.float32)
-        leaf = name.rpartition("/")[2]
-        fan = max(int(np.prod(shapes[name][:-1])), 1)
-        scaled = {"gamma": 1 + 0.1 * values, "moving_variance": 1 + values**2, "kernel": values * np.sqrt(2.0 / fan)}
-        found[name] = np.asarray(scaled.get(leaf, 0.1 * values), np.float32)
-    return found

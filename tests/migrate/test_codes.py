@@ -141,7 +141,7 @@ CLARA4 = {f"CT80{number}" for number in range(1, 6)} | {
     "CT405",
     "CT406",
 }  # tests/migrate/clara4
-COMMAND = {"CT112", "CT118", "CT120", "CT519", "CT702", "CT703", "CT704", "CT705", "CT706", "CT707"}
+COMMAND = {"CT112", "CT118", "CT120", "CT122", "CT123", "CT519", "CT702", "CT703", "CT704", "CT705", "CT706", "CT707"}
 
 
 def test_every_code_has_a_case():

@@ -46,10 +46,11 @@ def readme(project: Project) -> str:
 
 
 def _head(project: Project) -> str:
+    weights = "Clara's" if project.carried else "new"
     name = project.train.file if project.train is not None else ""
     return (
         "# A bundle migrated from Clara Train\n\n"
-        f"monai-auxops made this bundle from {code(name)}. It trains with MONAI; the network's weights are new.\n"
+        f"monai-auxops made this bundle from {code(name)}. It trains with MONAI; the network's weights are {weights}.\n"
     )
 
 
@@ -148,10 +149,12 @@ def _to_check(project: Project) -> str:
 
 
 def _weights(project: Project) -> str:
+    if project.carried:
+        return f"## Weights\n\n`models/model.pt` has Clara's {project.carried}.\n"
     if not project.mmar.weights:
         return ""
     rows = [f"- {code(name)}" for name in project.mmar.weights]
-    lost = "TensorFlow weights do not load into PyTorch. What they knew is lost until the bundle is trained again:"
+    lost = "`monai-auxops weights MMAR BUNDLE` brings them along where they are proven equal to Clara's graph:"
     return "\n".join(["## Weights that were not migrated", "", lost, "", *rows, ""])
 
 

@@ -41,6 +41,7 @@ class Project:
     infer: Config | None = None
     roles: Roles = field(default_factory=Roles)
     data_is_missing: bool = True
+    carried: str = ""
 
     @property
     def used(self) -> list[Config]:

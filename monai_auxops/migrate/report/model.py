@@ -26,6 +26,7 @@ def model(project: Project, strict: bool = False, output: Path | None = None) ->
         "files": [_file(project, config) for config in project.configs],
         "other_files": _others(project),
         "weights": project.mmar.weights,
+        **({"carried": project.carried} if project.carried else {}),
         "total": totals(entry for config in project.used or project.configs for entry in config.entries),
         "chosen": project.train is not None or len(project.configs) < 2,
         "diagnostics": [_diagnostic(item) for item in project.log.sorted()],

@@ -107,7 +107,9 @@ class Text:
         """Yield what else was found."""
         for item in report["other_files"]:
             yield from self.wrap(f"{item['file']}: {item['kind']}", 0)
-        if report["weights"]:
+        if report.get("carried"):
+            yield from self.wrap(report["carried"], 0)
+        elif report["weights"]:
             yield from self.wrap(f"weights, not migrated: {', '.join(report['weights'])}", 0)
         if report["other_files"] or report["weights"]:
             yield ""

@@ -119,7 +119,7 @@ LOADERS: Final = (
         ),
         targets=(_LOAD,),
         outcome=Outcome.APPROXIMATE,
-        why="TensorFlow weights do not load into PyTorch: the bundle loads models/model.pt of its own training.",
+        why="The bundle loads models/model.pt: of its own training, or Clara's weights where --weights proves them.",
         clara="Loads a checkpoint.",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,14 @@ _SINGLE: Final = {
 }
 
 
-def check_project(project: Project, trust_code: bool) -> bool:
-    """Run the bundle; the result goes to the log. Return True if it failed."""
+def check_project(project: Project, trust_code: bool, models: Path | None = None) -> bool:
+    """Run the bundle; the result goes to the log. Return True if it failed.
+
+    Args:
+        project: the converted MMAR.
+        trust_code: import the MMAR's own classes.
+        models: the folder of weights that came along.
+    """
     train = project.train
     if train is None or project.log.worst() is Severity.FATAL:
         return False
@@ -45,6 +52,8 @@ def check_project(project: Project, trust_code: bool) -> bool:
         return True
     with tempfile.TemporaryDirectory(prefix="monai-auxops-check-") as folder:
         bundle.write(texts, Path(folder) / "bundle")
+        if models is not None:
+            shutil.copytree(models, Path(folder) / "out" / "models")  # the child's bundle_root
         result = run_child(Path(folder), _spec(project, own))
     _say(project, result)
     return not result["ok"]
