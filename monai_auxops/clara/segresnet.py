@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monai.networks.nets import SegResNet as MonaiSegResNet
+from monai.networks.nets import SegResNet
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,8 +13,11 @@ PADDINGS: Final = ("same", "symmetric")
 _LINEAR: Final = {2: "bilinear", 3: "trilinear"}
 
 
-class SegResNet(MonaiSegResNet):  # type: ignore[misc]
+class ClaraSegResNet(SegResNet):  # type: ignore[misc]
     """MONAI's ``SegResNet`` with the two details in which TensorFlow differs.
+
+    Its public name is ``monai_auxops.clara.SegResNet``. The class itself has another name, because MONAI looks for
+    bare names in all modules that start with ``monai``, and a bundle's plain ``SegResNet`` must stay MONAI's.
 
     The keys of the state dict are MONAI's, so that weights move freely between the two classes. Their predictions
     differ: with weights trained in TensorFlow, MONAI's padding and upsampling cost a fifth of the Dice.
@@ -34,7 +37,8 @@ class SegResNet(MonaiSegResNet):  # type: ignore[misc]
     Raises:
         ValueError: an unknown ``upsampling`` or ``padding``.
 
-    >>> network = SegResNet(spatial_dims=2, init_filters=8, blocks_down=(1, 1), blocks_up=(1,), upsampling="repeat")
+    >>> import torch
+    >>> network = ClaraSegResNet(upsampling="repeat", spatial_dims=2, blocks_down=(1, 1), blocks_up=(1,))
     >>> network(torch.zeros(1, 1, 8, 6)).shape
     torch.Size([1, 2, 8, 6])
     """

@@ -11,7 +11,7 @@ import torch
 from monai.networks.nets import DenseNet121
 from torch import Tensor, nn
 
-from monai_auxops.clara.segresnet import PADDINGS, UPSAMPLINGS, SegResNet
+from monai_auxops.clara.segresnet import PADDINGS, UPSAMPLINGS, ClaraSegResNet
 from monai_auxops.weights import facts, segresnet
 from monai_auxops.weights.description import Array
 from monai_auxops.weights.errors import WeightsError
@@ -21,7 +21,7 @@ from monai_auxops.weights.roles import Role, roles
 from monai_auxops.weights.slicing import Slice
 
 TARGETS: Final = {"SegResNet": "monai_auxops.clara.SegResNet", "DenseNet121": "DenseNet121"}
-_CLASSES: Final[dict[str, type[nn.Module]]] = {"SegResNet": SegResNet, "DenseNet121": DenseNet121}
+_CLASSES: Final[dict[str, type[nn.Module]]] = {"SegResNet": ClaraSegResNet, "DenseNet121": DenseNet121}
 _MOMENTUM: Final = 0.01
 """Torch's form of 0.99, which is TensorFlow's default for moving statistics."""
 Block = dict[str, Any]
@@ -134,7 +134,7 @@ def _keys(question: Question, network: nn.Module, image: Tensor) -> dict[str, st
     learned = [name for name, role in found.items() if role is not Role.OTHER]
     named = {name: key for name in learned if (key := segresnet.key_of(name)) is not None}
     wanted = {key for key in network.state_dict() if not key.endswith("num_batches_tracked")}
-    if isinstance(network, SegResNet) and set(named) == set(learned) and set(named.values()) == wanted:
+    if isinstance(network, ClaraSegResNet) and set(named) == set(learned) and set(named.values()) == wanted:
         return named
     return by_order(found, slots(network, image), question.tensors)
 
