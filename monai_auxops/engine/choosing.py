@@ -59,12 +59,11 @@ class Guard:
 
     def watch(self, engine: Engine) -> None:
         """Guard what compares on ``engine``. Call it again: handlers may have been added since."""
-        for event, registered in engine._event_handlers.items():
+        for registered in engine._event_handlers.values():
             for handler, _, _ in registered:
                 for chooser in choosers_of(handler):
                     self._guard(chooser)
-            if event == Events.EPOCH_COMPLETED:
-                self._guard_best(registered)
+        self._guard_best(engine)
 
     def release(self) -> None:
         """Leave the handlers as they were."""
@@ -79,17 +78,21 @@ class Guard:
         chooser.__class__ = type(original.__name__, (kind, original), {})
         self._undo.callback(setattr, chooser, "__class__", original)
 
-    def _guard_best(self, registered: list[tuple[Any, Any, Any]]) -> None:
+    def _guard_best(self, engine: Engine) -> None:
         """Let MONAI compare the key metric only where there is one."""
-        for i, (handler, args, kwargs) in enumerate(registered):
+        for handler, _, _ in engine._event_handlers[Events.EPOCH_COMPLETED]:
             if getattr(handler, "__qualname__", "") == COMPARISON and not hasattr(handler, "_parent"):
-                registered[i] = (compares_numbers(handler), args, kwargs)
-                self._undo.callback(_put_back, registered, registered[i], (handler, args, kwargs))
+                guarded = compares_numbers(handler)
+                _exchange(engine, handler, guarded)
+                self._undo.callback(_exchange, engine, guarded, handler)
 
 
-def _put_back(registered: list[Any], guarded: Any, original: Any) -> None:
-    if guarded in registered:
-        registered[registered.index(guarded)] = original
+def _exchange(engine: Engine, handler: Any, other: Any) -> None:
+    """Put ``other`` in the place of a handler of EPOCH_COMPLETED, in the same order."""
+    registered = engine._event_handlers[Events.EPOCH_COMPLETED]
+    for i, (current, args, kwargs) in enumerate(registered):
+        if current is handler:
+            registered[i] = (other, args, kwargs)
 
 
 def choosers_of(handler: Any) -> Iterator[Checkpoint | EarlyStopping]:
