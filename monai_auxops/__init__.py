@@ -41,6 +41,7 @@ _HOME = {
     "loss_of": "handlers",
     "MetricOp": "metric_op",
     "Recorder": "recorder",
+    "nan_loses": "engine.choosing",
 }
 __all__ = [*_HOME, "__version__"]
 _MODULES = ("functional",)  # public modules: not in __all__, since MONAI's bundles look for classes

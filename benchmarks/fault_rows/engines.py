@@ -8,7 +8,7 @@ import torch
 from ignite.engine import Events
 from torch import Tensor
 
-from benchmarks.fault_rows.best import best_models, duplicate_tags
+from benchmarks.fault_rows.best import best_models, duplicate_tags, watched_values
 from benchmarks.fault_rows.common import Fault, ignite_engine, ignite_metric
 from benchmarks.fault_rows.resumes import loops
 from benchmarks.fault_rows.small import Scripted, batches_of, both, dataset, evaluator, right_epoch, trainer
@@ -18,6 +18,7 @@ def engine_faults() -> list[Fault]:
     """Faults of the run, one process."""
     return [
         *best_models(),
+        *watched_values(),
         duplicate_tags(),
         Fault("the engine run twice", both(twice) | loops(repeat=2) | {"Ignite": ignite_twice}, right_epoch),
         Fault("terminate() in mid-epoch, then again", both(stopped) | {"Ignite": ignite_stopped}, right_epoch),

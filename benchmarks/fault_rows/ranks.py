@@ -14,7 +14,7 @@ import torchmetrics as tm
 from ignite.engine import Engine
 from ignite.metrics import Average
 from monai.handlers import IgniteMetricHandler, MetricsSaver
-from monai.metrics import DiceMetric
+from monai.metrics import CumulativeIterationMetric, DiceMetric
 from torch import Tensor
 from torcheval.metrics.toolkit import sync_and_compute
 
@@ -26,6 +26,8 @@ from benchmarks.fault_rows.common import (
     Cell,
     Fault,
     ignite_dice,
+    monai_dice,
+    our_dice,
     torcheval_update,
     torchmetrics_dice,
 )
@@ -70,6 +72,69 @@ def on_one_rank(library: str) -> float:
     for _ in range(1 + first):
         value = ranks_of(library)
     return value
+
+
+def plain_loop(library: str) -> float:
+    """The value of a loop over each rank's own cases, as its users ask for it."""
+    if library == OURS:
+        return our_dice(shard_batches())
+    if library == "MONAI":
+        return monai_dice(shard_batches())
+    return ranks_of(library)
+
+
+def other_order(library: str) -> bool:
+    """Two values, 1 and 100 on every rank, asked for in another order on rank 1; whether each is what it was."""
+
+    class Value(ma.AuxiliaryOperation):
+        accumulated = ("value",)
+
+        def get_output_tensors(self, predictions: Tensor, label: Tensor | None, build_ctx: Any) -> dict[str, Tensor]:
+            return {"value": predictions[:, 0]}
+
+    def made(truth: float) -> Callable[[], float]:
+        if library == OURS:
+            ours = Engine(lambda *_: (torch.full((1, 1), truth), None))
+            Value().attach(ours, "value")
+            return lambda: float(ours.run([0]).metrics["value"])
+        if library == "MONAI":
+            metric = MeanOf()
+            metric(torch.full((1, 1), truth))
+            return lambda: float(metric.aggregate())
+        if library == "torchmetrics":
+            mean = tm.MeanMetric()
+            mean.update(truth)
+            return lambda: float(mean.compute())
+        if library == "torcheval":
+            total = te.Mean()
+            total.update(torch.tensor([truth]))
+            return lambda: float(sync_and_compute(total))
+        engine = Engine(lambda *_: truth)
+        Average().attach(engine, "value")
+        return lambda: float(engine.run([0]).metrics["value"])
+
+    pairs = [(truth, made(truth)) for truth in (1.0, 100.0)]
+    same = [ask() == truth for truth, ask in (pairs if dist.get_rank() == 0 else pairs[::-1])]
+    return all(same)
+
+
+class MeanOf(CumulativeIterationMetric):
+    """MONAI's way to write a metric: a value per sample, gathered."""
+
+    def _compute_tensor(self, y_pred: Tensor, y: Any = None, **_: Any) -> Tensor:
+        return y_pred
+
+    def aggregate(self) -> Tensor:
+        return self.get_buffer().mean()
+
+
+def beside_ddp(library: str) -> float:
+    """Rank 0 alone asks for a value while rank 1 takes the next training step; then both are right, or say why not."""
+    net = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(4, 1))
+    if dist.get_rank() == 0:
+        plain_loop(library)
+    net(torch.ones(2, 4)).sum().backward()
+    return float(net.module.bias.grad)
 
 
 def cut_handlers(library: str) -> float:
@@ -147,6 +212,9 @@ def rank_faults() -> list[Fault]:
         Fault("a rank with fewer batches", by(ranks_of), right_epoch, world=2),
         Fault("a rank with no batch", by(ranks_of, empty=True), right_epoch, may_raise=True, world=2),
         Fault("a metric on one rank only", by(on_one_rank), right_epoch, may_raise=True, world=2),
+        Fault("a plain loop", by(plain_loop), right_epoch, "each rank its own", world=2),
+        Fault("values in another order on rank 1", by(other_order), lambda _, same: same, "two values mixed", True, 2),
+        Fault("a value on one rank beside DDP", by(beside_ddp), lambda _, grad: grad == 2, may_raise=True, world=2),
         Fault("handlers cut on rank 1", by(cut_handlers, OURS, "MONAI"), right_epoch, world=2),
         Fault("a user's metric raises on rank 1", by(raising_op), lambda *_: False, may_raise=True, world=2),
     ]

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import torch
 import torcheval.metrics as te
 import torchmetrics as tm
-from monai.metrics import DiceMetric
+from ignite.metrics import ConfusionMatrix, DiceCoefficient
+from monai.data import decollate_batch
+from monai.metrics import DiceMetric, ROCAUCMetric
+from monai.transforms import Activations
 from torchmetrics.segmentation import DiceScore
 
 import monai_auxops as ma
@@ -22,6 +25,8 @@ from benchmarks.fault_rows.common import (
     batch,
     by_hand,
     dice_fault,
+    ignite_engine,
+    logits_of,
     near,
     pools,
     replaced,
@@ -84,7 +89,7 @@ def value_faults() -> list[Fault]:
             "nothing to find in the epoch", [batch(zero, zero)], (zero, zero), first=1, wrong="a number of nothing"
         ),
     ]
-    return [*rows, half(), two_thresholds(), output_lists()]
+    return [*rows, half(), two_thresholds(), *default_dtypes(), ignored_class(), confident_scores(), output_lists()]
 
 
 def half() -> Fault:
@@ -155,6 +160,84 @@ def two_thresholds() -> Fault:
         return all(near(v, by_hand(p, label, pooled, first=1)) for v, p in zip(values, hard, strict=True))
 
     return Fault("two metrics alike on the first batch", by, right, "taken for one")
+
+
+def default_dtypes() -> list[Fault]:
+    """The same batch while the process' default dtype is a narrow one."""
+
+    def under(dtype: torch.dtype, run: Callable[..., float]) -> float:
+        data = [batch()]
+        torch.set_default_dtype(dtype)
+        return run(data, 0)
+
+    def right(library: str, value: float) -> bool:
+        return near(value, by_hand(PREDICTED, LABEL, pools(library)))
+
+    return [
+        Fault(
+            f"the default dtype is {str(dtype).removeprefix('torch.')}",
+            {library: lambda run=run, dtype=dtype: under(dtype, run) for library, run in DICE.items()},
+            right,
+            "the value is rounded",
+        )
+        for dtype in (torch.bfloat16, torch.float16)
+    ]
+
+
+def ignored_class() -> Fault:
+    """Class 2 is ignored: the mean of F1 is that of classes 0 and 1, over the voxels of these classes."""
+    label, predicted = [[0, 0, 1, 1, 2, 2]], [[0, 2, 1, 1, 0, 1]]
+    x, y = logits_of(predicted), torch.tensor(label)[:, None]
+
+    def ours() -> float:
+        op = ma.ComputeDice("dice", ignore_index=2)
+        op(x, y)
+        return op.aggregate()["dice"]
+
+    def torchmetrics() -> float:
+        metric = tm.classification.MulticlassF1Score(num_classes=3, ignore_index=2, average="macro")
+        metric.update(x.argmax(1), y[:, 0])
+        return float(metric.compute())
+
+    def ignite() -> float:
+        metric = DiceCoefficient(ConfusionMatrix(3), ignore_index=2).mean()
+        return float(ignite_engine(metric).run([(x, y)]).metrics["dice"])
+
+    truth = (2 * 1 / (1 + 2) + 1) / 2  # class 0: one hit of one predicted and two there; class 1: all
+    by = {OURS: ours, "torchmetrics": torchmetrics, "Ignite": ignite}
+    return Fault("an ignored class among the classes", by, lambda _, v: near(v, truth), "its predictions still count")
+
+
+def confident_scores() -> Fault:
+    """Logits so large that their sigmoid is 1.0 in float32: they still rank."""
+    x = torch.tensor([[20.0], [24.0], [22.0], [28.0], [26.0], [30.0]])
+    y = torch.tensor([[0], [0], [1], [1], [0], [1]])
+    truth = sum((p > n) for p in (22, 28, 30) for n in (20, 24, 26)) / 9
+
+    def ours() -> float:
+        context = ma.BuildContext(x, y)
+        ops = [ma.ComputeBinaryPreds(), ma.ComputeAUC("auc", "binary_preds", "binary_labels")]
+        for op in ops:
+            op(x, y, build_ctx=context)
+        return ops[1].aggregate()["auc"]
+
+    def monai() -> float:
+        metric, sigmoid = ROCAUCMetric(), Activations(sigmoid=True)
+        metric([sigmoid(i) for i in decollate_batch(x)], decollate_batch(y))
+        return float(metric.aggregate())
+
+    def torchmetrics() -> float:
+        metric = tm.classification.BinaryAUROC()
+        metric.update(x[:, 0], y[:, 0])
+        return float(metric.compute())
+
+    def torcheval() -> float:
+        metric = te.BinaryAUROC()
+        metric.update(x[:, 0], y[:, 0])
+        return float(metric.compute())
+
+    by = {OURS: ours, "MONAI": monai, "torchmetrics": torchmetrics, "torcheval": torcheval}
+    return Fault("AUC of confident logits", by, lambda _, value: near(value, truth), "they are ties in float32")
 
 
 def output_lists() -> Fault:

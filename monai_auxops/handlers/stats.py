@@ -231,7 +231,7 @@ def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
 
     A metric that is a dict is taken apart.
     """
-    hub, metrics = Hub.of(engine), dict(engine.state.metrics) | getattr(engine.state, "aux_metrics", {})
+    hub, metrics = Hub.of(engine), dict(engine.state.metrics)
     hidden = set() if hub is None else hub.hidden(flag) | twice_shown(engine, hub, flag)
     return {name: value for name, value in flat(metrics).items() if name not in hidden}
 
