@@ -70,6 +70,8 @@ def pick(output: Any, transform: Transform | str | int | None, who: object) -> d
 
 
 def _part(predictions: Any, key: str | int, who: object) -> Any:
+    if isinstance(predictions, Tensor):
+        return predictions  # many networks return several outputs while they train, and one otherwise
     try:
         return predictions[key]
     except (KeyError, IndexError, TypeError):

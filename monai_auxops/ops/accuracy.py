@@ -178,7 +178,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         if n := int(sums[noted.NO_CLASS]):
             yield noted.NO_CLASS, noted.no_class(n, self._channels)
         if (n := int(sums[noted.RANGE])) and not self._sigmoid:
-            yield noted.RANGE, noted.not_probabilities(n, 0.5, self._channels)
+            yield noted.RANGE, noted.not_probabilities(n, samples, 0.5, self._channels)
         elif n and n == samples:
             option = "use_sigmoid=True" if self.use_sigmoid else "final_activation='sigmoid'"
             yield noted.RANGE, noted.already_probabilities(option)

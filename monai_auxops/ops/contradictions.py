@@ -86,12 +86,12 @@ def no_class(number: int, channels: int) -> str:
     )
 
 
-def not_probabilities(samples: int, threshold: float, channels: int) -> str:
+def not_probabilities(number: int, samples: int, threshold: float, channels: int) -> str:
     """Say that values which are no probabilities were compared with one."""
     indices = " if they are class indices, pass num_classes=;" if channels == 1 else ""
     return (
-        f"in {samples} samples predictions outside 0 to 1 were compared with the threshold {threshold}; if they are "
-        f"logits, pass final_activation='sigmoid';{indices} if another scale is intended, choose its threshold"
+        f"in {number} of {samples} samples predictions outside 0 to 1 were compared with the threshold {threshold}; if "
+        f"they are logits, pass final_activation='sigmoid';{indices} if another scale is intended, choose its threshold"
     )
 
 

@@ -170,7 +170,7 @@ class DiceOperation(AuxiliaryOperation):
         if n := int(sums[noted.NO_CLASS]):
             yield noted.NO_CLASS, noted.no_class(n, self._channels)
         if (n := int(sums[noted.RANGE])) and options.final_activation is None:
-            yield noted.RANGE, noted.not_probabilities(n, options.threshold, self._channels)
+            yield noted.RANGE, noted.not_probabilities(n, samples, options.threshold, self._channels)
         elif n and n == samples:
             yield noted.RANGE, noted.already_probabilities(f"final_activation={options.final_activation!r}")
         if n := int(sums[noted.OVERLAP]):

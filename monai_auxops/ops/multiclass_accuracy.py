@@ -107,7 +107,7 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
             message = f"{n} labels are above the classes that label_format gives them, and were left out"
             yield NO_CLASS, f"{message}; check label_format and the labels"
         if (n := int(sums[RANGE])) and not self.use_sigmoid_for_binary:
-            message = f"in {n} samples binary predictions outside 0 to 1 were compared with 0.5"
+            message = f"in {n} of {samples} samples binary predictions outside 0 to 1 were compared with 0.5"
             yield RANGE, f"{message}; if they are logits, pass use_sigmoid_for_binary=True"
         elif n and n == samples:
             message = "all binary predictions lie within 0 to 1, although use_sigmoid_for_binary=True takes them for"

@@ -284,6 +284,12 @@ def test_output_transform_may_be_a_function_of_both():
     assert swapped == dice_of(SCORES, INDICES)
 
 
+@pytest.mark.parametrize("which", [-1, "out"])
+def test_a_network_with_one_output_needs_no_choice(which):
+    """As many have while they do not train."""
+    assert dice_of(SCORES, INDICES, output_transform=which) == dice_of(SCORES, INDICES)
+
+
 UNREADABLE = {
     "dict": ({"out": SCORES, "aux": SCORES}, INDICES, {}, r"a dict of \['out', 'aux'\].*output_transform='out'"),
     "key": ({"out": SCORES}, INDICES, {"output_transform": "pred"}, r"output_transform='pred' to be .* got \['out'\]"),
@@ -424,6 +430,26 @@ def test_a_state_of_other_tags_is_refused():
     other(torch.rand(1, 2, 3), torch.zeros(1, 1, 3))
     with pytest.raises(ValueError, match=r"\['other'\], expected \['dice'\]"):
         ComputeDice("dice").load_state_dict(other.state_dict())
+
+
+OTHERWISE = {
+    "jaccard": (lambda **o: ComputeDice("d", **o), {"jaccard": True}, "jaccard=True"),
+    "threshold": (lambda **o: DiceMaskedOutput("d", **o), {"threshold": 0.3}, r"threshold=0\.3"),
+    "sigmoid": (lambda **o: ComputeAccuracy("d", **o), {"use_sigmoid": True}, "sigmoid=True"),
+    "activation": (lambda **o: ReduceMeanMasked("d", **o), {"final_activation": "softmax"}, "softmax"),
+    "statistics": (lambda **o: ComputeDice("d", **o), {"statistics": ["recall"]}, "recall"),
+}
+
+
+@pytest.mark.parametrize(("make", "options", "named"), OTHERWISE.values(), ids=OTHERWISE)
+def test_an_epoch_that_was_measured_otherwise_does_not_continue(make, options, named):
+    first, other = make(), make(**options)
+    first(torch.rand(2, 3, 5), torch.randint(0, 3, (2, 1, 5)))
+    with pytest.raises(ValueError, match=rf"(?s)^{type(other).__name__}\(tag.*{named}.*got one measured as"):
+        other.load_state_dict(first.state_dict())
+    first.epoch_completed()  # between two epochs there is nothing to continue
+    if "statistics" not in options:
+        other.load_state_dict(first.state_dict())
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
