@@ -12,26 +12,37 @@ from typing import Final
 
 from monai_auxops import __version__
 from monai_auxops.migrate import options
+from monai_auxops.migrate.diagnostics import did_you_mean
 
+_DESCRIPTION: Final = """Clara Train's auxiliary operations as metrics for MONAI, and a converter from
+Clara Train MMARs to MONAI bundles.
+"""
 _EPILOG: Final = """first steps:
+  monai-auxops demo                          train a small bundle, with pictures
   monai-auxops migrate MMAR                  report, nothing is written
   monai-auxops migrate MMAR -o my_bundle     write the bundle
+  monai-auxops attach BUNDLE                 add aux-ops to a MONAI bundle
+  monai-auxops report RUN_DIR                a training as one HTML page
   monai-auxops explain DiceMaskedOutput      what becomes of a component
 """
+_MIGRATE: Final = """Reports what becomes of every component of an MMAR, and writes a MONAI bundle with -o.
+Nothing of the MMAR is run."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     top = argparse.ArgumentParser(
         prog="monai-auxops",
-        description="Clara Train's auxiliary operations for MONAI, and the way from an MMAR to a MONAI bundle.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options.add_arguments(
-        commands.add_parser("migrate", help="report on a Clara Train MMAR, or write it as a MONAI bundle")
+        commands.add_parser(
+            "migrate", help="report on a Clara Train MMAR, or write it as a MONAI bundle", description=_MIGRATE
+        )
     )
     _attach(commands.add_parser("attach", help="add aux-ops to a MONAI bundle"))
     table = commands.add_parser("components", help="list what becomes of every Clara component")
@@ -125,9 +136,23 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
 
 
+_COMMANDS: Final = ("migrate", "attach", "components", "explain", "demo", "report", "evaluate")
+
+
+def _misspelt(word: str) -> str:
+    """Return a hint for a first word that is nearly a command or an option."""
+    known = (*_COMMANDS, "--version", "--help", "-h")
+    return "" if word in known else did_you_mean(word, known)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    args = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    hint = _misspelt(given[0]) if given else ""
+    if hint:
+        sys.stderr.write(f"monai-auxops: there is no {given[0]!r}; {hint}\n")
+        return 2
+    args = parser().parse_args(given)
     try:
         run = {"migrate": migrate, "attach": attach, "components": components, "explain": explain, "demo": demo}
         run |= {"report": report, "evaluate": evaluate, "weights": weights}
@@ -187,6 +212,10 @@ def explain(args: argparse.Namespace) -> int:
     from monai_auxops.migrate import components
 
     text = components.explain(args.name)
+    if text is None:
+        from monai_auxops.describe import describe
+
+        text = describe(args.name)
     if text is None:
         hint = components.suggestion(args.name) or "`monai-auxops components` lists all names."
         sys.stderr.write(f"monai-auxops explain: nothing is known of {args.name!r}; {hint}\n")

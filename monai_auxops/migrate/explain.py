@@ -106,6 +106,8 @@ def _component(rule: Rule) -> Iterator[str]:
     yield from _wrap(f"In Clara Train   {rule.clara}", 2, 19)
     yield from _wrap(f"In the bundle    {target_names(rule)}", 2, 19)
     yield from _wrap(f"Why              {rule.why}", 2, 19)
+    if rule.source:
+        yield from _wrap(f"Source           {rule.source}", 2, 19)
     if rule.also:
         yield from _wrap(f"In TLT 1.x       {', '.join(rule.also)}", 2, 19)
     if rule.params:
@@ -118,7 +120,20 @@ def _component(rule: Rule) -> Iterator[str]:
         yield "  In some configurations"
         for caveat in rule.caveats:
             yield from _wrap(caveat.summary, 4, 4)
+    yield from _example(rule)
     yield ""
+
+
+def _example(rule: Rule) -> Iterator[str]:
+    """Show a component before and after."""
+    if rule.example is None:
+        return
+    yield ""
+    yield "  For example"
+    yield from _wrap(json.dumps(rule.example.clara), 4, 6)
+    yield "  becomes" if rule.example.bundle else "  becomes nothing: see above"
+    for block in rule.example.bundle:
+        yield from _wrap(json.dumps(block), 4, 6)
 
 
 def _wrap(text: str, first: int, rest: int) -> list[str]:

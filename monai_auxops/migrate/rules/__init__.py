@@ -8,6 +8,7 @@ from typing import Final
 from monai_auxops.migrate.rules.aux_ops import AUX_OPS
 from monai_auxops.migrate.rules.base import OMIT, REQUIRED, A, Call, Caveat, Each, F, Param, Rule, Section, T, Target
 from monai_auxops.migrate.rules.cropping import CROPPING
+from monai_auxops.migrate.rules.examples import documented
 from monai_auxops.migrate.rules.inference import HANDLERS, INFERERS, LOADERS, WRITERS
 from monai_auxops.migrate.rules.intensity import INTENSITY
 from monai_auxops.migrate.rules.labels import LABELS
@@ -25,7 +26,7 @@ __all__ = [
     "A", "Call", "Caveat", "Each", "F", "Param", "Rule", "RuleBook", "Section", "T", "Target",
 ]  # fmt: skip
 
-RULES: Final[tuple[Rule, ...]] = (
+_ROWS: Final[tuple[Rule, ...]] = (
     *LOSSES,
     *MODELS,
     *OPTIMIZERS,
@@ -45,6 +46,7 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
+RULES: Final[tuple[Rule, ...]] = tuple(documented(rule) for rule in _ROWS)
 TLT_MODULES: Final = frozenset(
     {"transforms", "losses", "models", "optimizers", "lr_policies", "metrics", "inferers", "writers", "image_pipelines"}
 )

@@ -177,11 +177,10 @@ class Caveat:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A configuration's component and what the bundle has for it; `facts` are what the rest of the file says."""
+    """A component as it stands in a Clara file, and the objects that the bundle has for it."""
 
-    args: Mapping[str, Any]
+    clara: Mapping[str, Any]
     bundle: tuple[Mapping[str, Any], ...]
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
