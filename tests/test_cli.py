@@ -135,7 +135,7 @@ def test_a_closed_pipe_is_no_error():
 
 
 def test_a_check_says_what_it_found(capsys, monkeypatch):
-    monkeypatch.setattr("monai_auxops.migrate.trial.trial._run", lambda *_: {"ok": True, "message": "two iterations"})
+    monkeypatch.setattr("monai_auxops.migrate.trial.trial.run_child", lambda *_: {"ok": True, "message": "two iterations"})
     assert main(["migrate", str(MMAR), "--check"]) == 0
     assert "Check passed: two iterations." in capsys.readouterr().out
 

@@ -85,8 +85,13 @@ class Variables:
         return value
 
     def quietly(self, node: Node) -> Any:
-        """Return the value of an argument that has no place in the bundle; what it lacks is not reported."""
-        return replace(self, log=Log()).resolve(node)
+        """Return the value of an argument that has no place in the bundle: what no environment defines is no matter."""
+        aside = Log()
+        value = replace(self, log=aside).resolve(node)
+        for item in aside.items:
+            if item.code != "CT114":
+                self.log.add(item.code, item.where, item.message, item.hint)
+        return value
 
     def substitute(self, text: str, where: Where, depth: int = 0) -> Any:
         """Fill in a text: one placeholder alone keeps its type."""

@@ -51,7 +51,7 @@ def quick(monkeypatch):
         except check_run.StepError as error:
             return {"ok": False, "step": error.step, "error": str(error)}
 
-    monkeypatch.setattr(check, "_run", inside)
+    monkeypatch.setattr(check, "run_child", inside)
 
 
 def checked(mmar, **options):
