@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from monai_auxops.attach.derive import Answers
+from monai_auxops.attach.evidence import Answers
 from monai_auxops.attach.folder import configs_of, inside
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError

@@ -175,7 +175,7 @@ def migrate(args: argparse.Namespace) -> int:
 def attach(args: argparse.Namespace) -> int:
     """Write aux-ops as overrides of a bundle's configurations."""
     from monai_auxops.attach.command import AttachError, Options, attach, settings_of
-    from monai_auxops.attach.derive import Answers
+    from monai_auxops.attach.evidence import Answers
 
     transform = args.output_transform or ""
     answers = Answers(

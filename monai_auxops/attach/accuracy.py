@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monai_auxops.attach.derive import Evidence, Measure
+from monai_auxops.attach.evidence import Evidence, Measure
 
 
 def inflated(evidence: Evidence, measure: Measure) -> str:

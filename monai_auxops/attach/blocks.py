@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from monai_auxops.attach.config import Config
-from monai_auxops.attach.derive import Answers, Evidence, Measure, refuse_regression
+from monai_auxops.attach.derive import refuse_regression
 from monai_auxops.attach.engines import shown
+from monai_auxops.attach.evidence import Answers, Evidence, Measure
 from monai_auxops.attach.problem import AttachError
 
 _DICE: Final = ("ComputeDice", "DiceMaskedOutput")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monai_auxops.attach.blocks import known_op
-from monai_auxops.attach.derive import Answers
+from monai_auxops.attach.evidence import Answers
 from monai_auxops.attach.folder import configs_of, inside, load
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError

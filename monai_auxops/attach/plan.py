@@ -9,34 +9,15 @@ from typing import Any
 
 from monai_auxops.attach import accuracy
 from monai_auxops.attach.blocks import MEASURES, default_ops, label_format_block, op_block, stem_of
-from monai_auxops.attach.derive import Answers, Evidence, Measure, derive, read_evidence
+from monai_auxops.attach.derive import derive
 from monai_auxops.attach.engines import EngineItem, refuse_unmeasurable, shown
+from monai_auxops.attach.evidence import Answers, Evidence, Measure, read_evidence
 from monai_auxops.attach.meanings import Meaning
 from monai_auxops.attach.network import Output, read_metadata, read_output
+from monai_auxops.attach.pairs import Pair, pairs_of
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.runs import Run, find_runs
 from monai_auxops.attach.slots import added
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two values of one meaning.
-
-    Args:
-        engine: its id.
-        theirs: the bundle's metric.
-        ours: the aux-op's value.
-        kind: ``"dice"``, ``"iou"`` or ``"accuracy"``.
-        note: what is known to differ, or nothing.
-        classes: of one-hot outputs on which an accuracy is element-wise; 0 where it is not.
-    """
-
-    engine: str
-    theirs: str
-    ours: str
-    kind: str
-    note: str = ""
-    classes: int = 0
 
 
 @dataclass
@@ -82,6 +63,7 @@ class _Maker:
 
     def __init__(self, ops: Sequence[str], answers: Answers, output: Output) -> None:
         self.ops, self.answers, self.output = list(ops), answers, output
+        self.taken: dict[str, None] = {}  # names of the bundle's metrics in all runs so far
         self.trainer: EngineItem | None = None
         self.training: Measure | None = None
 
@@ -105,9 +87,10 @@ class _Maker:
         evidences = [read_evidence(run.config, engine, trainer, self.output) for engine in run.engines]
         self.ops = self.ops or default_ops(evidences)
         meanings = [one for evidence in evidences for one in evidence.meanings]
+        self.taken |= dict.fromkeys(one.name for one in meanings)
         for evidence in evidences:
             measure = self._measure(evidence, meanings)
-            _add_engine(plan, evidence, measure, self.ops, self.answers, meanings)
+            _add_engine(plan, evidence, measure, self.ops, self.answers, list(self.taken))
         return plan
 
     def _measure(self, evidence: Evidence, meanings: Sequence[Meaning]) -> Measure | None:
@@ -124,12 +107,12 @@ def _add_engine(
     measure: Measure | None,
     names: Sequence[str],
     answers: Answers,
-    meanings: Sequence[Meaning],
+    taken: Sequence[str],
 ) -> None:
     engine = evidence.engine
     block: dict[str, Any] = {}
     for name in names:
-        stem = stem_of(name, measure, [one.name for one in meanings])
+        stem = stem_of(name, measure, [*taken, *block])
         _refuse_twice(evidence, name, stem)
         op = op_block(name, stem, measure if name in MEASURES else None, evidence, answers)
         block[f"{engine.prefix}_{stem}"] = op | label_format_block(name, plan.run.config)
@@ -140,7 +123,7 @@ def _add_engine(
     if measure is not None:
         plan.index_labels = not measure.onehot_before
         plan.measures[engine.item_id] = measure
-        plan.pairs += _pairs(evidence, measure, block)
+        plan.pairs += pairs_of(evidence, measure, block)
 
 
 def _key_line(plan: Plan, evidence: Evidence, block: dict[str, Any]) -> list[str]:
@@ -174,34 +157,3 @@ def _lines(evidence: Evidence, measure: Measure | None, names: Sequence[str]) ->
     if measure is not None:
         lines += accuracy.warnings(evidence, measure, names)
     return lines
-
-
-def _pairs(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[Pair]:
-    """Return the bundle's metrics that an op of the block is to equal."""
-    engine, pairs = evidence.engine, []
-    for meaning in evidence.meanings:
-        for name, op in block.items():
-            kind = op["_target_"].rpartition(".")[2]
-            if meaning.kind == ("iou" if measure.jaccard else "dice") and kind in MEASURES[:2]:
-                note = _difference(meaning, measure, evidence)
-                pairs.append(Pair(engine.item_id, meaning.name, name, meaning.kind, note))
-            if meaning.kind == "accuracy" and kind == "ComputeAccuracy":
-                note = accuracy.inflated(evidence, measure)
-                classes = measure.channels or 0 if note else 0
-                pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note, classes))
-    return pairs
-
-
-def _difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
-    """Return what makes the bundle's overlap another number, as far as its arguments say."""
-    if meaning.include_background == measure.skip_background and (measure.channels or 2) > 1:
-        return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, and here it is otherwise"
-    if evidence.post.argmax and not evidence.post.onehot and meaning.num_classes is None:
-        return "its post-processing leaves class numbers in one channel, which it takes for the values of one class"
-    if measure.inverted and measure.stage == "raw":
-        return "measured before post-processing, on another grid"
-    if meaning.reduction != "mean":
-        return f"its reduction is {meaning.reduction}"
-    if meaning.ignore_empty is not (measure.empty_value is None):
-        return "it treats classes that are absent otherwise"
-    return ""

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from monai_auxops.attach.accuracy import inflated_value
 from monai_auxops.attach.engines import shown
-from monai_auxops.attach.plan import Pair, Plan
+from monai_auxops.attach.pairs import Pair
+from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.trial import Outcome
 
 TOLERANCE: Final = 1e-5  # MONAI's means are float32

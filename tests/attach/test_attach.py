@@ -8,7 +8,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 from monai_auxops.attach.command import AttachError, Options, attach
-from monai_auxops.attach.derive import Answers
+from monai_auxops.attach.evidence import Answers
 from monai_auxops.cli import main
 from tests.attach.conftest import ARGMAX, FROM_ENGINE, SIGMOID, compose, metadata, training
 
@@ -195,6 +195,24 @@ def test_names_that_would_look_like_classes_are_avoided(bundle):
     mean_dice = {"_target_": "MeanDice", "output_transform": FROM_ENGINE}
     bundle.write("train.json", training(key_metric={"val_dice_tc": mean_dice}))
     assert set(ops_of(attached(bundle)[1])) == {"train_class_dice", "val_class_dice"}
+
+
+def test_two_ops_of_one_kind_have_two_names(bundle):
+    block = attached(bundle, "ComputeDice", "DiceMaskedOutput")[1]
+    found = {name: op["_target_"].rpartition(".")[2] for name, op in ops_of(block).items()}
+    assert {name: op for name, op in found.items() if name.startswith("val")} == {
+        "val_dice": "ComputeDice",
+        "val_class_dice": "DiceMaskedOutput",
+    }
+
+
+def test_an_evaluation_has_the_names_of_the_training(bundle):
+    config = training()
+    config["train"]["trainer"]["key_train_metric"] = {"train_dice": {"_target_": "MeanDice"}}
+    bundle.write("train.json", config)
+    bundle.write("evaluate.json", {"validate#postprocessing": ARGMAX, "run": ["$@validate#evaluator.run()"]})
+    attach(Options(bundle.folder))
+    assert list(ops_of(bundle.block("aux_ops_evaluate.json"))) == ["val_class_dice"]
 
 
 def test_yaml_at_the_top_level(bundle):

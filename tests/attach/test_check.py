@@ -10,8 +10,9 @@ import pytest
 
 from monai_auxops.attach import child, trial
 from monai_auxops.attach.command import AttachError, Options, attach, settings_of
-from monai_auxops.attach.derive import Answers
-from monai_auxops.attach.plan import Pair, Plan
+from monai_auxops.attach.evidence import Answers
+from monai_auxops.attach.pairs import Pair
+from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.problem import first_line
 from monai_auxops.attach.table import compare
 from monai_auxops.attach.trial import Outcome

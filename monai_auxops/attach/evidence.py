@@ -1,0 +1,104 @@
+"""What a bundle says of how it measures, what the user answers, and what follows from both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from monai_auxops.attach.config import Config
+from monai_auxops.attach.engines import EngineItem
+from monai_auxops.attach.losses import LossFacts, read_loss
+from monai_auxops.attach.meanings import Meaning, overlap_of, read_meanings
+from monai_auxops.attach.network import Output, read_channels
+from monai_auxops.attach.postprocessing import PostProcessing, read_postprocessing
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the user says where a bundle does not; None: derive it."""
+
+    activation: str | None = None
+    threshold: float | None = None
+    channels: str | None = None
+    labels: str | None = None
+    background: str | None = None
+    stage: str | None = None
+    class_names: tuple[str, ...] | None = None
+    output_transform: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the bundle says, read once for an engine."""
+
+    engine: EngineItem
+    post: PostProcessing
+    loss: LossFacts
+    meanings: tuple[Meaning, ...]
+    output: Output
+    channels: int | None
+    where: str
+
+    @property
+    def single(self) -> bool:
+        """Whether the network has one channel."""
+        return (self.channels or self.output.channels) == 1
+
+    @property
+    def overlap(self) -> Meaning | None:
+        """The bundle's own Dice or IoU."""
+        return overlap_of(self.meanings)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How predictions and labels are compared.
+
+    Args:
+        exclusive: whether the classes exclude each other.
+        activation: what the network left out, for thresholded channels.
+        threshold: of probabilities, or of raw values without an activation.
+        onehot: whether labels have a channel for each class.
+        onehot_before: the same, before post-processing.
+        skip_background: whether class 0 is left out.
+        jaccard: IoU instead of Dice.
+        empty_value: of a class that is absent; None where it does not count.
+        stage: before or after post-processing.
+        inverted: whether post-processing goes back to the original grid.
+        names: of all channels, or None.
+        channels: their number, or None.
+        why: a line for each derivation.
+    """
+
+    exclusive: bool
+    activation: str | None = None
+    threshold: float = 0.5
+    onehot: bool = False
+    onehot_before: bool = False
+    skip_background: bool = False
+    jaccard: bool = False
+    empty_value: float | None = None
+    stage: str = "raw"
+    inverted: bool = False
+    names: tuple[str, ...] | None = None
+    channels: int | None = None
+    why: tuple[str, ...] = field(default=())
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names of the classes that count."""
+        names = self.names or ()
+        return names[1:] if self.skip_background else names
+
+
+def read_evidence(config: Config, engine: EngineItem, trainer: EngineItem | None, output: Output) -> Evidence:
+    """Read all that a bundle says of how an engine measures."""
+    channels, where = read_channels(config, engine)
+    return Evidence(
+        engine,
+        read_postprocessing(config, engine),
+        read_loss(config, trainer),
+        tuple(read_meanings(config, engine)),
+        output,
+        channels,
+        where,
+    )

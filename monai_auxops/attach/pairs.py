@@ -1,0 +1,63 @@
+"""The bundle's metrics and the aux-ops' values that mean the same, and what is known to part them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from monai_auxops.attach import accuracy
+from monai_auxops.attach.blocks import MEASURES
+from monai_auxops.attach.evidence import Evidence, Measure
+from monai_auxops.attach.meanings import Meaning
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two values of one meaning.
+
+    Args:
+        engine: its id.
+        theirs: the bundle's metric.
+        ours: the aux-op's value.
+        kind: ``"dice"``, ``"iou"`` or ``"accuracy"``.
+        note: what is known to differ, or nothing.
+        classes: of one-hot outputs on which an accuracy is element-wise; 0 where it is not.
+    """
+
+    engine: str
+    theirs: str
+    ours: str
+    kind: str
+    note: str = ""
+    classes: int = 0
+
+
+def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[Pair]:
+    """Return the bundle's metrics that an op of the block is to equal."""
+    engine, pairs = evidence.engine, []
+    for meaning in evidence.meanings:
+        for name, op in block.items():
+            kind = op["_target_"].rpartition(".")[2]
+            if meaning.kind == ("iou" if measure.jaccard else "dice") and kind in MEASURES[:2]:
+                note = _difference(meaning, measure, evidence)
+                pairs.append(Pair(engine.item_id, meaning.name, name, meaning.kind, note))
+            if meaning.kind == "accuracy" and kind == "ComputeAccuracy":
+                note = accuracy.inflated(evidence, measure)
+                classes = measure.channels or 0 if note else 0
+                pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note, classes))
+    return pairs
+
+
+def _difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
+    """Return what makes the bundle's overlap another number, as far as its arguments say."""
+    if meaning.include_background == measure.skip_background and (measure.channels or 2) > 1:
+        return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, and here it is otherwise"
+    if evidence.post.argmax and not evidence.post.onehot and meaning.num_classes is None:
+        return "its post-processing leaves class numbers in one channel, which it takes for the values of one class"
+    if measure.inverted and measure.stage == "raw":
+        return "measured before post-processing, on another grid"
+    if meaning.reduction != "mean":
+        return f"its reduction is {meaning.reduction}"
+    if meaning.ignore_empty is not (measure.empty_value is None):
+        return "it treats classes that are absent otherwise"
+    return ""
