@@ -230,6 +230,8 @@ CODES: Final[dict[str, Code]] = {
     "CT804": Code(
         "no network for the evaluation", _W, "Put config_train.json beside the file; TorchScript needs no definition."
     ),
+    "CT806": Code("not complete", _W, "MONAI asks for it today; add it where the bundle is to be run that way."),
+    "CT807": Code("bundle of an older MONAI", _I, "What changed since is written for today's MONAI with -o."),
     "CT805": Code("kept as it was", _W, "The bundle does what Clara did; read whether that is what you want."),
     # the bundle
     "CT701": Code("needs hands", _E, "Complete the stub in the bundle's scripts/manual.py."),

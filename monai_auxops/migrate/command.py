@@ -33,7 +33,7 @@ def run(options: Options) -> tuple[str, int]:
     newer = migration(project, options)
     if newer is not None:
         newer.run()
-        report = newer.complete(model(project, options.strict, options.output))
+        report = newer.complete(model(newer.project, options.strict, options.output))
         return _render(report, options), report["exit_code"]
     with tempfile.TemporaryDirectory(prefix="monai-auxops-weights-") as folder:
         models = _weights(project, Path(folder)) if options.weights else None

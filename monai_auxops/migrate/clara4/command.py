@@ -13,7 +13,9 @@ from monai_auxops.migrate.clara4 import report
 from monai_auxops.migrate.clara4.aux_ops import would_add
 from monai_auxops.migrate.clara4.bundle import files
 from monai_auxops.migrate.clara4.config import Role
+from monai_auxops.migrate.clara4.old_bundle import is_old
 from monai_auxops.migrate.clara4.project import has_clara4, read_mmar4
+from monai_auxops.migrate.clara4.renewal import Renewal
 from monai_auxops.migrate.clara4.trial import check_bundle
 from monai_auxops.migrate.clara4.weights import ask, copy_weights, find_weights
 from monai_auxops.migrate.codes import Severity
@@ -152,6 +154,8 @@ def _command(path: Path, output: Path) -> str:
     return f"monai-auxops migrate {shlex.quote(str(path))} -o {shlex.quote(str(output))}"
 
 
-def migration(project: Project, options: Options) -> Migration | None:
-    """Return the migration of an MMAR of Clara Train 4, None for any other."""
+def migration(project: Project, options: Options) -> Migration | Renewal | None:
+    """Return the migration of an MMAR of Clara Train 4 or of an older MONAI's bundle, None for anything else."""
+    if is_old(options.source):
+        return Renewal(options.source, options)
     return Migration(project, options) if has_clara4(project.mmar) else None

@@ -43,6 +43,15 @@ def _meta_reader(draft: Draft) -> None:
         draft.args["batch_transform"] = Expr(f"$lambda batch: [item[{literal(key)}].meta for item in batch]")
 
 
+def _metrics_saver(draft: Draft) -> None:
+    _meta_reader(draft)
+    summary = draft.args.get("summary_ops")
+    if draft.version < (0, 6) and summary is not None and ("percent" in str(summary) or summary == "*"):
+        draft.notes.append(
+            "MONAI 0.5 wrote the value that 90 % exceed as 90percent, today's 90percentile is the upper one"
+        )
+
+
 def _classification_saver(draft: Draft) -> None:
     _meta_reader(draft)
     _metric(draft)
@@ -90,7 +99,7 @@ HANDLERS: Final = (
     ),
     Row(
         names=("MetricsSaver",),
-        edit=_meta_reader,
+        edit=_metrics_saver,
         why="The same tables; the metadata is part of the image today, and the old delimiter is written out.",
     ),
     Row(
