@@ -16,10 +16,9 @@ import ignite
 import monai
 import numpy as np
 import torch
+from cases import SEED_AGAIN, cases, classes_of, make_data
 from data import files_of, fill
 from ignite.engine import Events
-
-from cases import cases, classes_of, make_data
 
 MODULES = [monai.transforms, monai.losses, monai.networks.nets, monai.handlers, monai.data, monai.inferers,
            monai.optimizers, monai.engines, ignite.metrics, torch.optim, torch.optim.lr_scheduler,
@@ -111,7 +110,8 @@ def train(config, variables):
     section = Section(config["train"], variables, {})
     network = section.build(first(config["train"]["model"]))
     fill(network)
-    monai.utils.set_determinism(seed=config["determinism"]["random_seed"])  # whatever the initialization drew
+    if config["determinism"]["random_seed"] == SEED_AGAIN:
+        monai.utils.set_determinism(seed=SEED_AGAIN)
     section.objects["model"] = network
     optimizer = section.build(first(config["train"]["optimizer"]), params=network.parameters())
     section.objects["optimizer"] = optimizer
