@@ -95,6 +95,7 @@ def test_a_bundle_migrated_before_gets_its_weights(vae, tmp_path, capsys):
     assert before.split('"network": ')[1] == after.split('"network": ')[1]
 
 
+@pytest.mark.slow
 def test_another_activation_is_refused(vae, tmp_path):
     vae.train["train"]["model"]["args"]["final_activation"] = "softmax"
     text, code = migrate(vae, tmp_path / "bundle")
@@ -108,7 +109,8 @@ def test_another_activation_is_refused(vae, tmp_path):
 def test_a_network_of_ones_own_runs_as_its_graph(tmp_path):
     mmar = Mmar(tmp_path / "mmar")
     unpack("unet", mmar.folder / "models")
-    segmentation(mmar, component("Unet", num_classes=2, nf_enc="4,8", nf_dec="8,4,4"), 1, "softmax", [32, 32])
+    own = {"path": "my_net.UNet", "args": {"num_classes": 2}}
+    segmentation(mmar, own, 1, "softmax", [32, 32])
     mmar.train["train"]["aux_ops"] = [component("DiceMaskedOutput", tags=["dice", "dice_a", "dice_b"])]
     text, code = migrate(mmar, tmp_path / "bundle", check=True)
     report = json.loads(text)
@@ -137,6 +139,7 @@ def test_densenet121_comes_along_proven(tmp_path):
     np.testing.assert_allclose(logits.numpy(), stored["y"], atol=5e-6)
 
 
+@pytest.mark.slow
 def test_engines_of_tensorrt_alone_are_refused_with_what_to_do(vae):
     shutil.rmtree(vae.folder / "models")
     vae.text("models/model.trt.pb", "x")

@@ -107,6 +107,7 @@ def test_traced_networks_keep_their_sizes_free(name, golden):
         torch.testing.assert_close(traced(x), network(x))
 
 
+@pytest.mark.slow
 def test_exported_networks_keep_their_sizes_free(unet):
     free = [torch.export.Dim(f"half{axis}", min=2, max=64) for axis in range(2)]
     sizes = {0: torch.export.Dim("batch", min=2, max=16)} | {axis + 2: 2 * half for axis, half in enumerate(free)}
@@ -117,6 +118,7 @@ def test_exported_networks_keep_their_sizes_free(unet):
         torch.testing.assert_close(exported(y), unet(y))
 
 
+@pytest.mark.slow
 def test_a_network_in_space_is_exported_for_one_size(golden):
     network = from_checkpoint(golden("segresnet_3d_last"))
     x = torch.randn(1, 2, 8, 4, 6)
