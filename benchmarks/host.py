@@ -35,6 +35,7 @@ import monai_auxops as ma
 from benchmarks.iteration import CLASSES, five
 from benchmarks.variants import monai_chain, torchmetrics_dice
 from benchmarks.workloads import Workload
+from monai_auxops.core.plan import measure_together
 
 WORKLOAD = Workload("host", 2, CLASSES, (8, 8, 8))
 Step = Callable[[], object]
@@ -78,11 +79,11 @@ def batch(device: str) -> tuple[Tensor, Tensor]:
 def step_of(ops: list[ma.AuxiliaryOperation], device: str) -> Step:
     """Return one iteration of ``ops``, as a hub runs them."""
     predictions, label = batch(device)
+    plan = None
 
     def step() -> None:
-        context = ma.BuildContext(predictions, label)
-        for op in ops:
-            op.measure(context)
+        nonlocal plan
+        _, plan = measure_together(ops, ma.BuildContext(predictions, label), plan)
 
     return step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -52,6 +52,24 @@ class Accumulator:
     def add_sums(self, rows: Tensor) -> None:
         """Add integers by sum tag and sample, ``[n, B]``."""
         self.states[1].update(rows)
+
+    def follow(self, source: Callable[[], None]) -> None:
+        """Call ``source`` before anything is read: it holds batches that :meth:`add_totals` is to add."""
+        for state in self.states:
+            state.follow(source)
+
+    def add_totals(self, sums: Tensor, counts: Tensor, updates: int) -> None:
+        """Add sums and counts over samples of several batches: of each tag, then of each sum tag if they are there."""
+        start = 0
+        for state in self.states:
+            size = len(state.tags)
+            if start < len(sums):
+                state.add(sums[start : start + size], counts[start : start + size], updates)
+            start += size
+
+    def open(self) -> None:
+        """Note that the epoch has begun."""
+        self.phase = Phase.OPEN
 
     def reset(self) -> None:
         """Forget all samples."""

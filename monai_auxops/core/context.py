@@ -121,6 +121,10 @@ class BuildContext:
             raise KeyError(f"{key!r} is reserved (leading underscore); choose another key")
         self._values[key] = value
 
+    def leave(self, values: Mapping[str, Any]) -> None:
+        """Leave several values at once, under keys that :meth:`set` has taken before."""
+        self._values.update(values)
+
     def must_set(self, key: str, value: Any) -> None:
         """As :meth:`set`; ``KeyError`` if something stands there already."""
         if key in self._values:

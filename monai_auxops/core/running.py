@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -56,15 +56,37 @@ class RunningMean:
     {'dice': 0.625}
     """
 
+    _source: Callable[[], None] | None = None
+
     def __init__(self, tags: Sequence[str], skip_nan: bool = True) -> None:
         self.tags = tuple(tags)
         self.skip_nan = skip_nan
         self._home = torch.device("cpu")
+        self._sums = self._counts = self._first_nan = torch.zeros(0)
         self.reset()
+
+    def follow(self, source: Callable[[], None]) -> None:
+        """Call ``source`` before anything is read or forgotten: it holds batches that :meth:`add` is to add."""
+        self._settle()
+        self._source = source
+
+    def add(self, sums: Tensor, counts: Tensor, updates: int) -> None:
+        """Add the sums and counts ``[n]`` of several batches."""
+        self._updates += updates
+        self._move(sums.device)
+        self._sums = self._sums + sums.to(self._home)
+        self._counts = self._counts + counts.to(self._home)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy without the source, which belongs to the original."""
+        self._settle()
+        return {name: value for name, value in vars(self).items() if name != "_source"}
 
     def reset(self) -> None:
         """Forget all samples."""
-        self.updates, n = 0, len(self.tags)
+        if self._source is not None:
+            self._source()
+        self._updates, n = 0, len(self.tags)
         self._waiting: list[Tensor] = []
         self._sums = torch.zeros(n, dtype=torch.float64, device=self._home)
         self._counts = torch.zeros(n, dtype=torch.int64, device=self._home)
@@ -74,13 +96,15 @@ class RunningMean:
         """Add the samples of one batch: ``values`` is ``[n, B]``, kept for a while and not to be changed."""
         if self._waiting and not _are_alike(values, self._waiting[0]):
             self._settle()
-        self.updates += 1
+        self._updates += 1
         self._waiting.append(values)
         if len(self._waiting) >= TOGETHER.get(values.device.type, MOST):
             self._settle()
 
     def _settle(self) -> None:
         """Add the batches that wait. Not in place: a sum may come from ``torch.inference_mode``."""
+        if self._source is not None:
+            self._source()
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -94,7 +118,7 @@ class RunningMean:
         else:
             self._sums = self._sums + values.sum((1, 2))
             self._counts = self._counts + values[0].numel()
-            number = torch.arange(self.updates - len(waiting), self.updates, device=self._home) + 1
+            number = torch.arange(self._updates - len(waiting), self._updates, device=self._home) + 1
             self._first_nan = torch.minimum(self._first_nan, torch.where(missing.any(2), number, _NEVER).amin(1))
 
     def _move(self, device: torch.device) -> None:
@@ -104,6 +128,12 @@ class RunningMean:
             self._sums, self._counts, self._first_nan = (
                 state.to(home) for state in (self._sums, self._counts, self._first_nan)
             )
+
+    @property
+    def updates(self) -> int:
+        """The number of batches so far."""
+        self._settle()
+        return self._updates
 
     @property
     def sums(self) -> Tensor:
@@ -135,7 +165,7 @@ class RunningMean:
         """A small local copy on the CPU, loadable with ``weights_only=True``; no collective."""
         return {
             "tags": list(self.tags),
-            "updates": self.updates,
+            "updates": self._updates,
             "sums": self.sums.cpu().clone(),
             "counts": self.counts.cpu().clone(),
             "first_nan": self._first_nan.cpu().clone(),
@@ -146,7 +176,7 @@ class RunningMean:
         if tuple(state["tags"]) != self.tags:
             raise ValueError(f"the saved state holds the tags {list(state['tags'])}, expected {list(self.tags)}")
         self.reset()
-        self.updates = int(state["updates"])
+        self._updates = int(state["updates"])
         self._sums, self._counts, self._first_nan = (
             state[key].to(self._home, copy=True) for key in ("sums", "counts", "first_nan")
         )

@@ -152,6 +152,7 @@ def _works(name: str, device: str) -> bool:
     return True
 
 
+@functools.cache
 def _module(name: str) -> Backend:
     return cast(Backend, importlib.import_module(f"monai_auxops.counting.backend_{name}"))
 

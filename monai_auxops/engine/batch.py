@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.inputs import batches_of
+from monai_auxops.core.plan import Plan, measure_together
 from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.events import is_training
 from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_one, of_sample, pick
@@ -30,8 +31,7 @@ class Batch:
         self._contexts: dict[tuple[str, Any, int | None], BuildContext] = {}
         self._values: dict[str, Any] = {}
         self._samples: list[dict[str, Any]] = []
-        self.case_values: dict[str, list[Tensor]] = {}
-        self.case_columns: dict[int, list[str]] = {}
+        self._measured: list[tuple[Attachment, dict[str, Tensor], int]] = []
 
     def after_postprocessing(self) -> None:
         """Forget the contexts: post-processing may have changed predictions and label."""
@@ -40,6 +40,47 @@ class Batch:
     def release(self) -> None:
         """Keep no tensor of the iteration alive."""
         self._contexts, self._values, self._samples = {}, {}, []
+
+    def case_values(self) -> dict[str, Tensor]:
+        """Return what the cases have of their own, ``[B]`` by metric name; worked out when somebody asks."""
+        found: dict[str, list[Tensor]] = {}
+        for entry, outputs, size in self._measured:
+            for tag, value in entry.op.case_values(outputs, size).items():
+                found.setdefault(column_of(entry, tag), []).append(value)
+        return {name: torch.cat(values) for name, values in found.items()}
+
+    def case_columns(self, op: object) -> list[str]:
+        """Return the metric names of what ``op`` measured of each case, its first one first."""
+        for entry, outputs, size in self._measured:
+            if entry.op is op:
+                return [column_of(entry, tag) for tag in entry.op.case_values(outputs, size)]
+        return []
+
+    def run_together(self, engine: Engine, entries: Sequence[Attachment], plan: Plan | None) -> Plan | None:
+        """Let ops measure the raw output, those that share a count by one plan; return the plan of the next batch."""
+        context = self._shared_context(engine, entries)
+        if context is None:
+            for entry in entries:
+                self.run(engine, entry)
+            return None
+        every, plan = measure_together([entry.op for entry in entries], context, plan)
+        output = engine.state.output
+        for entry, outputs in zip(entries, every, strict=True):
+            self._measured.append((entry, outputs, context.batch_size))
+            if isinstance(output, dict):
+                self._publish(entry, output, self._with_batch_axis(entry, outputs, context.batch_size))
+        return plan
+
+    def _shared_context(self, engine: Engine, entries: Sequence[Attachment]) -> BuildContext | None:
+        """Return the context of ops that read one batch alike; None for samples of their own, or several readings."""
+        output = engine.state.output
+        if is_decollated(output) or len({entry.output_transform for entry in entries}) != 1:
+            return None
+        parts = pick(output, entries[0].output_transform, entries[0].op)
+        with _naming_errors(entries[0]):
+            if len(batches_of(parts["pred"], parts.get("label"))) > 1:
+                return None
+        return self._context(engine, entries[0], output, engine.state.batch, self._values)
 
     def run(self, engine: Engine, entry: Attachment) -> None:
         """Let one op measure, and write what it found into the engine's output."""
@@ -93,13 +134,8 @@ class Batch:
                 self._publish(entry, item, {tag: value[0] for tag, value in found.items()}, i)
 
     def _measure(self, entry: Attachment, context: BuildContext) -> dict[str, Tensor]:
-        """Let one op measure; keep the values that each case has of its own."""
-        outputs, known = entry.op.measure(context), entry.op.epoch_tags or ()
-        values = entry.op.case_values(outputs, context.batch_size)
-        names = {tag: entry.metric_name(tag) if tag in known else tag for tag in values}
-        self.case_columns[id(entry.op)] = [*names.values()]
-        for tag, value in values.items():
-            self.case_values.setdefault(names[tag], []).append(value)
+        outputs = entry.op.measure(context)
+        self._measured.append((entry, outputs, context.batch_size))
         return outputs
 
     def _publish(self, entry: Attachment, output: dict[str, Any], outputs: dict[str, Tensor], sample: int = 0) -> None:
@@ -141,6 +177,11 @@ class Batch:
                 values = {**values, **output}
             self._contexts[key] = make_context(engine, entry, parts, batch, values)
         return self._contexts[key]
+
+
+def column_of(entry: Attachment, tag: str) -> str:
+    """Return the name of a table's column: the metric's, or the tag of an output without an epoch value."""
+    return entry.metric_name(tag) if tag in (entry.op.epoch_tags or ()) else tag
 
 
 def make_context(

@@ -6,12 +6,12 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from ignite.engine import Engine, Events
 from monai.engines import Workflow
 from torch import Tensor
 
 from monai_auxops.core.agreement import note_tags, same_everywhere, settle_tags
+from monai_auxops.core.plan import Plan
 from monai_auxops.core.ranks import Ranks
 from monai_auxops.core.running import Totals
 from monai_auxops.engine.attachment import Attachment
@@ -38,6 +38,7 @@ class Hub:
         self._batch = Batch(-1, self._published)
         self._running = self._checked = False
         self._identity, self._agreed_on = "", ""
+        self._plan: Plan | None = None
         self._guard, self._length = Guard(), LoadedLength(engine)
         self._handlers = [
             (Events.STARTED, self._started),
@@ -113,7 +114,7 @@ class Hub:
 
     def case_values(self) -> dict[str, Tensor]:
         """Return what the latest batch's cases have, ``[B]`` by metric name; not what is one value of the batch."""
-        return {name: torch.cat(values) for name, values in self._batch.case_values.items()}
+        return self._batch.case_values()
 
     def same(self) -> dict[str, str]:
         """Return the metric names whose value is, by definition, that of another: ``{name: the other's}``."""
@@ -123,7 +124,7 @@ class Hub:
 
     def columns_of(self, op: object) -> list[str]:
         """Return the metric names of what ``op`` measured of the latest batch's cases, its first one first."""
-        return self._batch.case_columns.get(id(op), [])
+        return self._batch.case_columns(op)
 
     # --- a run ---
 
@@ -180,9 +181,8 @@ class Hub:
         if self._batch.iteration == engine.state.iteration:  # a trainer that fires the event per micro-batch
             self._batch.read_early([entry for entry in self.entries if entry.op.stage != "raw"])
         self._batch = Batch(engine.state.iteration, self._published)
-        for entry in self.entries:
-            if entry.op.stage == "raw":
-                self._batch.run(engine, entry)
+        raw = [entry for entry in self.entries if entry.op.stage == "raw"]
+        self._plan = self._batch.run_together(engine, raw, self._plan)
 
     def _iteration_completed(self, engine: Engine) -> None:
         if self._batch.iteration != engine.state.iteration:

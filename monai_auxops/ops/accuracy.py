@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.plan import Formula
 from monai_auxops.core.running import Totals
+from monai_auxops.core.shared_counts import shared_counts
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.elements import Shares, of_classes, of_elements
+from monai_auxops.counting.epilogue import NOTHING, WITHOUT_CLASS, Column
 from monai_auxops.counting.reading import Reading, holds, ignored_labels
 from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
 from monai_auxops.ops.options import OpOptions
-from monai_auxops.ops.shared_counts import shared_counts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -151,6 +153,19 @@ class ComputeAccuracy(AuxiliaryOperation):
             raise ValueError(f"expected a mask {expected}, got {list(mask.shape)}")
         outside = ~(mask > 0).expand(label.shape)
         return outside if left_out is None else left_out | outside
+
+    def formula(self, build_ctx: BuildContext) -> Formula | None:
+        """Say how the share of right classes follows from counts; None where elements are compared."""
+        reading = self._reading(build_ctx)
+        if reading is None or build_ctx.get(self.mask_key or "") is not None:
+            return None
+        shared = shared_counts(build_ctx, reading, self.mask_key)
+        classes = tuple(reading.classes(shared.counts.tp.shape[1]))
+        asks = reading.is_onehot_targets or shared.left_out is not None or reading.num_classes is not None
+        self._channels = shared.counts.tp.shape[1]
+        speaks = noted.spoken_by(self, build_ctx, shared.key)
+        notes = () if asks else (WITHOUT_CLASS if speaks else NOTHING, NOTHING, NOTHING, NOTHING)
+        return Formula(reading, self.mask_key, (Column("recall", classes, pooled=True), *notes), asks)
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Labels that are no class; samples whose predictions are not what the options say; labels that overlap under

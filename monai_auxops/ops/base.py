@@ -17,6 +17,7 @@ from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
 from monai_auxops.core.context import BuildContext, undisturbed
 from monai_auxops.core.inputs import batches_of, plain
+from monai_auxops.core.plan import Formula
 from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
@@ -146,7 +147,7 @@ class AuxiliaryOperation(GraphComponent):
             build_ctx.set(tag, value)
         return detached
 
-    def _accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None:
+    def accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None:
         """Add the outputs of one batch to the running means."""
         size = build_ctx.batch_size
         if self.accumulated is None:
@@ -157,6 +158,8 @@ class AuxiliaryOperation(GraphComponent):
                 accumulator.add(outputs, size)
             if self.sum_tags:
                 accumulator.add_sums(self.sums(build_ctx))
+        if self._report is not None and self._report.engine is None:
+            self._report.add(self.case_values(outputs, size), build_ctx)
 
     def _with_epoch_value(self, outputs: dict[str, Tensor], size: int) -> tuple[str, ...]:
         tags = tuple(tag for tag, value in outputs.items() if is_per_sample(value, size))
@@ -164,6 +167,10 @@ class AuxiliaryOperation(GraphComponent):
             shapes = {tag: list(value.shape) for tag, value in outputs.items()}
             self.warn_once(f"no output has an epoch value: expected one of shape (), [1] or [{size}], got {shapes}")
         return tags
+
+    def formula(self, build_ctx: BuildContext) -> Formula | None:
+        """Say how the values follow from shared counts; None if they need more, and the op takes the ordinary way."""
+        return None
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Integers of one batch to add up over the epoch, ``[n, B]``: a row for each of ``sum_tags``."""
@@ -226,9 +233,7 @@ class AuxiliaryOperation(GraphComponent):
         check_inputs(self, build_ctx)
         with undisturbed(build_ctx.predictions.device):
             outputs = self.build(build_ctx)
-            self._accumulate(outputs, build_ctx)
-            if self._report is not None and self._report.engine is None:
-                self._report.add(self.case_values(outputs, build_ctx.batch_size), build_ctx)
+            self.accumulate(outputs, build_ctx)
         return outputs
 
     def case_values(self, outputs: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:

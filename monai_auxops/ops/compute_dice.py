@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.plan import Formula
 from monai_auxops.ops.dice_base import DiceOperation
 from monai_auxops.ops.dice_options import DiceKeywords
 from monai_auxops.ops.naming import check_tag
@@ -92,3 +93,7 @@ class ComputeDice(DiceOperation):
         if self.mask_tag is not None:
             outputs[self.mask_tag] = (~dice.isnan()).float()
         return outputs
+
+    def formula(self, build_ctx: BuildContext) -> Formula | None:
+        """Say how the values follow from counts; None with a mask, which is no fraction."""
+        return super().formula(build_ctx) if self.mask_tag is None else None

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
+from monai_auxops.core.plan import Formula
 from monai_auxops.core.running import Totals
+from monai_auxops.core.shared_counts import SharedCounts, shared_counts
 from monai_auxops.counting.counts import Counts
+from monai_auxops.counting.epilogue import FRACTIONS, NOTHING, WITHOUT_CLASS, Column
 from monai_auxops.counting.overlap import PER_SAMPLE, overlap, pooled_rows, pooled_values
 from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.dice_options import DICE_KEYWORDS, FIELDS, DiceKeywords, DiceOptions
-from monai_auxops.ops.shared_counts import SharedCounts, shared_counts
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -134,6 +136,31 @@ class DiceOperation(AuxiliaryOperation):
 
     def _shared(self, build_ctx: BuildContext) -> SharedCounts:
         return shared_counts(build_ctx, self.options, self.options.mask_key)
+
+    def formula(self, build_ctx: BuildContext) -> Formula | None:
+        """Say how means and classes follow from counts; None where a statistic or a sum needs more than fractions."""
+        options = self.options
+        if self._pooled_tags or not set(options.per_sample) <= set(FRACTIONS):
+            return None
+        if options.mask_key is not None and build_ctx.get(options.mask_key) is not None:
+            return None  # an op of this iteration makes the mask
+        shared = self._shared(build_ctx)
+        asks = options.is_onehot_targets or shared.left_out is not None or options.num_classes is not None
+        asks = asks or options.cut(build_ctx.predictions) is not None
+        columns = self._columns(options.classes(shared.counts.tp.shape[1]))
+        self._channels = shared.counts.tp.shape[1]
+        speaks = noted.spoken_by(self, build_ctx, shared.key)
+        notes = () if asks else (WITHOUT_CLASS if speaks else NOTHING, NOTHING, NOTHING)
+        return Formula(options, options.mask_key, (*columns, *notes), asks)
+
+    def _columns(self, classes: Sequence[int]) -> list[Column]:
+        """Return the column of each accumulated tag, in order."""
+        options = self.options
+        own = Column("jaccard" if options.jaccard else "dice", tuple(classes), options.empty_value)
+        named = [own, *(Column(name, tuple(classes)) for name in options.per_sample)]
+        each = [[column._replace(classes=(c,)) for c in classes] for column in named]
+        singles = each[0][: len(self._own_tags) - 1]
+        return [own, *singles, *named[1:], *(c for group in each for c in group if options.class_names)]
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """The rows of the pooled statistics, then those of :data:`NOTES`."""

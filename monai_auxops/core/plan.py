@@ -1,0 +1,211 @@
+"""The plan of an iteration: which ops of an engine share a count, made at the first batch of a kind.
+
+That batch takes the ordinary way through every op, which checks tags, shapes and options. Later batches take
+the short way:
+
+    predictions, label ── one count per question ─▶ counts ── six operations ─▶ values [B, n]
+                                                                                  │ columns of each op
+              state.output[tag], BuildContext ◀── views ──────────────────────────┤
+              running means of each op ◀── many batches at once, when somebody looks
+
+An op takes part if its ``formula`` says how its values follow from shared counts. All other ops take the ordinary way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from monai_auxops.core.accumulator import Accumulator
+from monai_auxops.core.context import BuildContext, undisturbed
+from monai_auxops.core.shared_counts import shared_counts
+from monai_auxops.counting.epilogue import Column, fractions, quotients
+from monai_auxops.counting.reading import Reading
+
+MAX_WAITING_BATCHES = 128
+
+
+class Formula(NamedTuple):
+    """How an op's values follow from shared counts: a column for each of its tags, then for each of its sums.
+
+    Where the sums need more than counts there are no columns for them (``asks_for_sums``).
+    """
+
+    reading: Reading
+    mask_key: str | None
+    columns: tuple[Column, ...]
+    asks_for_sums: bool = False
+
+
+class Op(Protocol):
+    """What a plan asks of an op."""
+
+    accumulated: tuple[str, ...] | None
+
+    @property
+    def accumulator(self) -> Accumulator | None: ...
+    def formula(self, build_ctx: BuildContext) -> Formula | None: ...
+    def sums(self, build_ctx: BuildContext) -> Tensor: ...
+    def build(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
+    def accumulate(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> None: ...
+    def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]: ...
+
+
+class Member(NamedTuple):
+    """One op of a group, and where its columns are."""
+
+    op: Op
+    accumulator: Accumulator
+    columns: slice
+    asks_for_sums: bool
+
+
+class Group:
+    """The ops that ask one question, and the batches that wait to be added to their running means."""
+
+    def __init__(self, asking: Sequence[tuple[Op, Formula]], key: Hashable, speaker: Op | None) -> None:
+        self.says, self.speaker = ("says", key), speaker
+        self.reading, self.mask_key = asking[0][1].reading, asking[0][1].mask_key
+        self.columns: tuple[Column, ...] = ()
+        self.members: list[Member] = []
+        self.waiting: list[Tensor] = []
+        for op, formula in asking:
+            start = len(self.columns)
+            self.columns += formula.columns
+            if op.accumulator is not None:
+                op.accumulator.follow(self.settle)
+                own = slice(start, len(self.columns))
+                self.members.append(Member(op, op.accumulator, own, formula.asks_for_sums))
+
+    def fractions(self, build_ctx: BuildContext) -> Tensor:
+        """Count the batch, and return what the values are quotients of, ``[B, 2 n]``."""
+        if self.speaker is not None:
+            build_ctx.once(self.says, lambda: self.speaker)
+        counts = shared_counts(build_ctx, self.reading, self.mask_key).counts
+        return fractions(counts, build_ctx.predictions[0, 0].numel(), self.columns)
+
+    def outputs(self, both: Tensor) -> dict[Op, dict[str, Tensor]]:
+        """Return the values of each op's tags, ``[B]`` each."""
+        views, outputs = quotients(both).unbind(1), {}
+        for member in self.members:
+            outputs[member.op] = dict(zip(member.accumulator.tags, views[member.columns], strict=False))
+        return outputs
+
+    def add(self, both: Tensor, build_ctx: BuildContext) -> None:
+        """Keep a batch for the running means."""
+        if len(self.waiting) == MAX_WAITING_BATCHES or (self.waiting and self.waiting[0].shape != both.shape):
+            self.settle()
+        self.waiting.append(both)
+        for op, accumulator, _, asks_for_sums in self.members:
+            accumulator.open()
+            if asks_for_sums:
+                accumulator.add_sums(op.sums(build_ctx))
+
+    def settle(self) -> None:
+        """Add the batches that wait to the running means of every op."""
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return
+        values = quotients(torch.stack(waiting)).double()  # [batches, B, n]
+        sums, counts = values.nansum((0, 1)), (~values.isnan()).sum((0, 1))
+        for member in self.members:
+            member.accumulator.add_totals(sums[member.columns], counts[member.columns], len(waiting))
+
+
+class Plan:
+    """What a batch of one kind takes, for the ops of one engine that read the same predictions and label."""
+
+    def __init__(self, ops: Sequence[Op], build_ctx: BuildContext) -> None:
+        self.ops, self.kind = tuple(ops), kind_of(build_ctx)
+        questions: dict[Hashable, list[tuple[Op, Formula]]] = {}
+        for op in ops:
+            formula = op.formula(build_ctx)
+            if formula is not None:
+                key = shared_counts(build_ctx, formula.reading, formula.mask_key).key
+                questions.setdefault(key, []).append((op, formula))
+        self.groups = [Group(asking, key, speaker(build_ctx, key, asking)) for key, asking in questions.items()]
+
+    def fits(self, ops: Sequence[Op], build_ctx: BuildContext) -> bool:
+        """Tell whether the plan was made for these ops and this kind of batch."""
+        return self.ops == tuple(ops) and self.kind == kind_of(build_ctx)
+
+    def fractions(self, build_ctx: BuildContext) -> list[Tensor] | None:
+        """Count the batch for each question; None where that fails, since the ordinary way says which op it is."""
+        try:
+            with undisturbed(build_ctx.predictions.device):
+                return [group.fractions(build_ctx) for group in self.groups]
+        except ValueError:
+            return None
+
+    def measure(
+        self, every: Sequence[Tensor], build_ctx: BuildContext, built: Sequence[dict[str, Tensor]] | None = None
+    ) -> list[dict[str, Tensor]]:
+        """Run each op on what ``fractions`` returned, or the ordinary way, and return their outputs in order.
+
+        Args:
+            every: of each group.
+            build_ctx: of the batch.
+            built: what the ops have found the ordinary way already, in the first batch.
+        """
+        with undisturbed(build_ctx.predictions.device):
+            for group, both in zip(self.groups, every, strict=True):
+                group.add(both, build_ctx)
+            planned = self._planned(every)
+        outputs = []
+        for number, op in enumerate(self.ops):
+            mine = planned.get(op)
+            if mine is not None:
+                build_ctx.leave(mine)
+            elif built is None:
+                mine = op.measure(build_ctx)
+            else:
+                mine = built[number]
+                op.accumulate(mine, build_ctx)
+            outputs.append(mine)
+        return outputs
+
+    def _planned(self, every: Sequence[Tensor]) -> dict[Op, dict[str, Tensor]]:
+        planned: dict[Op, dict[str, Tensor]] = {}
+        for group, both in zip(self.groups, every, strict=False):
+            planned |= group.outputs(both)
+        return planned
+
+
+def speaker(build_ctx: BuildContext, key: Hashable, asking: Sequence[tuple[Op, Formula]]) -> Op | None:
+    """Return the op that says what is wrong with the labels of this question, if it is one of these."""
+    op = build_ctx.once(("says", key), lambda: asking[0][0])
+    return op if op in [asker for asker, _ in asking] else None
+
+
+def kind_of(build_ctx: BuildContext) -> tuple[object, ...] | None:
+    """Return what a plan depends on besides its ops; None for a batch that takes the ordinary way."""
+    predictions, label = build_ctx.predictions, build_ctx.label
+    if not isinstance(predictions, Tensor) or not isinstance(label, Tensor) or build_ctx.equal_outputs:
+        return None
+    places = predictions.dim() - 2
+    if places < 1 or label.dim() <= places or not predictions.numel():
+        return None
+    if predictions.device.type == "mps":  # Apple's GPUs have no float64
+        return None
+    same_places = predictions.shape[2:] == label.shape[-places:]
+    channels = predictions.shape[1], tuple(label.shape[1:-places])
+    return places, *channels, same_places, predictions.dtype, predictions.device
+
+
+def measure_together(
+    ops: Sequence[Op], build_ctx: BuildContext, plan: Plan | None
+) -> tuple[list[dict[str, Tensor]], Plan | None]:
+    """Run ``ops`` on one batch, by ``plan`` where it fits; return their outputs, and the plan of the next batch."""
+    if plan is not None and plan.fits(ops, build_ctx):
+        every = plan.fractions(build_ctx)
+        if every is not None:
+            return plan.measure(every, build_ctx), plan
+    if kind_of(build_ctx) is None:
+        return [op.measure(build_ctx) for op in ops], None
+    with undisturbed(build_ctx.predictions.device):
+        built = [op.build(build_ctx) for op in ops]  # what is wrong is found here, by the op that it concerns
+        plan = Plan(ops, build_ctx)
+    return plan.measure(plan.fractions(build_ctx) or [], build_ctx, built), plan

@@ -1,0 +1,165 @@
+"""Turn the counts of a batch into the values of many aux-ops at once, in six operations whatever their number.
+
+A value is a mean over valid fractions of counts: one class and one fraction for a class's Dice, all classes for their
+mean, one fraction of sums for an accuracy. So two matrices hold what all values need:
+
+    counts [B, 4C], voxels        fractions                                values
+    tp fp fn tn … n 1 ── @ rows ─▶ over  │ valid
+                                   ──────┼──────  ── @ columns ─▶  A / B   [B, columns]
+                                   under │ valid
+
+``valid / valid`` is 1, or 0 where a fraction has nothing to measure. There ``over`` is 0 as well, and a value without
+any valid fraction is 0 / 0: NaN. So that the first division has no 0 / 0, what is below it has 1e-300 added: nothing
+beside a count, and enough beside 0. Everything is float64, in which counts below 2**53 are exact; the values are
+rounded to float32 once, so their float64 sums are exact in any order.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from monai_auxops.counting.counts import Counts
+
+
+class Fraction(NamedTuple):
+    """``over / under`` where ``valid`` is positive: weights of tp, fp, fn, tn. ``over`` is 0 where ``valid`` is."""
+
+    over: tuple[int, int, int, int]
+    under: tuple[int, int, int, int]
+    valid: tuple[int, int, int, int]
+
+
+FRACTIONS = {
+    "dice": Fraction((2, 0, 0, 0), (2, 1, 1, 0), (1, 0, 1, 0)),
+    "jaccard": Fraction((1, 0, 0, 0), (1, 1, 1, 0), (1, 0, 1, 0)),
+    "precision": Fraction((1, 0, 0, 0), (1, 1, 0, 0), (1, 1, 0, 0)),
+    "recall": Fraction((1, 0, 0, 0), (1, 0, 1, 0), (1, 0, 1, 0)),
+    "specificity": Fraction((0, 0, 0, 1), (0, 1, 0, 1), (0, 1, 0, 1)),
+}
+
+
+class Column(NamedTuple):
+    """One value per sample: the mean of a fraction over ``classes``, or with ``pooled`` the fraction of their sums.
+
+    With a number as ``empty_value`` a fraction of 0 / 0 has it, and every class is valid.
+    """
+
+    fraction: str
+    classes: tuple[int, ...] = ()
+    empty_value: float = math.nan
+    pooled: bool = False
+
+
+WITHOUT_CLASS = Column("without class")
+"""The voxels of a sample whose label is no class."""
+NOTHING = Column("nothing")
+"""A column of zeros."""
+
+
+def fractions(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Tensor:
+    """Compute ``columns`` of a batch, before the last division.
+
+    Args:
+        counts: of all classes, ``[B, C]`` each.
+        voxels: how many a sample has, at least 1.
+        columns: what to compute.
+
+    Returns:
+        Numerators and denominators, ``[B, 2 len(columns)]`` as float64.
+    """
+    recipe = _recipe(columns, counts.tp.shape[1], counts.tp.device)
+    constants = _constants(voxels, counts.tp.device).expand(len(counts.tp), 2)
+    table = torch.cat([*counts, constants], 1)  # float64, because the constants are
+    above, below = (table @ recipe.rows).chunk(2, 1)
+    return above.div_(below) @ recipe.columns
+
+
+def quotients(both: Tensor) -> Tensor:
+    """Divide what :func:`fractions` returned: values ``[..., n]`` as float32, NaN where there is nothing to measure.
+
+    >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
+    >>> columns = Column("dice", (0, 1, 2)), Column("dice", (1,)), Column("dice", (1, 2), empty_value=1.0)
+    >>> quotients(fractions(counts, 10, columns))
+    tensor([[0.6667,    nan, 0.5000]])
+    """
+    over, under = both.chunk(2, -1)
+    return (over / under).float()
+
+
+class Recipe(NamedTuple):
+    """The two matrices of the picture."""
+
+    rows: Tensor
+    columns: Tensor
+
+
+@functools.lru_cache(maxsize=64)
+def _constants(voxels: int, device: torch.device) -> Tensor:
+    return torch.tensor([[voxels, 1.0]], dtype=torch.float64).to(device)
+
+
+@functools.lru_cache(maxsize=64)
+def _recipe(columns: tuple[Column, ...], classes: int, device: torch.device) -> Recipe:
+    """Fill the matrices for ``columns``; a fraction that several columns read has one place."""
+    wanted = [*_fractions(NOTHING), *(part for column in columns for part in _fractions(column))]
+    place = {part: number for number, part in enumerate(dict.fromkeys(wanted))}
+    size = len(place)
+    rows = torch.zeros(4, size, 4 * classes + 2, dtype=torch.float64)
+    for part, number in place.items():
+        rows[:, number] = _weights(part, classes)
+    entries = torch.zeros(2, size, 2, len(columns), dtype=torch.float64)
+    for number, column in enumerate(columns):
+        for part in _fractions(column):
+            _enter(entries[..., number], place[part], column.empty_value)
+    first, second = rows.flatten(0, 1).T.contiguous(), entries.flatten(0, 1).flatten(1)
+    return Recipe(first.to(device), second.to(device))
+
+
+class Part(NamedTuple):
+    """A fraction of the voxels of ``classes`` together; ``anywhere``: valid where it is no 0 / 0."""
+
+    fraction: str
+    classes: tuple[int, ...]
+    anywhere: bool
+
+
+def _fractions(column: Column) -> list[Part]:
+    """Name the fractions whose mean a column is: of each class, or of all together."""
+    anywhere = not math.isnan(column.empty_value)
+    if column.pooled or not column.classes:
+        return [Part(column.fraction, column.classes, anywhere)]
+    return [Part(column.fraction, (c,), anywhere) for c in column.classes]
+
+
+def _weights(part: Part, classes: int) -> Tensor:
+    """Return ``over``, ``valid``, ``under`` and ``valid`` as weights of the table's columns, ``[4, 4 C + 2]``."""
+    weights = torch.zeros(4, 4 * classes + 2, dtype=torch.float64)
+    weights[2:, -1] = 1e-300
+    if part.fraction in FRACTIONS:
+        over, under, valid = FRACTIONS[part.fraction]
+        valid = under if part.anywhere else valid
+        for c in part.classes:
+            weights[:, c : 4 * classes : classes] = torch.tensor([over, valid, under, valid], dtype=torch.float64)
+        return weights
+    weights[1:, -1] = 1  # valid in every sample
+    if part.fraction == WITHOUT_CLASS.fraction:  # a voxel that has a label is counted once in every class
+        weights[0, -2] = 1
+        weights[0, 0 : 4 * classes : classes] = -1
+    return weights
+
+
+def _enter(entry: Tensor, place: int, empty_value: float) -> None:
+    """Let a fraction count in a column: ``entry[over or valid, place, A or B]``."""
+    over, valid = entry
+    over[place, 0] += 1
+    if math.isnan(empty_value):
+        valid[place, 1] += 1
+        return
+    valid[place, 0] -= empty_value
+    valid[0, 0] += empty_value  # place 0 is valid in every sample
+    valid[0, 1] += 1
