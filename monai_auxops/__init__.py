@@ -89,7 +89,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _load()
-    return getattr(sys.modules[f"{__name__}.{_HOME[name]}"], name)
+    value = globals()[name] = getattr(sys.modules[f"{__name__}.{_HOME[name]}"], name)  # so that it is asked for once
+    return value
 
 
 def __dir__() -> list[str]:

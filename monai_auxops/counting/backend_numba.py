@@ -90,10 +90,12 @@ def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int
         kernel(*shared, start, end, part, _buffers.best[x.dtype], *_buffers.classes, *options)
         return slice(first, last + 1), part
 
+    if threads == 1:
+        return torch.from_numpy(count_part(0, batch * n)[1])
     ends = [batch * n * k // threads for k in range(threads + 1)]
     total = torch.zeros(batch, *shape, dtype=torch.int64, device=x.device)
-    with ThreadPoolExecutor(threads) as pool:  # starts no thread before it gets work
-        for samples, part in (map if threads == 1 else pool.map)(count_part, ends, ends[1:]):
+    with ThreadPoolExecutor(threads) as pool:
+        for samples, part in pool.map(count_part, ends, ends[1:]):
             total[samples] += torch.from_numpy(part)
     return total
 
