@@ -65,7 +65,9 @@ def evaluate(options: Options) -> int:
         print(f"monai-auxops evaluate: {error}", file=sys.stderr)
         return REFUSED
     paths = [write_table(options.output, result.rows), write_summary(options.output, described(result, options))]
-    said = write_pictures(options.output, result.rows, result.results, settings_of(options), options.images)
+    said = write_pictures(
+        options.output, result.rows, result.results, settings_of(options), options.images, options.labels
+    )
     paths += write_page(options.output)
     for sentence in (*result.problems, *result.remarks, *said):
         print(sentence, file=sys.stderr)

@@ -62,7 +62,7 @@ def write_pictures(
 ) -> list[str]:
     """Draw the chosen cases into ``folder``/pictures; return a sentence for each that could not be drawn."""
     by_case = {result.pair.case: result for result in results}
-    where = {} if images is None else image_of_each([by_case[chosen.case] for chosen in choose(rows)], images)
+    where = {} if images is None else image_of_each([by_case[chosen.case] for chosen in choose(rows)], images, labels)
     drawn, problems = [], []
     (folder / FOLDER).mkdir(exist_ok=True)
     for number, chosen in enumerate(choose(rows), 1):
@@ -80,11 +80,10 @@ def write_pictures(
     return problems
 
 
-def image_of_each(measured: Sequence[Measured], images: Path) -> dict[str, Path]:
+def image_of_each(measured: Sequence[Measured], images: Path, labels: Path) -> dict[str, Path]:
     """Find the image of each case by the name of its label."""
-    labels = {result.pair.label: result.pair.case for result in measured}
-    pairs = find_pairs(images, Path(next(iter(labels)).parent)).pairs if labels else []
-    return {labels[pair.label]: pair.prediction for pair in pairs if pair.label in labels}
+    cases = {result.pair.label: result.pair.case for result in measured}
+    return {cases[pair.label]: pair.prediction for pair in find_pairs(images, labels).pairs if pair.label in cases}
 
 
 def draw(measured: Measured, settings: Settings, image: Path | None) -> tuple[Array, int | None, int | None]:

@@ -24,7 +24,7 @@ UNITS = {
     "dice": "Dice",
     "iou": "IoU",
     "hd95_mm": "HD95, mm",
-    "asd_mm": "average surface distance, mm",
+    "asd_mm": "ASD, mm",
     "nsd": "surface Dice",
     "label_ml": "label, ml",
     "prediction_ml": "prediction, ml",

@@ -29,6 +29,7 @@ class Pairing(NamedTuple):
     second: Run
     numbers: tuple[int, int]
     metric: str
+    higher: bool
     classes: dict[str, Paired]
 
 
@@ -59,7 +60,7 @@ def pairings(runs: Sequence[Run]) -> list[Pairing]:
             continue
         classes = of_classes(first, second)
         if classes:
-            found.append(Pairing(runs[i], runs[j], (i, j), first.metric, classes))
+            found.append(Pairing(runs[i], runs[j], (i, j), first.metric, first.higher, classes))
     return found
 
 
@@ -103,14 +104,17 @@ def largest_differences(pairing: Pairing) -> str:
 
 
 def difference_chart(pairing: Pairing) -> Chart:
-    """Return a dot per case: the difference, in the color of the run that has more."""
+    """Return a dot per case: the difference, in the color of the run that is better."""
     boxes, dots = [], []
     for at, paired in enumerate(pairing.classes.values()):
         values = paired.differences.tolist()
         boxes.append([rounded(value) for value in quantiles(values)])
         dots += [[at, rounded(value), case] for case, value in zip(paired.cases, values, strict=True)]
     title = f"{pairing.metric}: {pairing.second.name} − {pairing.first.name}"
-    sides = {"sides": [pairing.first.name, pairing.second.name], "colors": list(pairing.numbers)}
+    names, colors = [pairing.first.name, pairing.second.name], list(pairing.numbers)
+    if not pairing.higher:  # more is the first one's win
+        names, colors = names[::-1], colors[::-1]
+    sides = {"sides": names, "colors": colors}
     return {
         "kind": "strip",
         "rows": list(pairing.classes),
@@ -148,7 +152,7 @@ def sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
     for pairing in found:
         a, b = pairing.first.name, pairing.second.name
         name = f"{pairing.metric}: {b} − {a}"
-        yield "<div class='stack'>"
+        yield "<div class='stack pair'>"
         yield f"<section class='card wide'><h3>{escape(a)} and {escape(b)}</h3>{paired_table(pairing)}</section>"
-        yield card(name, difference_chart(pairing))
-        yield f"<section class='card wide'>{largest_differences(pairing)}</section></div>"
+        yield f"<div class='grid'>{card(name, difference_chart(pairing))}"
+        yield f"<section class='card wide'>{largest_differences(pairing)}</section></div></div>"

@@ -135,7 +135,7 @@ function strip(block, width) {
   const shown = [...dots.map((dot) => dot.value), ...boxes.flatMap((box) => [box.low, box.high])];
   const [low, high] = valueDomain(shown);
   const within = shown.every((value) => value >= 0 && value <= 1);
-  const domain = within && !block.sides ? [Math.max(0, low), Math.min(1, high) || 1] : [low, high];
+  const domain = within && !block.sides ? [Math.max(-0.02, low), Math.min(1.02, high)] : [low, high];
   const x = (field) => ({ field, type: "quantitative", title: block.title, scale: { domain, zero: false, nice: false }, axis: { tickCount: 6 } });
   const y = { field: "row", type: "nominal", sort: block.rows, title: null, axis: { labelLimit: width / 3, ticks: false, domain: false } };
   const fill = block.sides

@@ -112,7 +112,7 @@ class Page:
             return
         epoch = "" if run.cases is None or run.measured else f", epoch {run.cases.epoch}"
         yield f"<h2>Classes <small>by {escape(table.metric)}{epoch}</small></h2><div class='stack'>"
-        yield f"<section class='card wide'>{case_sections.class_section(table)}</section>"
+        yield f"<section class='card wide classes'>{case_sections.class_section(table)}</section>"
         yield self._card(table.metric, curves.strip_chart(table))
         if run.evaluation:
             measures = case_sections.measures_table(mapping(run.evaluation.get("classes")))

@@ -170,3 +170,16 @@ def test_statistics_are_numpys(values):
     assert described["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
     low, high = described["ci95"]
     assert min(values) - 1e-12 <= low <= high <= max(values) + 1e-12
+
+
+@pytest.mark.parametrize(("higher", "winner"), [(True, "b"), (False, "a")])
+def test_a_difference_has_the_color_of_the_run_that_is_better(tmp_path, higher, winner):
+    from monai_auxops.report.comparison import difference_chart
+
+    for name, values in (("a", [0.1, 0.2]), ("b", [0.3, 0.4])):
+        write_table(write_run(tmp_path / name, higher_is_better={"val_dice": higher}), {"val_dice": values})
+    (pairing,) = pairings([read_run(tmp_path / name) for name in "ab"])
+    chart = difference_chart(pairing)
+    assert all(value > 0 for _, value, _ in chart["dots"])
+    assert chart["sides"][1] == winner  # of positive differences
+    assert chart["colors"][1] == "ab".index(winner)
