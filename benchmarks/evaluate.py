@@ -24,7 +24,8 @@ print(time.perf_counter() - start)
 EVALUATE = """
 import sys, time
 from pathlib import Path
-from monai_auxops.evaluation.command import Options, evaluate
+from monai_auxops.evaluation.command import evaluate
+from monai_auxops.evaluation.options import Options
 folder = Path(sys.argv[1])
 start = time.perf_counter()
 code = evaluate(Options(folder / "pred", folder / "label", folder / "out"))

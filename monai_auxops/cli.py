@@ -240,7 +240,8 @@ def report(args: argparse.Namespace) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure predictions on disk."""
-    from monai_auxops.evaluation.command import Options, evaluate
+    from monai_auxops.evaluation.command import evaluate
+    from monai_auxops.evaluation.options import Options
 
     options = Options(
         predictions=args.pred,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from monai_auxops.evaluation.classes import Naming, read_naming, targets
 from monai_auxops.evaluation.measure import Measured, Settings, rows_of
+from monai_auxops.evaluation.options import Options
 from monai_auxops.evaluation.output import PAGE, check_output, console_table, write_summary, write_table
 from monai_auxops.evaluation.pairing import find_pairs
 from monai_auxops.evaluation.pictures import write_pictures
@@ -19,26 +19,6 @@ from monai_auxops.evaluation.summary import summarize
 from monai_auxops.report.command import HINT
 
 COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line of ``evaluate``."""
-
-    predictions: Path
-    labels: Path
-    output: Path
-    classes: Sequence[str] = ()
-    regions: Sequence[str] = ()
-    ignored: Sequence[int] = ()
-    background: bool = False
-    surface: bool = False
-    tolerance: float = 1.0
-    probabilities: bool = False
-    threshold: float = 0.5
-    resample: bool = False
-    workers: int = 1
-    images: Path | None = None
 
 
 class Evaluation(NamedTuple):
@@ -65,9 +45,7 @@ def evaluate(options: Options) -> int:
         print(f"monai-auxops evaluate: {error}", file=sys.stderr)
         return REFUSED
     paths = [write_table(options.output, result.rows), write_summary(options.output, described(result, options))]
-    said = write_pictures(
-        options.output, result.rows, result.results, settings_of(options), options.images, options.labels
-    )
+    said = write_pictures(options, result.rows, result.results, settings_of(options))
     paths += write_page(options.output)
     for sentence in (*result.problems, *result.remarks, *said):
         print(sentence, file=sys.stderr)

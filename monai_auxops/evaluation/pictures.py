@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from monai_auxops.drawing.errors import paint_case
 from monai_auxops.evaluation.measure import Measured, Settings, read_pair
+from monai_auxops.evaluation.options import Options
 from monai_auxops.evaluation.pairing import find_pairs
 from monai_auxops.evaluation.volumes import Volume, grid_difference, read_volume
 from monai_auxops.report.thumbnails import png_of, telling_slice
@@ -54,15 +55,13 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> list[Chosen]:
 
 
 def write_pictures(
-    folder: Path,
-    rows: Sequence[Mapping[str, Any]],
-    results: Sequence[Measured],
-    settings: Settings,
-    images: Path | None,
+    options: Options, rows: Sequence[Mapping[str, Any]], results: Sequence[Measured], settings: Settings
 ) -> list[str]:
-    """Draw the chosen cases into ``folder``/pictures; return a sentence for each that could not be drawn."""
+    """Draw the chosen cases into the output's ``pictures``; return a sentence for each that cannot be drawn."""
     by_case = {result.pair.case: result for result in results}
-    where = {} if images is None else image_of_each([by_case[chosen.case] for chosen in choose(rows)], images, labels)
+    folder, images, where = options.output, options.images, dict[str, Path]()
+    if images is not None:
+        where = image_of_each([by_case[chosen.case] for chosen in choose(rows)], images, options.labels)
     drawn, problems = [], []
     (folder / FOLDER).mkdir(exist_ok=True)
     for number, chosen in enumerate(choose(rows), 1):
