@@ -17,7 +17,7 @@ class DemoError(Exception):
 
 
 def demo(bundle: Path, epochs: int | None = None, output: Path | None = None) -> int:
-    """Train ``bundle``, print a line per epoch, and write a picture of the best model's work.
+    """Train ``bundle``, print a line per epoch, and write a picture of the best model's work and the report page.
 
     Nothing is written before the configuration is parsed, and nothing that is there is replaced: a second demo gets a
     folder of its own.
@@ -30,6 +30,8 @@ def demo(bundle: Path, epochs: int | None = None, output: Path | None = None) ->
     Returns:
         0; 2 if the bundle cannot be trained, with a sentence that says why.
     """
+    from monai_auxops.report.command import report
+
     start = time.monotonic()
     try:
         parser = parsed(bundle, epochs)
@@ -45,7 +47,7 @@ def demo(bundle: Path, epochs: int | None = None, output: Path | None = None) ->
     picture = draw(evaluator, Path(parser["ckpt_dir"]) / "model.pt", folder / "demo.png")
     print(f"Picture:     {picture}")
     print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {folder}")
-    print(f"Report:      {Path(sys.executable).parent / 'monai-auxops'} report {folder}")
+    report([folder])
     return 0
 
 
