@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from monai_auxops.report.classes import ClassTable, ClassValues
 from monai_auxops.report.judge import mapping
-from monai_auxops.report.markup import interval, rounded, spread, table
+from monai_auxops.report.markup import interval, rounded, short_name, spread, table
 from monai_auxops.report.run import Run
 from monai_auxops.report.tables import case_of, number, numeric_columns
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
@@ -63,16 +63,6 @@ def measures_table(classes: Mapping[str, Any]) -> str:
     found = dict.fromkeys(m for of_it in described.values() for m in of_it if isinstance(of_it[m], dict))
     rows = [[name, *(spread(dict(mapping(of_it.get(m)))) for m in found)] for name, of_it in described.items()]
     return table(["mean ± sd", *(UNITS.get(m, m) for m in found)], rows, numeric=range(1, len(found) + 1))
-
-
-def short_name(case: str) -> str:
-    """Return a case without the folders of its first file.
-
-    >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
-    ('case_1/image.nii.gz', 'a/x.nii')
-    """
-    parts = Path(case.split(",")[0]).parts
-    return "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "/" else case
 
 
 def picture_section(run: Run, worst: int) -> str:

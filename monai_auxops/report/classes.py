@@ -70,7 +70,7 @@ def of_measured(rows: Iterable[Mapping[str, Any]]) -> list[ClassValues]:
 def of_cases(table: Table, run: Run) -> ClassTable | None:
     """Read the columns of a table of cases: those of one metric, the mean over classes first."""
     columns = numeric_columns(table)
-    metric = family_of(columns, run.judge.metric)
+    metric = family_of(columns, run.same.get(run.judge.metric or "", run.judge.metric))
     if metric is None:
         return None
     members = members_of(metric, columns)

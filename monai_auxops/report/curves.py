@@ -72,7 +72,7 @@ def thinned(curve: Curve, most: int) -> tuple[list[int], list[float]]:
 
 def family_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
     """Return a chart per metric: its classes in colors, training dashed; of many classes the mean, and a heat map."""
-    curves = run.by_epoch()
+    curves = {name: curve for name, curve in run.by_epoch().items() if run.same.get(name) not in run.series}
     charts: list[tuple[str, Chart]] = []
     for family, members in sorted(grouped(curves).items(), key=lambda item: -len(item[1])):  # stable
         whole = {"": members[""]} if "" in members else {}

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 
@@ -83,3 +84,13 @@ def clock(text: Any) -> str:
     '2026-11-25 22:34'
     """
     return str(text)[:16].replace("T", " ")
+
+
+def short_name(case: str) -> str:
+    """Return a case without the folders of its first file.
+
+    >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
+    ('case_1/image.nii.gz', 'a/x.nii')
+    """
+    parts = Path(case.split(",")[0]).parts
+    return "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "/" else case

@@ -100,6 +100,11 @@ class Run:
         return curve.point(int(values.argmax() if self.judge.higher else values.argmin()))
 
     @property
+    def same(self) -> dict[str, str]:
+        """Metrics that equal another one by definition, as the run says."""
+        return {str(name): str(other) for name, other in mapping(self.facts.get("same")).items()}
+
+    @property
     def is_running(self) -> bool:
         """Whether the run's facts say that it has not ended."""
         return bool(self.facts.get("started")) and "finished" in self.facts and not self.facts["finished"]
@@ -215,6 +220,8 @@ def read_tables(run: Run) -> None:
     paths = [p for p in sorted(run.folder.rglob("*_cases.csv")) if p.is_file() and p.name != "worst_cases.csv"]
     tables = [read_table(path, wanted, run.problems, run.remarks) for path in paths[:MAX_TABLES]]
     run.cases = together([table for table in tables if table is not None and table.rows], run)
+    if run.cases is not None:
+        name_as_measured(run.cases, run)
     for name in ("confusion_matrix", "worst_cases"):
         for path in sorted(path for path in run.folder.rglob(f"{name}.csv") if path.is_file())[:1]:
             table = read_table(path, wanted, run.problems, run.remarks)
@@ -255,6 +262,16 @@ def together(tables: list[Table], run: Run) -> Table | None:
             run.remarks.append(f"{name} is not shown: it equals {seen[values]} in every case.")
         seen.setdefault(values, name)
     return first
+
+
+def name_as_measured(table: Table, run: Run) -> None:
+    """Call a column by the value that it repeats, such as an average by its aux-op's tag, where the run says so."""
+    for name, same in run.same.items():
+        if name in table.columns and same not in table.columns:
+            table.columns[table.columns.index(name)] = same
+            for row in table.rows:
+                row[same] = row.pop(name)
+            run.remarks.append(f"{name} equals {same} by definition, and is shown as {same}.")
 
 
 def read_best(folder: Path, run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_auxops.drawing.paint import paint
-from monai_auxops.report.markup import rounded
+from monai_auxops.report.markup import rounded, short_name
 from monai_auxops.report.run import Run, number_or_none
 from monai_auxops.report.tables import case_of, number, numeric_columns
 
@@ -52,7 +52,7 @@ def best_pictures(run: Run) -> list[Picture]:
 def caption_of(case: dict[str, Any]) -> str:
     """Return value, name and slice of a case."""
     value, at, of_all = (case.get(key) for key in ("value", "slice", "slices"))
-    texts = [rounded(number_or_none(value)), str(case.get("file", ""))]
+    texts = [rounded(number_or_none(value)), short_name(str(case.get("file", "")))]
     if at not in (None, ""):
         texts.append(f"slice {at} of {of_all}" if of_all else f"slice {at}")
     return " · ".join(text for text in texts if text)

@@ -183,3 +183,15 @@ def test_a_difference_has_the_color_of_the_run_that_is_better(tmp_path, higher, 
     assert all(value > 0 for _, value, _ in chart["dots"])
     assert chart["sides"][1] == winner  # of positive differences
     assert chart["colors"][1] == "ab".index(winner)
+
+
+def test_an_average_is_shown_as_the_value_that_it_repeats(tmp_path):
+    curves = {"val_dice": [0.1, 0.2], "val_dice_grey": [0.3, 0.4], "val_mean_dice": [0.1, 0.2]}
+    folder = write_run(tmp_path, curves, key="val_mean_dice", same={"val_mean_dice": "val_dice"})
+    write_table(folder, {"val_mean_dice": [0.5, 0.7], "val_dice_grey": [0.5, 0.7]}, epoch=2)
+    run = read_run(folder)
+    table = class_table(run)
+    assert table is not None
+    assert [of_it.name for of_it in table.classes] == ["mean over classes", "grey"]
+    assert "mean_dice" not in [title for title, _ in family_charts(run, Blocks([run]))]
+    assert "val_mean_dice equals val_dice by definition" in Parsed(page_of(folder)).text
