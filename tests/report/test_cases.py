@@ -188,7 +188,7 @@ def test_a_difference_has_the_color_of_the_run_that_is_better(tmp_path, higher, 
 def test_an_average_is_shown_as_the_value_that_it_repeats(tmp_path):
     curves = {"val_dice": [0.1, 0.2], "val_dice_grey": [0.3, 0.4], "val_mean_dice": [0.1, 0.2]}
     folder = write_run(tmp_path, curves, key="val_mean_dice", same={"val_mean_dice": "val_dice"})
-    write_table(folder, {"val_mean_dice": [0.5, 0.7], "val_dice_grey": [0.5, 0.7]}, epoch=2)
+    write_table(folder, {"val_mean_dice": [0.5, 0.7], "val_dice_grey": [0.6, 0.7]}, epoch=2)
     run = read_run(folder)
     table = class_table(run)
     assert table is not None
