@@ -9,6 +9,8 @@ from typing import Protocol
 
 from monai_auxops.core.running import RunningMean
 
+UNSAID = "note/"  # sums that follow from the call, of no interest in a message
+
 
 class HasTags(Protocol):
     """An op whose tags may be known only after its first batch."""
@@ -26,7 +28,7 @@ def signature(op: HasTags) -> str:
 
     What differs between processes without harm is left out: addresses of objects, and where a report is written.
     """
-    tags = [tag for state in op.states for tag in state.tags]
+    tags = [tag for state in op.states for tag in state.tags if not tag.startswith(UNSAID)]
     return f"{same_everywhere(repr(op))} of {'tags to be found' if _is_open(op) else tags}"
 
 

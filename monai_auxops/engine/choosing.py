@@ -60,9 +60,10 @@ class Guard:
     def watch(self, engine: Engine) -> None:
         """Guard what compares on ``engine``. Call it again: handlers may have been added since."""
         for registered in engine._event_handlers.values():
-            for handler, _, _ in registered:
-                for chooser in choosers_of(handler):
-                    self._guard(chooser)
+            for handler, args, kwargs in registered:
+                for part in (handler, *args, *kwargs.values()):
+                    for chooser in choosers_of(part):
+                        self._guard(chooser)
         self._guard_best(engine)
 
     def release(self) -> None:
@@ -95,22 +96,32 @@ def _exchange(engine: Engine, handler: Any, other: Any) -> None:
             registered[i] = (other, args, kwargs)
 
 
-def choosers_of(handler: Any) -> Iterator[Checkpoint | EarlyStopping]:
+def choosers_of(handler: Any, depth: int = 3) -> Iterator[Checkpoint | EarlyStopping]:
     """Yield the objects that choose among what ``handler`` is made of.
 
     They are the handler itself, what its object holds (MONAI's ``CheckpointSaver`` and ``EarlyStopHandler`` are made of
-    Ignite's), or what a function refers to.
+    Ignite's), or what a function or a ``functools.partial`` refers to, through at most ``depth`` functions.
     """
+    for part in _parts_of(handler):
+        if isinstance(part, Checkpoint | EarlyStopping):
+            if part.score_function is not None:
+                yield part
+        elif depth and (inspect.isroutine(part) or isinstance(part, functools.partial)) and part is not handler:
+            yield from choosers_of(part, depth - 1)
+
+
+def _parts_of(handler: Any) -> list[Any]:
+    """Return what a handler holds or refers to, itself included."""
     parent = getattr(handler, "_parent", None)  # Ignite's own wrapper of an event with a filter
     handler = handler if parent is None else parent()
+    if isinstance(handler, functools.partial):
+        return [handler.func, *handler.args, *handler.keywords.values()]
     owner = getattr(handler, "__self__", handler)
-    held = [owner, *getattr(owner, "__dict__", {}).values()]
+    parts = [owner, *getattr(owner, "__dict__", {}).values()]
     with contextlib.suppress(TypeError, ValueError):  # no function, or one whose variables have no value yet
         variables = inspect.getclosurevars(handler)
-        held += [*variables.nonlocals.values(), *variables.globals.values()]
-    for item in held:
-        if isinstance(item, Checkpoint | EarlyStopping) and item.score_function is not None:
-            yield item
+        parts += [*variables.nonlocals.values(), *variables.globals.values()]
+    return parts
 
 
 class _SkipsNaN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import warnings
 
@@ -119,6 +120,10 @@ def plain(values, sign=1):
     return trainer, evaluator
 
 
+def wrapped(function):
+    return lambda engine: function(engine)
+
+
 WATCHERS = {
     "the evaluator's end": lambda trainer, evaluator, act: evaluator.add_event_handler(Events.COMPLETED, act),
     "its epoch's end": lambda trainer, evaluator, act: evaluator.add_event_handler(Events.EPOCH_COMPLETED, act),
@@ -126,6 +131,15 @@ WATCHERS = {
         Events.EPOCH_COMPLETED(every=1), act
     ),
     "the trainer": lambda trainer, evaluator, act: trainer.add_event_handler(Events.EPOCH_COMPLETED, act),
+    "a partial": lambda trainer, evaluator, act: trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, functools.partial(lambda act, engine: act(engine), act)
+    ),
+    "an argument": lambda trainer, evaluator, act: trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, lambda engine, act: act(engine), act
+    ),
+    "a function of a function": lambda trainer, evaluator, act: trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, wrapped(lambda engine: act(engine))
+    ),
     "a function of the trainer": lambda trainer, evaluator, act: trainer.add_event_handler(
         Events.EPOCH_COMPLETED, lambda engine: act(engine)
     ),
