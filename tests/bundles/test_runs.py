@@ -31,10 +31,6 @@ SHOWN = {  # on the console and in TensorBoard
     },
 }
 PLOTTED = {"brain_tissue_segmentation": {"train_negloss", "val_negloss"}}  # do_print is false
-REMARKS = (  # of aux-ops on data that cannot be as their options say: none of it is true here
-    *("name no class", "are no class", "above the classes", "outside 0 to 1", "within 0 to 1"),
-    *("labels overlap", "look one-hot", "outputs of one size", "nothing to measure"),
-)
 RESULT = {
     "brain_extraction": "colin27_t1_2mm_brain.nii.gz",
     "brain_tissue_segmentation": "mni152_t1_2mm_tissue.nii.gz",
@@ -45,7 +41,6 @@ RESULT = {
 @pytest.mark.timeout(600)
 def test_train_evaluate_infer_export(name, bundle, monai_bundle):
     said = monai_bundle("run", "--config_file", TRAIN, *SHORT, *SHORTER[name])
-    assert [remark for remark in REMARKS if remark in said] == []
     printed = printed_values(said)
     assert set(printed) == SHOWN[name] | {"train_loss"}
     plots = tensorboard(bundle / "eval")
