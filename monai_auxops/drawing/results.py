@@ -30,6 +30,7 @@ def draw_results(curves: Mapping[str, Mapping[int, float]]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install matplotlib") from error
+    curves = {name: points for name, points in curves.items() if not split_name(name)[1].startswith("support/")}
     panels = families(rest for _, rest in map(split_name, curves))
     columns = min(3, max(1, len(panels)))
     rows = math.ceil(max(1, len(panels)) / columns)
@@ -44,6 +45,7 @@ def draw_results(curves: Mapping[str, Mapping[int, float]]) -> Any:
 
 def _draw_panel(axes: Any, family: str, members: Mapping[str, str], curves: Mapping[str, Mapping[int, float]]) -> None:
     classes = [member for member in members if member]
+    splits = {split_name(name)[0] for name in curves if split_name(name)[1] in members.values()}
     for name, points in curves.items():
         split, rest = split_name(name)
         member = next((member for member, full in members.items() if full == rest), None)
@@ -51,11 +53,13 @@ def _draw_panel(axes: Any, family: str, members: Mapping[str, str], curves: Mapp
             continue
         color = "black" if not member else COLORS[classes.index(member) % len(COLORS)]
         style = "--" if split == "train" else "-"
-        label = " ".join(word for word in (split, member) if word) or family
+        words = (split if len(splits) > 1 else "", member or ("mean" if classes else ""))
+        label = " ".join(word for word in words if word) or family
         axes.plot(list(points), list(points.values()), style, color=color, label=label, linewidth=1.6, markersize=3)
     if len(classes) > MAX_CLASSES:
         _draw_band(axes, [members[member] for member in classes], curves)
     axes.set_title(family, loc="left", fontsize=10)
+    axes.set_xlabel("epoch", fontsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

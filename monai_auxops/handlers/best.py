@@ -19,6 +19,33 @@ from monai_auxops.engine.runs import run_id
 Better = Callable[[float, float], bool]
 
 
+class BestValue:
+    """The best value of a metric so far, by the engine's own word where it chooses, else by comparison."""
+
+    def __init__(self) -> None:
+        self.value, self.epoch = math.nan, 0
+
+    def take(self, engine: Engine) -> bool:
+        """Look at the epoch that ``engine`` has just ended; whether it is the best so far."""
+        epoch = training_epoch(engine)
+        name, better = judge_of(engine)
+        value = engine.state.metrics.get(name)
+        if getattr(engine.state, "best_metric_epoch", -1) > 0:  # a MONAI engine has chosen
+            self.value, self.epoch = engine.state.best_metric, engine.state.best_metric_epoch
+        elif better is not None and is_finite(value) and (math.isnan(self.value) or better(value, self.value)):
+            self.value, self.epoch = float(value), epoch
+        return self.epoch == epoch
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a metric is a finite number.
+
+    >>> is_finite(0.5), is_finite(math.nan), is_finite("0.5")
+    (True, False, False)
+    """
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 class BestSet:
     """The folder ``<log_dir>/best``, and the value that a new epoch has to beat.
 
@@ -60,7 +87,7 @@ class BestSet:
             return
 
     def _beats(self, value: Any, better: Better | None) -> bool:
-        if better is None or not isinstance(value, int | float) or not math.isfinite(value):
+        if better is None or not is_finite(value):
             return False
         if not math.isnan(self._value) and not better(value, self._value):
             return False

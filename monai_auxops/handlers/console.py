@@ -19,6 +19,7 @@ from monai_auxops.core.running import RunningMean
 from monai_auxops.drawing.names import families
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
+from monai_auxops.handlers.best import BestValue
 from monai_auxops.handlers.curves import engines_of
 from monai_auxops.handlers.stats import is_number, loss_of, metrics_of, number_of, scalars_of
 from monai_auxops.handlers.viewer import Careful
@@ -58,6 +59,7 @@ class AuxConsoleHandler(Careful):
         self._ran: dict[int, int] = {}  # by evaluator, the trainer's epoch in which it ran last
         self._losses: dict[str, RunningMean] = {}
         self._known: list[str] = []
+        self._best = BestValue()
         self._columns: list[str] = []
         self._bar: Any = None
         self._shown = 0.0
@@ -78,7 +80,7 @@ class AuxConsoleHandler(Careful):
         self._ran[id(evaluator)] = training_epoch(evaluator)
 
     def _started(self, engine: Engine) -> None:
-        self._known, self._columns = [], []
+        self._known, self._columns, self._best = [], [], BestValue()
         if not engine.has_event_handler(self._epoch_completed):  # now it comes after every other handler
             engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
             engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
@@ -127,7 +129,8 @@ class AuxConsoleHandler(Careful):
             self._bar.close()
             self._bar = None
         values, judge = self._values(engine), (self.evaluators or [engine])[0]
-        is_best = self._has_run(judge, engine) and is_best_epoch(judge, engine.state.epoch)
+        is_best = judge is not engine or hasattr(judge.state, "best_metric_epoch")  # a loss has no best
+        is_best = is_best and self._has_run(judge, engine) and self._best.take(judge)
         new = [name for name in dict.fromkeys([*values, *self._later(judge)]) if name not in self._known]
         if new:
             self._known += new
@@ -170,11 +173,6 @@ class AuxConsoleHandler(Careful):
 def epoch_values(engine: Engine) -> dict[str, float]:
     """An engine's epoch values that are numbers, as far as they want to be printed."""
     return {name: number_of(value) for name, value in metrics_of(engine, "do_print").items() if is_number(value)}
-
-
-def is_best_epoch(engine: Engine, epoch: int) -> bool:
-    """Whether a MONAI engine chose ``epoch`` as its best."""
-    return getattr(engine.state, "best_metric_epoch", None) == epoch
 
 
 def in_order(names: Sequence[str]) -> list[str]:

@@ -19,9 +19,10 @@ from ignite.engine import Engine, Events
 
 from monai_auxops.cases.table import locked
 from monai_auxops.core import ranks
+from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import continue_run, new_run_id, run_id
-from monai_auxops.handlers.best import directions_of, judge_of, replace_text
+from monai_auxops.handlers.best import BestValue, directions_of, judge_of, replace_text
 from monai_auxops.handlers.curves import engines_of
 from monai_auxops.handlers.viewer import Careful
 
@@ -51,6 +52,8 @@ class AuxRunFactsHandler(Careful):
         self.evaluators, self.path, self.config = engines_of(evaluator), Path(log_dir) / "run.json", config
         self.class_names = class_names
         self._facts: Facts = {}
+        self._best, self._ran = BestValue(), dict[int, int]()
+        self._is_registered = False
         self._since = time.monotonic()
 
     def attach(self, engine: Engine) -> None:
@@ -62,16 +65,23 @@ class AuxRunFactsHandler(Careful):
         if first is not None and first is not self:
             first.evaluators += [each for each in self.evaluators if each not in first.evaluators]
             return
-        for event, function in (
-            (Events.STARTED, self._started),
-            (Events.EPOCH_STARTED, self._epoch_started),
-            (Events.EPOCH_COMPLETED, self._epoch_completed),
-            (Events.COMPLETED, lambda _: self._write(finished=now())),
-        ):
-            engine.add_event_handler(event, self.careful("run.json", function))
+        for evaluator in self.evaluators:
+            evaluator.add_event_handler(Events.COMPLETED, self._validated)
+        engine.add_event_handler(Events.STARTED, self.careful("run.json", self._started))
+
+    def _validated(self, evaluator: Engine) -> None:
+        self._ran[id(evaluator)] = training_epoch(evaluator)
 
     def _started(self, engine: Engine) -> None:
-        known = self._continued(engine)
+        if not self._is_registered:  # now, so that it comes after whatever validates at an epoch's end
+            self._is_registered = True
+            for event, function in (
+                (Events.EPOCH_STARTED, self._epoch_started),
+                (Events.EPOCH_COMPLETED, self._epoch_completed),
+                (Events.COMPLETED, lambda _: self._write(finished=now())),
+            ):
+                engine.add_event_handler(event, self.careful("run.json", function))
+        known, self._best = self._continued(engine), BestValue()
         if known:
             continue_run(engine, str(known["run"]))
         elif "run" in self._facts:  # the same handler starts another training
@@ -114,7 +124,10 @@ class AuxRunFactsHandler(Careful):
         rates = self._facts["learning_rate"]
         if (optimizer := getattr(engine, "optimizer", None)) is not None:
             rates = rates | {epoch: float(optimizer.param_groups[0]["lr"])}
-        best = best_of(self.evaluators[0] if self.evaluators else engine)
+        judge = self.evaluators[0] if self.evaluators else engine
+        if judge is engine or self._ran.get(id(judge)) == engine.state.epoch:
+            self._best.take(judge)
+        best = best_of(judge, self._best)
         self._write(seconds=self._facts["seconds"] | {epoch: seconds}, learning_rate=rates, best=best)
 
     def _write(self, **facts: Any) -> None:
@@ -156,15 +169,13 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def best_of(judge: Engine) -> Facts:
-    """The best epoch so far of an engine that chooses one, and which way is up."""
-    state = judge.state
+def best_of(judge: Engine, best: BestValue) -> Facts:
+    """The best epoch so far, and which way is up; no epoch where no direction is known."""
     name, better = judge_of(judge)
-    value = getattr(state, "best_metric", None)
     return {
-        "metric": getattr(state, "key_metric_name", None) or name,
-        "epoch": getattr(state, "best_metric_epoch", None),
-        "value": value if isinstance(value, int | float) else None,
+        "metric": name,
+        "epoch": best.epoch or None,
+        "value": best.value if best.epoch else None,
         "higher_is_better": None if better is None else bool(better(1.0, 0.0)),
     }
 

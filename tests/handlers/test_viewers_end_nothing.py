@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import re
 import threading
 import warnings
 from pathlib import Path
@@ -141,7 +142,7 @@ def test_whatever_the_evaluator_has(tmp_path, setup):
     ours = [str(each.message) for each in caught if str(each.message).startswith("Aux")]
     assert len(ours) == len(said), ours  # once each, in two epochs
     for pattern in said:
-        assert any(__import__("re").search(pattern, text) for text in ours), (pattern, ours)
+        assert any(re.search(pattern, text) for text in ours), (pattern, ours)
     there = {"worst": tmp_path / "worst_cases.csv", "matrix": tmp_path / "confusion_matrix.csv"}
     assert {name for name, path in there.items() if path.is_file()} == set(files)
 
@@ -207,7 +208,11 @@ def test_plain_ignite_has_the_trainers_epochs(tmp_path, kind):
     assert [row["epoch"] for row in rows(tmp_path / "confusion_matrix.csv")] == list("111222333")
     lines = [line for line in text.getvalue().splitlines() if line.strip()[:2] in ("1/", "2/", "3/")]
     assert all(len(line.split()) >= 5 for line in lines), text.getvalue()
-    assert json.loads((tmp_path / "best/best.json").read_text())["metric"] == "val_dice"
+    best = json.loads((tmp_path / "best/best.json").read_text())
+    said = json.loads((tmp_path / "run.json").read_text())["best"]
+    marked = [int(line.strip()[0]) for line in lines if line.endswith("best")]
+    assert best["metric"] == said["metric"] == "val_dice"
+    assert best["epoch"] == said["epoch"] == marked[-1]
 
 
 def test_losses_in_a_dict_and_a_nan_loss():
@@ -246,7 +251,7 @@ def test_a_column_that_turns_up_later_gets_a_header():
     trainer.run([0], max_epochs=2)
     lines = text.getvalue().splitlines()
     assert [line.split() for line in lines] == [
-        ["──train─"] if False else lines[0].split(),
+        lines[0].split(),
         ["epoch", "a"],
         ["1/2", "1.5000"],
         lines[3].split(),
