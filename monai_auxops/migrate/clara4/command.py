@@ -50,6 +50,7 @@ class Migration:
         model["files"] += report.files(self.mmar)
         model["total"] = totals([*self.project.entries, *self.mmar.items])  # type: ignore[list-item]
         model["weights"] = []
+        model["chosen"] = Role.TRAIN in self.mmar.chosen or len(self._trains()) < 2
         needs_hands = report.needs_hands(self.mmar, self.options.strict)
         model["exit_code"] = max(model["exit_code"], int(needs_hands), int(self.failed))
         model["next"] = self._next()

@@ -47,14 +47,15 @@ def _settings(config: Config) -> Iterable[Model]:
     for name, target in SETTINGS.items():
         if target in config.settings:
             reason = "A setting at the top of the bundle."
-            yield _setting(name, config.settings[target], target, "exact", reason)
+            source = config.variables.sources.get(name, "")
+            yield {**_setting(name, config.settings[target], target, "exact", reason), "from": source}
     for name, (outcome, reason) in _OTHER_SETTINGS.items():
         if config.root.get(name) is not None:
             yield _setting(name, None, "", outcome, reason)
 
 
 def _setting(name: str, value: Any, target: str, outcome: str, reason: str) -> Model:
-    return {"name": name, "value": value, "to": target, "outcome": outcome, "reason": reason}
+    return {"name": name, "value": value, "to": target, "from": "", "outcome": outcome, "reason": reason}
 
 
 def _entry(item: Item) -> Model:

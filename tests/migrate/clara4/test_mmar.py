@@ -73,6 +73,16 @@ def test_wiring(mmar4):
     assert list(bundle["validate"]["additional_metrics"]) == ["val_acc"]
 
 
+@pytest.mark.parametrize("form", ["text", "html"])
+@pytest.mark.parametrize("options", [{}, {"verbose": True}, {"diff": True}])
+def test_every_form_of_the_report(mmar4, form, options):
+    mmar4.files["config_validation.json"] = EVALUATE40
+    text, code = run(Options(mmar4.write(), form=form, **options))
+    assert code == 0
+    assert "val_interval" in text or options.get("diff")
+    assert "MeanDice" in text
+
+
 def test_fine_tuning_is_a_switch(mmar4):
     mmar4.set("dont_load_ckpt_model", False)
     bundle = mmar4.bundle()

@@ -105,3 +105,9 @@ def test_a_current_bundle_is_left_alone(old):
 def test_nothing_is_written_into_the_bundle(old):
     report, code = migrated(old, output=old / "new")
     assert (code, "written" in report, (old / "new").exists()) == (2, False, False)
+
+
+def test_the_report_as_text(old):
+    text, code = run(Options(old))
+    assert code == 0
+    assert "EnsureChannelFirstd" in text
