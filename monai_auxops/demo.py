@@ -9,6 +9,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import monai_auxops
+
 NEEDED = {"monai": "monai", "ignite": "pytorch-ignite", "tensorboard": "tensorboard", "matplotlib": "matplotlib"}
 
 
@@ -64,6 +66,7 @@ def parsed(bundle: Path, epochs: int | None) -> Any:
         except ImportError:
             raise DemoError(f"it needs {package}: pip install {package}") from None
     warnings.filterwarnings("ignore")  # of libraries; our own errors are errors
+    _ = monai_auxops.ComputeDice  # the first name loads all, so that MONAI finds them by their short names
     import ignite.engine  # noqa: F401  # before logging is turned down: it sets its own level
     from monai.bundle import ConfigParser
 
