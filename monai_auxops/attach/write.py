@@ -44,9 +44,16 @@ def write_plans(configs: Path, plans: Sequence[Plan], force: bool) -> list[Path]
     with tempfile.TemporaryDirectory(prefix="monai-auxops-attach-") as folder:
         for plan in plans:
             path = Path(folder) / plan.run.output
-            path.write_text(text_of(plan.block), encoding="utf-8", newline="\n")
+            path.write_text(text_of(_elsewhere(plan.block, folder)), encoding="utf-8", newline="\n")
             prove(plan, path)
     return _publish({target: text_of(plan.block) for target, plan in zip(targets, plans, strict=True)})
+
+
+def _elsewhere(value: Any, folder: str) -> Any:
+    """Return overrides whose case tables go to ``folder``: an op makes its folder when it is built."""
+    if isinstance(value, dict):
+        return {key: folder if key == "report_path" else _elsewhere(one, folder) for key, one in value.items()}
+    return value
 
 
 def prove(plan: Plan, path: Path) -> Config:
