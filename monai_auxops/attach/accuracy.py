@@ -28,7 +28,8 @@ def warnings(evidence: Evidence, measure: Measure, names: Sequence[str]) -> list
 def inflated_value(share: float, classes: int) -> float:
     """Return what an element-wise accuracy on one-hot says where ``share`` is right.
 
-    >>> round(inflated_value(0.014, 105), 3)
-    0.981
+    Examples:
+        >>> round(inflated_value(0.014, 105), 3)
+        0.981
     """
     return 1 - 2 * (1 - share) / classes

@@ -53,8 +53,11 @@ def default_ops(evidences: Iterable[Evidence]) -> list[str]:
 def stem_of(name: str, measure: Measure | None, taken: Sequence[str]) -> str:
     """Return an op's tag: the same for training and validation, and unlike any name of the bundle's metrics.
 
-    >>> stem_of("ComputeDice", None, ["val_mean_dice"]), stem_of("ComputeDice", None, ["train_dice", "val_mean_dice"])
-    ('dice', 'class_dice')
+    Examples:
+        >>> stem_of("ComputeDice", None, ["val_mean_dice"])
+        'dice'
+        >>> stem_of("ComputeDice", None, ["train_dice", "val_mean_dice"])
+        'class_dice'
     """
     overlap = "iou" if measure is not None and measure.jaccard else "dice"
     stem = overlap if name in _DICE else _STEMS.get(name, name.removeprefix("Compute").lower())

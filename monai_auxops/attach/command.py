@@ -139,8 +139,9 @@ def _files(folder: str, names: Sequence[str]) -> str:
 def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
     """Return ``ID=VALUE`` pairs as overrides; values are JSON where they can be.
 
-    >>> settings_of(["epochs=1", "dataset_dir=/data"])
-    {'epochs': 1, 'dataset_dir': '/data'}
+    Examples:
+        >>> settings_of(["epochs=1", "dataset_dir=/data"])
+        {'epochs': 1, 'dataset_dir': '/data'}
     """
     found: dict[str, Any] = {}
     for pair in pairs:

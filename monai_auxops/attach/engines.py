@@ -139,7 +139,8 @@ def reachable(config: Config, start: str) -> set[str]:
 def shown(item_id: str) -> str:
     """Write an id as most bundles do.
 
-    >>> shown("train::trainer")
-    'train#trainer'
+    Examples:
+        >>> shown("train::trainer")
+        'train#trainer'
     """
     return item_id.replace("::", "#")

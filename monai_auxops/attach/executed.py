@@ -36,8 +36,9 @@ def executed_config(files: Sequence[str], arguments: Sequence[str] | None = None
 def options_of(arguments: Sequence[str]) -> dict[str, Any]:
     """Return the files and overrides among the arguments of ``monai.bundle run``.
 
-    >>> options_of(["run", "--config_file", "['a.json','b.json']", "--epochs=2", "--run_id", "training"])
-    {'config_file': ['a.json', 'b.json'], 'epochs': 2}
+    Examples:
+        >>> options_of(["run", "--config_file", "['a.json','b.json']", "--epochs=2", "--run_id", "training"])
+        {'config_file': ['a.json', 'b.json'], 'epochs': 2}
     """
     found: dict[str, Any] = {}
     words = iter(arguments)

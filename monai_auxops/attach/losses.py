@@ -61,9 +61,10 @@ def read_loss(config: Config, trainer: EngineItem | None) -> LossFacts:
 def facts_of(loss: Any, item_id: str = "") -> LossFacts:
     """Return what a loss object says; of a loss around another (deep supervision, a sum of two) what that says.
 
-    >>> from monai.losses import DeepSupervisionLoss, DiceLoss
-    >>> facts_of(DeepSupervisionLoss(DiceLoss(sigmoid=True))).activation
-    'sigmoid'
+    Examples:
+        >>> from monai.losses import DeepSupervisionLoss, DiceLoss
+        >>> facts_of(DeepSupervisionLoss(DiceLoss(sigmoid=True))).activation
+        'sigmoid'
     """
     parts = _parts(loss)
     names = {base.__name__ for part in parts for base in type(part).__mro__}

@@ -46,8 +46,9 @@ def class_names(output: Output, channels: int | None, where: str, given: Sequenc
 def disambiguated(names: Iterable[str]) -> list[str]:
     """Return names that viewers can tell apart and trackers take.
 
-    >>> disambiguated(["liver (left)", "a/b", "cyst", "cyst"])
-    ['liver left', 'a-b', 'cyst', 'cyst 2']
+    Examples:
+        >>> disambiguated(["liver (left)", "a/b", "cyst", "cyst"])
+        ['liver left', 'a-b', 'cyst', 'cyst 2']
     """
     found: list[str] = []
     for number, name in enumerate(names):

@@ -45,9 +45,10 @@ def read_metadata(configs: Path) -> dict[str, Any]:
 def read_output(metadata: dict[str, Any]) -> Output:
     """Return what the metadata says of the prediction.
 
-    >>> channels = {"0": "background", "10": "pancreas", "2": "liver"}
-    >>> read_output({"network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}).names
-    ('background', 'liver', 'pancreas')
+    Examples:
+        >>> channels = {"0": "background", "10": "pancreas", "2": "liver"}
+        >>> read_output({"network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}).names
+        ('background', 'liver', 'pancreas')
     """
     outputs = _inner(metadata, "network_data_format", "outputs")
     named = outputs.get("pred", next(iter(outputs.values()), {}))

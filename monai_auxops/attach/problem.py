@@ -10,8 +10,9 @@ class AttachError(Exception):
 def first_line(error: BaseException) -> str:
     """Return the message of the first cause in one line: MONAI wraps errors in errors.
 
-    >>> first_line(ValueError("a\\n  b"))
-    'ValueError: a b'
+    Examples:
+        >>> first_line(ValueError("a\\n  b"))
+        'ValueError: a b'
     """
     while error.__cause__ is not None:
         error = error.__cause__

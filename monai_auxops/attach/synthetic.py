@@ -34,8 +34,9 @@ class Shape:
 def image_sizes(channels: int, spatial: Sequence[Any]) -> list[tuple[int, ...]]:
     """Return shapes to try for an image, the smallest first; a size that is no number is free.
 
-    >>> image_sizes(1, [96, 96, 48])[0], image_sizes(3, ["32*n", "32*n"])[0]
-    ((1, 32, 32, 32), (3, 64, 64))
+    Examples:
+        >>> image_sizes(1, [96, 96, 48])[0], image_sizes(3, ["32*n", "32*n"])[0]
+        ((1, 32, 32, 32), (3, 64, 64))
     """
     sides = SIDES.get(len(spatial), (32,))
     declared = [side if isinstance(side, int) else sides[-1] for side in spatial]
@@ -69,7 +70,7 @@ def make_loader(shape: dict[str, Any], trains: bool) -> DataLoader:
     """Return a loader of generated samples, the same in every process.
 
     Args:
-        shape: the fields of a :class:`Shape`.
+        shape: the fields of a ``Shape``.
         trains: whether for a training, which has batches of two.
     """
     made = Shape(tuple(shape["image"]), tuple(shape["prediction"]), shape["classes"])
@@ -110,7 +111,7 @@ def make_file_loader(shape: dict[str, Any], folder: str, transform: Any) -> Data
     """Return a loader of generated files that pass a bundle's own preprocessing, which an evaluation inverts.
 
     Args:
-        shape: the fields of a :class:`Shape`.
+        shape: the fields of a ``Shape``.
         folder: where the files are written.
         transform: the preprocessing.
     """
@@ -132,5 +133,5 @@ def make_file_loader(shape: dict[str, Any], folder: str, transform: Any) -> Data
 
 
 def as_config(shape: Shape, trains: bool) -> dict[str, Any]:
-    """Return the configuration of :func:`make_loader`."""
+    """Return the configuration of ``make_loader``."""
     return {"_target_": f"{__name__}.make_loader", "shape": asdict(shape), "trains": trains}

@@ -94,9 +94,10 @@ def _text(value: Any) -> str:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows under their headings, in columns.
 
-    >>> print(table([Row("weights", "ab", "ab", "equal", True)]), end="")
-                bundle  ours  equal, or the reason
-    weights     ab      ab    equal
+    Examples:
+        >>> print(table([Row("weights", "ab", "ab", "equal", True)]), end="")
+                    bundle  ours  equal, or the reason
+        weights     ab      ab    equal
     """
     lines = [("", "bundle", "ours", "equal, or the reason")]
     lines += [(row.what, row.theirs, row.ours, row.verdict) for row in rows]

@@ -22,10 +22,11 @@ _PLAIN_LIST: Final = re.compile(r"\[\n[^\[\]{}]*?\n\s*\]")  # no string holds a 
 def text_of(block: dict[str, Any]) -> str:
     """Return overrides as JSON; a list of plain values takes one line.
 
-    >>> print(text_of({"a": [1, 2]}), end="")
-    {
-        "a": [1, 2]
-    }
+    Examples:
+        >>> print(text_of({"a": [1, 2]}), end="")
+        {
+            "a": [1, 2]
+        }
     """
     text = json.dumps(block, indent=4, ensure_ascii=False)
     return _PLAIN_LIST.sub(lambda match: " ".join(match[0].split()).replace("[ ", "[").replace(" ]", "]"), text) + "\n"

@@ -21,10 +21,11 @@ class BratsClassesd(MapTransform):  # type: ignore[misc]
         keys: the labels, index maps with the values 0, 1, 2, 4.
         class_names: some of `TC`, `WT`, `ET`, in the order of the channels.
 
-    >>> label = torch.tensor([[0, 1, 2, 4]])
-    >>> BratsClassesd("label", ["ET", "WT"])({"label": label})["label"]
-    tensor([[0., 0., 0., 1.],
-            [0., 1., 1., 1.]])
+    Examples:
+        >>> label = torch.tensor([[0, 1, 2, 4]])
+        >>> BratsClassesd("label", ["ET", "WT"])({"label": label})["label"]
+        tensor([[0., 0., 0., 1.],
+                [0., 1., 1., 1.]])
     """
 
     def __init__(self, keys: KeysCollection, class_names: Sequence[str], allow_missing_keys: bool = False) -> None:

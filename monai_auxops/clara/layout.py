@@ -21,12 +21,13 @@ class CaseLayout(FolderLayoutBase):  # type: ignore[misc]
         extension: of the file, for example ``".nii.gz"``.
         data_root_dir: the folder that the data list is relative to.
 
-    >>> layout = CaseLayout("eval", "pred", ".nii.gz", data_root_dir="/data")
-    >>> for image in ("/data/a.nii.gz", "/data/case 1/volume.nii.gz", "/mnt/b/volume.nii.gz"):
-    ...     print(layout.path(image).as_posix())
-    eval/a/a_pred.nii.gz
-    eval/case 1/volume/volume_pred.nii.gz
-    eval/mnt/b/volume/volume_pred.nii.gz
+    Examples:
+        >>> layout = CaseLayout("eval", "pred", ".nii.gz", data_root_dir="/data")
+        >>> for image in ("/data/a.nii.gz", "/data/case 1/volume.nii.gz", "/mnt/b/volume.nii.gz"):
+        ...     print(layout.path(image).as_posix())
+        eval/a/a_pred.nii.gz
+        eval/case 1/volume/volume_pred.nii.gz
+        eval/mnt/b/volume/volume_pred.nii.gz
     """
 
     def __init__(

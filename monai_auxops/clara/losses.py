@@ -17,10 +17,11 @@ class MulticlassClassificationLoss(torch.nn.Module):
             Empty: one label, whose classes are all of the logits.
         class_weights: a weight per class, for the labels with as many classes (`WeightedMulticlassClassificationLoss`).
 
-    >>> loss = MulticlassClassificationLoss([1, 3])
-    >>> logits, label = torch.tensor([[9.0, 0.0, 9.0, 0.0]]), torch.tensor([[1, 1]])
-    >>> round(loss(logits, label).item(), 4)
-    0.0002
+    Examples:
+        >>> loss = MulticlassClassificationLoss([1, 3])
+        >>> logits, label = torch.tensor([[9.0, 0.0, 9.0, 0.0]]), torch.tensor([[1, 1]])
+        >>> round(loss(logits, label).item(), 4)
+        0.0002
     """
 
     def __init__(self, label_format: Sequence[int] = (), class_weights: Sequence[float] | None = None) -> None:

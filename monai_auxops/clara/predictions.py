@@ -17,9 +17,10 @@ class ActivateByLabelFormatd(MapTransform):  # type: ignore[misc]
         keys: the predictions, logits of one item `[sum(label_format)]`.
         label_format: one entry per label, `1` or the number of classes.
 
-    >>> item = {"pred": torch.tensor([0.0, 5.0, 5.0])}
-    >>> ActivateByLabelFormatd("pred", [1, 2])(item)["pred"]
-    tensor([0.5000, 0.5000, 0.5000])
+    Examples:
+        >>> item = {"pred": torch.tensor([0.0, 5.0, 5.0])}
+        >>> ActivateByLabelFormatd("pred", [1, 2])(item)["pred"]
+        tensor([0.5000, 0.5000, 0.5000])
     """
 
     def __init__(self, keys: KeysCollection, label_format: Sequence[int], allow_missing_keys: bool = False) -> None:

@@ -37,10 +37,11 @@ class ClaraSegResNet(SegResNet):  # type: ignore[misc]
     Raises:
         ValueError: an unknown ``upsampling`` or ``padding``.
 
-    >>> import torch
-    >>> network = ClaraSegResNet(upsampling="repeat", spatial_dims=2, blocks_down=(1, 1), blocks_up=(1,))
-    >>> network(torch.zeros(1, 1, 8, 6)).shape
-    torch.Size([1, 2, 8, 6])
+    Examples:
+        >>> import torch
+        >>> network = ClaraSegResNet(upsampling="repeat", spatial_dims=2, blocks_down=(1, 1), blocks_up=(1,))
+        >>> network(torch.zeros(1, 1, 8, 6)).shape
+        torch.Size([1, 2, 8, 6])
     """
 
     def __init__(self, *, upsampling: str = "half_pixel", padding: str = "same", **args: Any) -> None:

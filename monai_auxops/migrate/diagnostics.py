@@ -29,8 +29,9 @@ class Outcome(Enum):
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """Return the least faithful outcome.
 
-    >>> worst([Outcome.EXACT, Outcome.APPROXIMATE])
-    <Outcome.APPROXIMATE: 'approximate'>
+    Examples:
+        >>> worst([Outcome.EXACT, Outcome.APPROXIMATE])
+        <Outcome.APPROXIMATE: 'approximate'>
     """
     return max(outcomes, key=lambda outcome: outcome.rank)
 
@@ -95,8 +96,9 @@ class Log:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known word, or nothing.
 
-    >>> did_you_mean("DiceMaskedOutpt", ["DiceMaskedOutput", "NegLoss"])
-    'did you mean "DiceMaskedOutput"?'
+    Examples:
+        >>> did_you_mean("DiceMaskedOutpt", ["DiceMaskedOutput", "NegLoss"])
+        'did you mean "DiceMaskedOutput"?'
     """
     names = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.7)

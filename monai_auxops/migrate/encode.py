@@ -26,8 +26,9 @@ def literal(text: str) -> str:
 
     References are found inside literals too, and an expression that holds the word "import" is parsed as a statement.
 
-    >>> literal("$(rm) @a#b")
-    "'\\x24(rm) \\x40a\\x23b'"
+    Examples:
+        >>> literal("$(rm) @a#b")
+        "'\\x24(rm) \\x40a\\x23b'"
     """
     return "'" + "".join(_escape(char) for char in text).replace("import", r"\x69mport") + "'"
 
@@ -42,8 +43,9 @@ def _escape(char: str) -> str:
 def is_evaluated(text: str) -> bool:
     """Tell whether MONAI's parser would change or evaluate this text.
 
-    >>> is_evaluated("$print(1)"), is_evaluated("dice_tc")
-    (True, False)
+    Examples:
+        >>> is_evaluated("$print(1)"), is_evaluated("dice_tc")
+        (True, False)
     """
     return _EVALUATED.match(text) is not None
 

@@ -13,8 +13,9 @@ _NEEDED: Final = ("monai", "ignite", "fire", "nibabel", "tensorboard")
 def missing() -> list[str]:
     """Return the modules that running a bundle needs and that are not installed.
 
-    >>> missing()
-    []
+    Examples:
+        >>> missing()
+        []
     """
     return [name for name in _NEEDED if find_spec(name) is None]
 

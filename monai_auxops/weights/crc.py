@@ -33,8 +33,9 @@ _LIST: Final = _TABLE.tolist()
 def crc32c(data: bytes | memoryview) -> int:
     """Return the CRC-32C (Castagnoli) of bytes.
 
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
+    Examples:
+        >>> hex(crc32c(b"123456789"))
+        '0xe3069283'
     """
     register = 0xFFFFFFFF
     view = memoryview(data)

@@ -55,8 +55,9 @@ class Node:
 def source(name: str) -> tuple[str, int]:
     """Split the name of an input.
 
-    >>> source("split:1"), source("conv3d/kernel")
-    (('split', 1), ('conv3d/kernel', 0))
+    Examples:
+        >>> source("split:1"), source("conv3d/kernel")
+        (('split', 1), ('conv3d/kernel', 0))
     """
     node, colon, output = name.partition(":")
     return (node, int(output)) if colon and output.isdigit() else (name, 0)

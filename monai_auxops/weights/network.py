@@ -42,13 +42,15 @@ class GraphNetwork(torch.nn.Module):
     Raises:
         WeightsError: an operation is not known, or fails; the message names the node.
 
-    >>> graph = {"format": 1, "input": "image", "output": "y", "channels_last": [False, False], "activation": "sigmoid",
-    ...          "needed": 3, "parameters": {"scale": [[1], "scale"]}, "buffers": {}, "updates": {}, "nodes": [
-    ...          ["image", "Input", [], {}], ["scale", "Tensor", [], {}], ["y", "Mul", ["image", "scale"], {}]]}
-    >>> network = GraphNetwork(graph)
-    >>> _ = network.load_state_dict({"scale": torch.tensor([3.0])})
-    >>> network(torch.ones(1, 1, 2)).tolist()
-    [[[3.0, 3.0]]]
+    Examples:
+        >>> graph = {"format": 1, "input": "image", "output": "y", "channels_last": [False, False],
+        ...          "activation": "sigmoid", "needed": 3, "parameters": {"scale": [[1], "scale"]},
+        ...          "buffers": {}, "updates": {}, "nodes": [
+        ...          ["image", "Input", [], {}], ["scale", "Tensor", [], {}], ["y", "Mul", ["image", "scale"], {}]]}
+        >>> network = GraphNetwork(graph)
+        >>> _ = network.load_state_dict({"scale": torch.tensor([3.0])})
+        >>> network(torch.ones(1, 1, 2)).tolist()
+        [[[3.0, 3.0]]]
     """
 
     def __init__(self, graph: str | PathLike[str] | Mapping[str, Any]) -> None:

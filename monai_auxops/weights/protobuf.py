@@ -19,8 +19,9 @@ Field = int | memoryview
 def read_varint(data: memoryview, at: int) -> tuple[int, int]:
     """Return a variable-length integer and the position behind it.
 
-    >>> read_varint(memoryview(bytes([0xAC, 0x02])), 0)
-    (300, 2)
+    Examples:
+        >>> read_varint(memoryview(bytes([0xAC, 0x02])), 0)
+        (300, 2)
     """
     value = shift = 0
     while shift < 70:

@@ -27,8 +27,9 @@ _LEAVES: Final = {
 def key_of(name: str) -> str | None:
     """Return the key of MONAI's SegResNet for a variable of Clara's, None where the name is of another kind.
 
-    >>> key_of("Down1_2_0/conv3d/kernel"), key_of("Final/batch_norm_scope/gamma"), key_of("dense/kernel")
-    ('down_layers.2.1.conv2.conv.weight', 'conv_final.0.weight', None)
+    Examples:
+        >>> key_of("Down1_2_0/conv3d/kernel"), key_of("Final/batch_norm_scope/gamma"), key_of("dense/kernel")
+        ('down_layers.2.1.conv2.conv.weight', 'conv_final.0.weight', None)
     """
     if re.fullmatch(r"InitialConv/conv[23]d/kernel", name):
         return "convInit.conv.weight"

@@ -30,8 +30,9 @@ DEAD: Final = _Dead()
 def host(values: Any) -> Host:
     """Return numbers as an array of Python objects.
 
-    >>> host([2, 3]) * host(4)
-    array([8, 12], dtype=object)
+    Examples:
+        >>> host([2, 3]) * host(4)
+        array([8, 12], dtype=object)
     """
     if isinstance(values, np.ndarray):
         return values if values.dtype == object else values.astype(object)

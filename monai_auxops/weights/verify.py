@@ -107,9 +107,10 @@ def _classes(values: Tensor, activation: str | None) -> Tensor:
 def smallest_dice(a: Tensor, b: Tensor) -> float:
     """Return the smallest Dice coefficient over the classes; two empty masks agree.
 
-    >>> mask = torch.tensor([[[True, True]], [[False, False]]]).movedim(0, 1)
-    >>> smallest_dice(mask, mask), smallest_dice(mask, ~mask)
-    (1.0, 0.0)
+    Examples:
+        >>> mask = torch.tensor([[[True, True]], [[False, False]]]).movedim(0, 1)
+        >>> smallest_dice(mask, mask), smallest_dice(mask, ~mask)
+        (1.0, 0.0)
     """
     axes = [axis for axis in range(a.dim()) if axis != 1]
     both, total = (a & b).sum(axes), a.sum(axes) + b.sum(axes)

@@ -76,8 +76,9 @@ def knows(name: str) -> bool:
 def adapt(name: str, args: Mapping[str, Any], version: Version, in_bundle: bool = False) -> Adapted:
     """Return today's form of a class of MONAI, torch or Ignite as a version of MONAI had it.
 
-    >>> adapt("UNet", {"dimensions": 3, "norm": "batch"}, (0, 5, 3)).args
-    {'norm': 'batch', 'spatial_dims': 3}
+    Examples:
+        >>> adapt("UNet", {"dimensions": 3, "norm": "batch"}, (0, 5, 3)).args
+        {'norm': 'batch', 'spatial_dims': 3}
     """
     name = _dictionary_form(name, args)
     row, then = tables.find(name), signatures.find(name)
@@ -195,8 +196,9 @@ def _default(value: Any) -> Any:
 def as_said(name: str, version: Version) -> tuple[list[str], list[str]]:
     """Return the arguments of then that are left out today, and the defaults that are written out, as text.
 
-    >>> as_said("RandSpatialCropd", (0, 8, 1))
-    ([], ['random_size = True'])
+    Examples:
+        >>> as_said("RandSpatialCropd", (0, 8, 1))
+        ([], ['random_size = True'])
     """
     then = signatures.find(name)
     change = then.at(version) if then is not None else None

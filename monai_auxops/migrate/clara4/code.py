@@ -56,8 +56,9 @@ class Code:
 def is_code(text: str) -> bool:
     """Tell whether Clara took a string for Python.
 
-    >>> is_code("lambda x: None"), is_code("#@model.parameters()"), is_code("lambda")
-    (True, True, False)
+    Examples:
+        >>> is_code("lambda x: None"), is_code("#@model.parameters()"), is_code("lambda")
+        (True, True, False)
     """
     return text.startswith("#") or re.match(r"\s*lambda\b[^:]*:", text) is not None
 
@@ -65,10 +66,11 @@ def is_code(text: str) -> bool:
 def read(text: str) -> Code:
     """Recognize a string of code.
 
-    >>> read("lambda x: (x['pred'], x['label'])").keys
-    ['pred', 'label']
-    >>> read("#monai.handlers.from_engine(['loss'], first=True)").first
-    True
+    Examples:
+        >>> read("lambda x: (x['pred'], x['label'])").keys
+        ['pred', 'label']
+        >>> read("#monai.handlers.from_engine(['loss'], first=True)").first
+        True
     """
     if len(text) > _MAX_LENGTH:
         return Code(text, Shape.UNKNOWN)
@@ -83,8 +85,9 @@ def read(text: str) -> Code:
 def from_engine(keys: list[str], first: bool = False) -> Expr:
     """Write the call that picks fields of the engine's output.
 
-    >>> from_engine(["loss"], first=True)
-    "$monai.handlers.from_engine(['loss'], first=True)"
+    Examples:
+        >>> from_engine(["loss"], first=True)
+        "$monai.handlers.from_engine(['loss'], first=True)"
     """
     names = ", ".join(literal(key) for key in keys)
     return Expr(f"$monai.handlers.from_engine([{names}]{', first=True' * first})")

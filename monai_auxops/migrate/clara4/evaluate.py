@@ -122,8 +122,9 @@ def _unnested(value: Any) -> Any:
 def without_label(blocks: list[Block], key: str = "label") -> list[Block]:
     """Return transforms without the label: its key, its item of every list, and what needs a label to work.
 
-    >>> without_label([{"_target_": "Spacingd", "keys": ["image", "label"], "mode": ["bilinear", "nearest"]}])
-    [{'_target_': 'Spacingd', 'keys': ['image'], 'mode': ['bilinear']}]
+    Examples:
+        >>> without_label([{"_target_": "Spacingd", "keys": ["image", "label"], "mode": ["bilinear", "nearest"]}])
+        [{'_target_': 'Spacingd', 'keys': ['image'], 'mode': ['bilinear']}]
     """
     gone = {key}
     found = []

@@ -61,8 +61,9 @@ class Signature:
 def version_of(text: str) -> Version:
     """Return a version's numbers, so that 0.10 is later than 0.9.
 
-    >>> version_of("0.8.1rc2")
-    (0, 8, 1)
+    Examples:
+        >>> version_of("0.8.1rc2")
+        (0, 8, 1)
     """
     found: list[int] = []
     for part in text.split(".")[:3]:
@@ -76,8 +77,9 @@ def version_of(text: str) -> Version:
 def find(name: str) -> Signature | None:
     """Return what is known of a class by its short name or a second name of it.
 
-    >>> find("RandFlipD").target
-    'RandFlipd'
+    Examples:
+        >>> find("RandFlipD").target
+        'RandFlipd'
     """
     row = _classes().get(_aliases().get(name, name))
     return _signature(_aliases().get(name, name), row) if row is not None else None

@@ -82,8 +82,9 @@ def engine(key: str, args: Mapping[str, Any], section: str, present: frozenset[s
 def states(given: Any, known: frozenset[str]) -> tuple[Block, list[str]]:
     """Return the objects that a checkpoint holds, and what of Clara's list is none.
 
-    >>> states(["model", "train_conf"], frozenset({"model"}))
-    ({'model': '@network'}, ['train_conf'])
+    Examples:
+        >>> states(["model", "train_conf"], frozenset({"model"}))
+        ({'model': '@network'}, ['train_conf'])
     """
     names = ["model"] if given is None else list(given)
     values = given if isinstance(given, Mapping) else {}
@@ -101,8 +102,9 @@ def states(given: Any, known: frozenset[str]) -> tuple[Block, list[str]]:
 def checkpoint(path: str) -> Expr:
     """Return the place of a file of weights in the bundle, which keeps its name.
 
-    >>> checkpoint("models/model.pt")
-    "$@ckpt_dir + '/model.pt'"
+    Examples:
+        >>> checkpoint("models/model.pt")
+        "$@ckpt_dir + '/model.pt'"
     """
     return Expr(f"$@ckpt_dir + {literal('/' + weights_name(path))}")
 

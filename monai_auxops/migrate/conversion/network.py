@@ -24,8 +24,9 @@ ANSWERS: Final[Mapping[str, ArgumentType]] = {
 def own_network(args: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the arguments of a user's own network tell; Clara's own networks use the same names.
 
-    >>> own_network({"num_classes": 3, "final_activation": "softmax", "depth": 7})
-    {'out_channels': 3, 'final_activation': 'softmax'}
+    Examples:
+        >>> own_network({"num_classes": 3, "final_activation": "softmax", "depth": 7})
+        {'out_channels': 3, 'final_activation': 'softmax'}
     """
     found = {"out_channels": _first(args, _CLASSES, channels)}
     found["final_activation"] = _first(args, ("final_activation",), _activation)

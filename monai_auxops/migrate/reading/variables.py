@@ -38,8 +38,9 @@ _DEPTH: Final = 5
 def parse_value(text: str) -> int | float | bool | str:
     """Type a value of the command line as Clara did: int, float, bool, text.
 
-    >>> [parse_value(text) for text in ("4", "1e-4", "yes", "models")]
-    [4, 0.0001, True, 'models']
+    Examples:
+        >>> [parse_value(text) for text in ("4", "1e-4", "yes", "models")]
+        [4, 0.0001, True, 'models']
     """
     for convert in (int, float):
         try:

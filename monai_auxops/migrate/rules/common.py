@@ -32,8 +32,9 @@ DTYPES: Final = frozenset({"uint8", "int8", "int16", "uint16", "int32", "int64",
 def key_of(field: str) -> str:
     """Return a Clara field's key in the bundle.
 
-    >>> key_of("model"), key_of("label")
-    ('pred', 'label')
+    Examples:
+        >>> key_of("model"), key_of("label")
+        ('pred', 'label')
     """
     return CLARA_FIELDS.get(field, field)
 
@@ -75,8 +76,9 @@ def prob(default: float = 0.5) -> Param:
 def radians(angle: float) -> float:
     """Return degrees as radians, short enough to read.
 
-    >>> radians(20)
-    0.349066
+    Examples:
+        >>> radians(20)
+        0.349066
     """
     return round(math.radians(angle), 6)
 

@@ -19,8 +19,9 @@ def anything(value: Any) -> Any:
 def flag(value: Any) -> bool:
     """Accept true and false, and 0 and 1.
 
-    >>> flag(True), flag(0)
-    (True, False)
+    Examples:
+        >>> flag(True), flag(0)
+        (True, False)
     """
     if isinstance(value, bool) or value in (0, 1):
         return bool(value)
@@ -30,8 +31,9 @@ def flag(value: Any) -> bool:
 def number(value: Any) -> float | int:
     """Accept a number, and a number written as text.
 
-    >>> number("1e-4")
-    0.0001
+    Examples:
+        >>> number("1e-4")
+        0.0001
     """
     if isinstance(value, str):
         value = _from_text(value)
@@ -43,8 +45,9 @@ def number(value: Any) -> float | int:
 def integer(value: Any) -> int:
     """Accept a whole number; 1e2 and "100" are whole numbers.
 
-    >>> integer(1e2), integer("4")
-    (100, 4)
+    Examples:
+        >>> integer(1e2), integer("4")
+        (100, 4)
     """
     found = number(value)
     if found != found or found in (float("inf"), float("-inf")) or found != int(found):
@@ -62,8 +65,9 @@ def text(value: Any) -> str:
 def words(value: Any) -> list[str]:
     """Accept one text or a list of texts.
 
-    >>> words("image")
-    ['image']
+    Examples:
+        >>> words("image")
+        ['image']
     """
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
@@ -74,8 +78,9 @@ def words(value: Any) -> list[str]:
 def numbers(value: Any) -> list[float | int]:
     """Accept a list of numbers, a single number, or a comma-separated text.
 
-    >>> numbers("0.5, 1")
-    [0.5, 1]
+    Examples:
+        >>> numbers("0.5, 1")
+        [0.5, 1]
     """
     return [number(item) for item in _listed(value)]
 
@@ -83,8 +88,9 @@ def numbers(value: Any) -> list[float | int]:
 def integers(value: Any) -> list[int]:
     """Accept a list of whole numbers, a single one, or a comma-separated text.
 
-    >>> integers("32,64,64")
-    [32, 64, 64]
+    Examples:
+        >>> integers("32,64,64")
+        [32, 64, 64]
     """
     return [integer(item) for item in _listed(value)]
 
@@ -92,8 +98,9 @@ def integers(value: Any) -> list[int]:
 def channels(value: Any) -> int:
     """Accept a number of channels.
 
-    >>> channels("105")
-    105
+    Examples:
+        >>> channels("105")
+        105
     """
     found = integer(value)
     if not 1 <= found <= MOST_CHANNELS:
@@ -104,8 +111,9 @@ def channels(value: Any) -> int:
 def label_format(value: Any) -> list[int]:
     """Accept the numbers of channels of one label each.
 
-    >>> label_format([1, 3])
-    [1, 3]
+    Examples:
+        >>> label_format([1, 3])
+        [1, 3]
     """
     found = [channels(item) for item in _listed(value)]
     channels(sum(found) or 1)
@@ -115,8 +123,9 @@ def label_format(value: Any) -> list[int]:
 def one_of(*choices: str) -> ArgumentType:
     """Accept one of these texts.
 
-    >>> one_of("softmax", "sigmoid")("softmax")
-    'softmax'
+    Examples:
+        >>> one_of("softmax", "sigmoid")("softmax")
+        'softmax'
     """
 
     def choice(value: Any) -> str:
@@ -130,8 +139,9 @@ def one_of(*choices: str) -> ArgumentType:
 def optional(kind: ArgumentType) -> ArgumentType:
     """Accept null as well.
 
-    >>> optional(integer)(None) is None
-    True
+    Examples:
+        >>> optional(integer)(None) is None
+        True
     """
     return lambda value: None if value is None else kind(value)
 

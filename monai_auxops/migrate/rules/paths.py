@@ -15,8 +15,9 @@ OUTPUT = Expr("@output_dir")
 def leaves(path: str) -> bool:
     """Tell whether a relative path climbs out of its folder.
 
-    >>> leaves("eval/a"), leaves("../x")
-    (False, True)
+    Examples:
+        >>> leaves("eval/a"), leaves("../x")
+        (False, True)
     """
     return ".." in PurePosixPath(path.replace("\\", "/")).parts
 

@@ -30,8 +30,9 @@ _SEEDS: Final = ("random", "numpy", "tf", "python")
 def seed(value: Any) -> int | None:
     """Accept Clara's `determinism`, an object with a seed for each library; return the one that MONAI takes.
 
-    >>> seed({"python_seed": "20191015", "random_seed": 123456}), seed({"python_seed": "7"}), seed(True), seed(None)
-    (123456, 7, 0, None)
+    Examples:
+        >>> seed({"python_seed": "20191015", "random_seed": 123456}), seed({"python_seed": "7"}), seed(True), seed(None)
+        (123456, 7, 0, None)
     """
     given = value if isinstance(value, dict) else {}
     found = [str(given.get(f"{library}_{suffix}", "")) for library in _SEEDS for suffix in ("seed", "page")]

@@ -22,8 +22,9 @@ _AVERAGE: Final = {2: functional.avg_pool2d, 3: functional.avg_pool3d}
 def same_padding(size: Any, kernel: int, stride: int, dilation: int = 1) -> tuple[Any, Any]:
     """Return TensorFlow's SAME padding before and after an axis: the odd voxel comes after.
 
-    >>> same_padding(8, 3, 2), same_padding(9, 3, 2), same_padding(8, 3, 1)
-    ((0, 1), (1, 1), (1, 1))
+    Examples:
+        >>> same_padding(8, 3, 2), same_padding(9, 3, 2), same_padding(8, 3, 1)
+        ((0, 1), (1, 1), (1, 1))
     """
     reach = (kernel - 1) * dilation + 1
     if stride == 1:

@@ -71,7 +71,8 @@ class Row:
 def dictionary(name: str) -> tuple[str, str, str]:
     """Return the three names of a dictionary transform.
 
-    >>> dictionary("AddChannel")
-    ('AddChanneld', 'AddChannelD', 'AddChannelDict')
+    Examples:
+        >>> dictionary("AddChannel")
+        ('AddChanneld', 'AddChannelD', 'AddChannelDict')
     """
     return f"{name}d", f"{name}D", f"{name}Dict"
