@@ -69,7 +69,8 @@ def test_handlers_in_a_macro(bundle):
     assert parser["template#1#_target_"] == "TensorBoardStatsHandler"
 
 
-def test_the_cases_of_an_evaluation(bundle):
+def test_the_cases_of_an_evaluation(bundle, monkeypatch):
+    monkeypatch.chdir(bundle.folder)
     saver = {"_target_": "MetricsSaver", "save_dir": "cases"}
     override = {"validate#postprocessing": ARGMAX, "run": ["$@validate#evaluator.run()"]}
     override["validate#evaluator#val_handlers"] = [STATS, saver]
@@ -77,6 +78,7 @@ def test_the_cases_of_an_evaluation(bundle):
     attach(Options(bundle.folder, report=True))
     block = bundle.block("aux_ops_evaluate.json")
     assert block["validate#evaluator#additional_metrics"]["val_dice"]["report_path"] == "cases"
+    assert not (bundle.folder / "cases").exists()  # made by the evaluation, not by attach
 
 
 def test_the_configuration_that_runs(bundle):
