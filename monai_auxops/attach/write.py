@@ -64,7 +64,7 @@ def prove(plan: Plan, path: Path) -> Config:
         _built(config, engine, name)
     lost = set(config.unresolved()) - set(plan.run.config.unresolved())
     if lost:
-        raise AttachError(f"{plan.run.output} refers to {sorted(lost)[0]}, which is not there")
+        raise AttachError(f"{plan.run.output} refers to {sorted(lost)[0]}, which does not exist")
     return config
 
 
@@ -84,7 +84,7 @@ def _why(config: Config, item_id: str) -> str:
         config.value(item_id)
     except Exception as error:
         return first_line(error)
-    return "it is no object"
+    return "it is not an object"
 
 
 def _publish(texts: dict[Path, str]) -> list[Path]:

@@ -1,1 +1,1 @@
-"""From a Clara Train MMAR (3.1 and older) to a MONAI bundle: read, convert by table, report, write."""
+"""Convert a Clara Train MMAR to a MONAI bundle: read, convert by table, report, write."""

@@ -1,4 +1,4 @@
-"""`monai-auxops migrate`: read, report, and write what is asked for."""
+"""``monai-auxops migrate``: read, report, and write what was asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from monai_auxops.migrate.rules import Rule, RuleBook
 
 
 def run(options: Options) -> tuple[str, int]:
-    """Return the report and the exit code; a bundle is written where one is asked for and nothing is fatal."""
+    """Return the report and the exit code; a bundle is written if -o asks for one and nothing is fatal."""
     project = _read(options)
     newer = migration(project, options)
     if newer is not None:
@@ -63,7 +63,7 @@ def _read(options: Options) -> Project:
 
 
 def _rules(path: Path | None, log: Log) -> RuleBook:
-    """Load a user's own rows: the user named the file, so it is executed."""
+    """Load the rules of a file that the user named; the file is executed."""
     if path is None:
         return RuleBook()
     try:
@@ -72,27 +72,27 @@ def _rules(path: Path | None, log: Log) -> RuleBook:
         log.add("CT704", Where(str(path)), f"{type(error).__name__}: {error}")
         return RuleBook()
     if not isinstance(own, list | tuple) or not all(isinstance(rule, Rule) for rule in own):
-        log.add("CT704", Where(str(path)), "the file defines no list RULES of rows")
+        log.add("CT704", Where(str(path)), "the file must define RULES, a list of rules")
         return RuleBook()
     return RuleBook(own)
 
 
 def _weights(project: Project, folder: Path) -> Path | None:
-    """Return the folder of the weights that come along."""
+    """Return the folder of the migrated weights, or None if there are none."""
     from monai_auxops.migrate.weights import carry_weights
 
     return folder / "models" if carry_weights(project, folder) else None
 
 
 def _write(project: Project, options: Options, models: Path | None) -> Path | None:
-    """Write the bundle, complete or not at all."""
+    """Write the complete bundle, or nothing."""
     output = options.output
     if output is None or not _writable(project, output, options.force):
         return None
     try:
         texts = bundle.files(project)
     except UnsafeKeyError as error:
-        project.log.add("CT602", Where(project.source.name), f"MONAI would act upon the key {error}")
+        project.log.add("CT602", Where(project.source.name), f"MONAI would interpret the key {error}")
         return None
     staged = bundle.staging(output)
     try:
@@ -108,7 +108,7 @@ def _write(project: Project, options: Options, models: Path | None) -> Path | No
 
 
 def _writable(project: Project, output: Path, force: bool) -> bool:
-    """Tell whether there is something to write, and a place for it."""
+    """Tell whether there is something to write and a folder for it."""
     if project.train is None and project.configs and not any(config.trains for config in project.configs):
         project.log.add("CT519", Where(project.configs[0].file), "no training configuration defines the network")
     trains = [config.file for config in project.configs if config.trains]

@@ -21,7 +21,7 @@ def components(form: str = "text") -> str:
 
 
 def explain(name: str) -> str | None:
-    """Return what is known of a component, a class of MONAI or a diagnostic code, None if nothing is."""
+    """Return what is known about a component, a class of MONAI or a diagnostic code, or None."""
     found = [text for text in (clara3.explain(name, RuleBook()), clara4.explain(name)) if text is not None]
     return "".join(found) or None
 

@@ -1,4 +1,4 @@
-"""What the migrator says: outcomes of components, and problems with a stable code and a place."""
+"""What the migrator reports: outcomes of components, and problems with a stable code and a location."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Outcome(Enum):
 
     @property
     def rank(self) -> int:
-        """0 is the most faithful."""
+        """The rank: 0 is the most faithful."""
         return list(Outcome).index(self)
 
 
@@ -37,7 +37,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 class Where(NamedTuple):
-    """A place in a source file; line and column start at 1, 0 stands for the file as a whole."""
+    """A place in a source file; line and column start at 1, and 0 means the whole file."""
 
     file: str
     line: int = 0
@@ -61,14 +61,14 @@ class Diagnostic:
 
     @property
     def severity(self) -> Severity:
-        """The code's severity; of a file that the bundle is not made of, a warning at most."""
+        """The code's severity, at most a warning for a file that the bundle does not use."""
         found = CODES[self.code].severity
         return Severity.WARNING if self.aside and found.rank > Severity.WARNING.rank else found
 
 
 @dataclass(slots=True)
 class Log:
-    """Collects diagnostics of all files; nothing is raised while there is more to find."""
+    """Collects the diagnostics of all files, so that one run shows them all."""
 
     items: list[Diagnostic] = field(default_factory=list)
     _seen: set[Diagnostic] = field(default_factory=set)
@@ -81,15 +81,15 @@ class Log:
             self.items.append(item)
 
     def set_aside(self, files: Collection[str]) -> None:
-        """Mark what was recorded of files that the bundle is not made of."""
+        """Mark the problems of files that the bundle does not use."""
         self.items = [replace(item, aside=item.aside or item.where.file in files) for item in self.items]
 
     def sorted(self) -> list[Diagnostic]:
-        """Return the worst first, then by file and position."""
+        """Return the problems, worst first, then by file and position."""
         return sorted(self.items, key=lambda d: (-d.severity.rank, d.where[:3], d.code, d.message))
 
     def worst(self) -> Severity | None:
-        """Return the highest severity recorded, None when there is nothing."""
+        """Return the highest severity recorded, or None if there is none."""
         return max((d.severity for d in self.items), key=lambda s: s.rank, default=None)
 
 

@@ -12,17 +12,17 @@ _RESERVED_KEYS: Final = frozenset({"_target_", "_requires_", "_mode_", "_disable
 
 
 class Expr(str):
-    """Text that MONAI's parser is meant to evaluate or to follow; written by this package, never by a configuration."""
+    """Text that MONAI's parser should evaluate or follow; only this package writes it, never a configuration."""
 
     __slots__ = ()
 
 
 class UnsafeKeyError(ValueError):
-    """A key that MONAI's parser would act upon."""
+    """A key that MONAI's parser would interpret."""
 
 
 def literal(text: str) -> str:
-    r"""Return a Python string literal in which nothing is left for MONAI's parser to find.
+    r"""Return a Python string literal in which MONAI's parser finds nothing to evaluate.
 
     References are found inside literals too, and an expression that holds the word "import" is parsed as a statement.
 
@@ -51,13 +51,13 @@ def is_evaluated(text: str) -> bool:
 
 
 def check_key(key: str) -> None:
-    """Raise UnsafeKeyError for a key that MONAI's parser would act upon."""
+    """Raise UnsafeKeyError for a key that MONAI's parser would interpret."""
     if key in _RESERVED_KEYS or "#" in key or "::" in key or key[:1] in ("+", "$", "@", "%"):
         raise UnsafeKeyError(key)
 
 
 def encode(value: Any, on_escape: Callable[[str], None] | None = None) -> Any:
-    """Return the value as it stands in a bundle's JSON; text that MONAI would evaluate becomes a quoted literal."""
+    """Return the value as a bundle's JSON holds it; text that MONAI would evaluate becomes a quoted literal."""
     if isinstance(value, Expr) or not isinstance(value, str | dict | list | tuple):
         return str(value) if isinstance(value, Expr) else value
     if isinstance(value, str):

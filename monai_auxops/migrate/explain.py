@@ -1,4 +1,4 @@
-"""`monai-auxops components` and `explain`: the rows, for people."""
+"""``monai-auxops components`` and ``explain``: the rules as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FACTS: Final = {
     "spatial_dims": "the spatial dimensions of the network",
     "crop_size": "the patch size",
     "patch_size": "the bundle's patch_size",
-    "channels_last": "MONAI is channels first from end to end",
+    "channels_last": "MONAI is channels-first throughout",
     "label_format": "the outputs of a classification network",
     "weight_decay": "the optimizer's weight_decay",
     "samples": "the samples of one image in a batch",
@@ -34,7 +34,7 @@ _FACTS: Final = {
 
 
 def targets_of(rule: Rule) -> list[Target]:
-    """Return a row's targets; of those that repeat, one."""
+    """Return a row's targets; a repeated target appears once."""
     return [target.example() if isinstance(target, Each) else target for target in rule.targets]
 
 
@@ -81,7 +81,7 @@ def _text(book: RuleBook) -> Iterator[str]:
 
 
 def explain(name: str, book: RuleBook) -> str | None:
-    """Return what is known of a component or a diagnostic code, None if nothing is."""
+    """Return what is known about a component or a diagnostic code, or None."""
     if name.upper() in CODES:
         return _code(name.upper())
     rows = {id(rule): rule for known, rule in book.names().items() if known.lower() == name.lower()}
@@ -131,7 +131,7 @@ def _example(rule: Rule) -> Iterator[str]:
     yield ""
     yield "  For example"
     yield from _wrap(json.dumps(rule.example.clara), 4, 6)
-    yield "  becomes" if rule.example.bundle else "  becomes nothing: see above"
+    yield "  becomes" if rule.example.bundle else "  becomes nothing (see above)"
     for block in rule.example.bundle:
         yield from _wrap(json.dumps(block), 4, 6)
 

@@ -1,4 +1,4 @@
-"""The options of `monai-auxops migrate`, in one place: what the command line offers and what the command reads."""
+"""The options of ``monai-auxops migrate``: what the command line offers and what the command reads."""
 
 # ruff: noqa: RUF009 (`_option` returns a dataclass field)
 from __future__ import annotations
@@ -12,7 +12,7 @@ _FORMATS: Final = ("text", "json", "html")
 
 
 def _option(default: Any = MISSING, *flags: str, **how: Any) -> Any:
-    """Declare an option with its flags and what argparse knows of it."""
+    """Declare an option with its flags and its argparse keywords."""
     return field(default=default, metadata={"flags": flags, "how": how})
 
 
@@ -22,39 +22,39 @@ def _switch(flag: str, help_text: str, *short: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks for."""
+    """The options of one run of the command."""
 
     source: Path = _option(
-        MISSING, "source", type=Path, help="an MMAR folder, or one config_train.json or config_validation.json"
+        MISSING, "source", type=Path, help="an MMAR folder, one configuration file, or a bundle of an older MONAI"
     )
     output: Path | None = _option(
-        None, "-o", "--output", type=Path, metavar="DIR", help="write the bundle here (without it: report only)"
+        None, "-o", "--output", type=Path, metavar="DIR", help="write the bundle to this folder (default: report only)"
     )
-    env: Path | None = _option(None, "--env", type=Path, metavar="FILE", help="environment.json to use")
+    env: Path | None = _option(None, "--env", type=Path, metavar="FILE", help="the environment.json to use")
     settings: tuple[str, ...] = _option(
-        (), "--set", nargs="+", action="extend", metavar="NAME=VALUE", help="variables, as in Clara"
+        (), "--set", nargs="+", action="extend", metavar="NAME=VALUE", help="set variables, as in Clara"
     )
     evaluation: Path | None = _option(
         None, "--evaluation", type=Path, metavar="FILE", help="the validation configuration of a single training file"
     )
-    only: str = _option("", "--only", choices=("training",), help="leave validation configurations out")
-    form: str = _option("text", "--format", choices=_FORMATS, help="of the report (default: text)")
-    diff: bool = _switch("--diff", "show Clara and bundle side by side")
-    strict: bool = _switch("--strict", "exit 1 if anything is approximate")
+    only: str = _option("", "--only", choices=("training",), help="leave out validation configurations")
+    form: str = _option("text", "--format", choices=_FORMATS, help="the format of the report (default: text)")
+    diff: bool = _switch("--diff", "show Clara's file and the bundle side by side")
+    strict: bool = _switch("--strict", "exit with 1 if anything is approximate")
     rules: Path | None = _option(
-        None, "--rules", type=Path, metavar="FILE", help="your own rows (this Python file is executed)"
+        None, "--rules", type=Path, metavar="FILE", help="a Python file with your own rules (it is executed)"
     )
     force: bool = _switch("--force", "replace the output folder")
     validate: bool = _option(
-        True, "--no-validate", action="store_false", help="do not let MONAI check the bundle before it is written"
+        True, "--no-validate", action="store_false", help="do not let MONAI validate the bundle before it is written"
     )
-    weights: bool = _switch("--weights", "bring TensorFlow weights along, proven equal to Clara's graph or refused")
-    check: bool = _switch("--check", "run two iterations and a validation of the migrated bundle")
+    weights: bool = _switch("--weights", "convert TensorFlow weights, proven equal to Clara's graph or refused")
+    check: bool = _switch("--check", "run two training iterations and a validation of the migrated bundle")
     trust_code: bool = _switch(
-        "--trust-code", "with --check: import the bundle's own scripts; of Clara Train 4: copy them into the bundle"
+        "--trust-code", "let --check import the MMAR's own code; for Clara Train 4, copy that code into the bundle"
     )
-    aux_ops: bool = _switch("--aux-ops", "for Clara Train 4: add Dice per class under names of its own")
-    verbose: bool = _switch("--verbose", "every reason and every remark", "-v")
+    aux_ops: bool = _switch("--aux-ops", "for Clara Train 4, add Dice values per class")
+    verbose: bool = _switch("--verbose", "show every reason and every remark", "-v")
     width: int = 80
     color: bool = False
 
@@ -70,7 +70,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace, width: int, color: bool) -> Options:
-    """Return the options of a parsed command line; `width` and `color` are the terminal's."""
+    """Return the options of a parsed command line; ``width`` and ``color`` are the terminal's."""
     given = {item.name: getattr(arguments, item.name) for item in _declared()}
     given["settings"] = tuple(given["settings"])
     return Options(**given, width=width, color=color)

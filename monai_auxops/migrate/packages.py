@@ -1,4 +1,4 @@
-"""The packages that a bundle needs to be run: which are missing, and how to install them from a checkout."""
+"""The packages that running a bundle needs: which are missing, and how to install them from a checkout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Final
 
 INSTALL: Final = "pip install '.[bundle,tensorboard,report]'"
-"""Installs what a bundle needs to be run and looked at; typed in a checkout of this project."""
+"""Installs what running and viewing a bundle needs; run it in a checkout of this project."""
 _NEEDED: Final = ("monai", "ignite", "fire", "nibabel", "tensorboard")
 
 
@@ -21,5 +21,5 @@ def missing() -> list[str]:
 
 
 def advice(names: list[str]) -> str:
-    """Return what to type to have them."""
+    """Return the command that installs packages."""
     return f"not installed: {', '.join(names)}. In a checkout of monai-auxops: {INSTALL}"

@@ -1,4 +1,4 @@
-"""`migrate --weights`: Clara's TensorFlow weights, converted and proven in a process of its own.
+"""`migrate --weights`: Clara's TensorFlow weights, converted and proven in a separate process.
 
 The migrator loads neither torch nor MONAI. The child is `monai_auxops.weights.child`.
 """
@@ -23,13 +23,13 @@ from monai_auxops.migrate.encode import Expr, encode
 TIMEOUT: Final = 1800.0
 _OUTCOMES: Final = {"proven": Outcome.EXACT, "equivalent": Outcome.EQUIVALENT}
 _NO_LONGER: Final = ("CT115", "CT312")
-"""What is said of weights that stay behind, and of a network of the user's own."""
+"""Codes of weights that are not migrated, and of a network of the user's own."""
 
 
 def carry_weights(project: Project, folder: Path) -> bool:
-    """Put the weights' files into a folder and let the project name the network that they belong to.
+    """Write the weights into a folder and make the project name the network that they belong to.
 
-    What became of them goes to the log. Return True if they come along.
+    The result goes to the log. Return True if the weights are migrated.
     """
     train = project.train
     if train is None or project.log.worst() is Severity.FATAL:
@@ -59,7 +59,7 @@ def _is_elsewhere(place: Where, model: Where) -> bool:
 
 
 def _name_network(project: Project, model: Converted, result: Mapping[str, Any]) -> None:
-    """Let the entry of the network become the one that computes the same as Clara's graph."""
+    """Replace the network's entry by the network that computes the same as Clara's graph."""
     block = dict(result["network_def"])
     target = str(block.pop("_target_"))
     args = {
@@ -75,7 +75,7 @@ def _name_network(project: Project, model: Converted, result: Mapping[str, Any])
 
 
 def _run(spec: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Run the child and return its last line; whatever ends it becomes a refusal."""
+    """Run the child and return its last line; any failure becomes a refusal."""
     path = folder / "spec.json"
     path.write_text(json.dumps(spec), encoding="utf-8")
     command = [sys.executable, "-m", "monai_auxops.weights.child", str(path), str(folder / "models")]

@@ -74,7 +74,7 @@ def test_references_and_classes(inside):
             assert set(references) <= set(items), f"{names}: {key} refers to something that is not there"
             if isinstance(item, ConfigComponent):
                 path = item.resolve_module_name()
-                assert locate(path) is not None, f"{names}: {key} names {path}, which is not there"
+                assert locate(path) is not None, f"{names}: {key} names {path}, which does not exist"
 
 
 def test_inference_has_the_trained_network(bundle):

@@ -250,7 +250,7 @@ def test_several_training_configurations_are_not_written(mmar, tmp_path):
     assert not output.exists()
     files = (("config", "trn_a"), ("config", "trn_b"), ("configs", "trn_c"))
     commands = [f"  monai-auxops migrate {folder / place / name}.json -o {output / name}" for place, name in files]
-    sentence = "Nothing was written: a bundle is made of one configuration. Type one of:"
+    sentence = "Nothing was written, because a bundle is made of one configuration. Run one of:"
     assert report.splitlines()[-4:] == [sentence, *commands]
     assert (run(Options(folder))[1], run(Options(folder / "config" / "trn_a.json", output=output / "trn_a"))[1]) == (
         0,

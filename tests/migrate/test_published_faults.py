@@ -183,7 +183,7 @@ def test_files_that_are_not_used_do_not_stop_the_run(mmar, tmp_path):
     mmar.files["config_old.json"] = broken
     report, code = run(Options(mmar.write()))
     assert code == 0
-    assert "config/config_old.json  (evaluation, not used: nothing of it is in the bundle)" in report
+    assert "config/config_old.json  (evaluation, not used in the bundle)" in report
     assert "warning CT503" in report
 
 

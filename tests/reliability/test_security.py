@@ -1,6 +1,6 @@
 """A stranger's MMAR, checkpoint or name: no code runs, nothing is written elsewhere, no report or terminal is altered.
 
-What MONAI's parser acts upon, markup and escape sequences have their tests in tests/migrate/test_hostile.py.
+What MONAI's parser interprets, markup and escape sequences have their tests in tests/migrate/test_hostile.py.
 """
 
 from __future__ import annotations

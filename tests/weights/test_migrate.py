@@ -73,7 +73,7 @@ def test_segresnet_comes_along_proven(vae, tmp_path):
 def test_without_the_option_the_report_says_how(vae):
     report = json.loads(run(Options(vae.write(), form="json"))[0])
     advice = next(item["advice"] for item in report["diagnostics"] if item["code"] == "CT115")
-    assert advice == "Pass --weights: they come along where they are proven equal to Clara's graph."
+    assert advice == "Pass --weights to convert them; they are refused unless proven equal to Clara's graph."
 
 
 def test_a_bundle_migrated_before_gets_its_weights(vae, tmp_path, capsys):

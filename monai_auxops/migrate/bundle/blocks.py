@@ -29,7 +29,7 @@ def dumped(built: Built) -> Block:
 
 
 def objects(entries: Iterable[Converted], slot: str = "") -> list[Block]:
-    """Write the objects of several entries that belong to one slot; a stub stands for what needs hands."""
+    """Write the objects of the entries of one slot; a stub takes the place of a class that must be written."""
     found: list[Block] = []
     for entry in entries:
         if entry.manual and not slot:
@@ -44,18 +44,18 @@ def single(entry: Converted | None, default: Block, slot: str = "") -> Block:
 
 
 def stub(entry: Converted) -> Block:
-    """Write the reference to a class that somebody has to complete."""
+    """Write the reference to a class that the user must complete."""
     return component(f"scripts.manual.{stub_name(entry)}", **stub_args(entry))
 
 
 def stub_args(entry: Converted) -> Mapping[str, Any]:
-    """Return the arguments of the original that a Python call can take."""
+    """Return the original's arguments that a Python call accepts."""
     named = {key: _bundle_keys(key, value) for key, value in entry.args.items()}
     return {key: value for key, value in named.items() if key.isidentifier() and _plain(value)}
 
 
 def _bundle_keys(argument: str, value: Any) -> Any:
-    """Return the value of an argument that names fields with the bundle's names of them."""
+    """Return an argument that names fields, with the bundle's names for those fields."""
     if argument not in _NAME_FIELDS:
         return value
     return (
@@ -81,7 +81,7 @@ def compose(transforms: list[Block]) -> Block:
 
 
 def rebase(value: Any, names: Mapping[str, str]) -> Any:
-    """Let references that a row wrote point to where the object stands in this file."""
+    """Point the references that a row wrote to the object's place in this file."""
     if isinstance(value, Expr):
         return Expr(names.get(value, value))
     if isinstance(value, dict):
@@ -99,7 +99,7 @@ def datalist(key: str, facts: Facts) -> Expr:
 
 
 def channels_first(entries: list[Converted]) -> list[Block]:
-    """Write a preprocessing chain: channels come first right after the reader, whatever Clara's order was."""
+    """Write a preprocessing chain in which channels come first right after the reader, whatever Clara's order."""
     return [block for _, block in ordered(entries)]
 
 
@@ -130,7 +130,7 @@ def _any_loader(pairs: list[tuple[Converted, Block]]) -> bool:
 
 
 def _moved(loader: Converted, keys: list[str], moves: list[tuple[Converted, Block]]) -> list[tuple[Converted, Block]]:
-    """Move the channels of each loaded key once: as the first step says that moves it, else as the file says."""
+    """Move the channels of each loaded key once, as its first moving step says, otherwise as the file says."""
     found: list[tuple[Converted, Block]] = []
     left = list(keys)
     for entry, block in moves:
@@ -151,7 +151,7 @@ def label_vector() -> Block:
 
 
 def without(blocks: Iterable[Block], key: str) -> list[Block]:
-    """Return transforms without one key, and without those that had no other."""
+    """Return transforms without one key; a transform that had no other key is removed."""
     return [block for block in (_drop_key(block, key) for block in blocks) if block.get("keys", True)]
 
 
@@ -166,11 +166,11 @@ def _drop_key(block: Block, key: str) -> Block:
 
 
 def deterministic(entries: Iterable[Converted]) -> list[Converted]:
-    """Return the entries of which no object is random: what an image needs to be evaluated."""
+    """Return the entries without random objects, which an image needs for evaluation."""
     return [entry for entry in entries if not any(built.target.startswith("Rand") for built in entry.built)]
 
 
 def activation(facts: Facts, keys: list[str]) -> list[Block]:
-    """Write the activation that Clara's model had inside."""
+    """Write the activation that Clara's model contained."""
     found = None if facts.task == "classification" else facts.activation
     return [] if found is None else [component("Activationsd", keys=keys, **{found: True})]

@@ -1,4 +1,4 @@
-"""Where the bundle's data is: the folders and the data list that the MMAR named."""
+"""The location of the bundle's data: the folders and the data list that the MMAR named."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MAX_COPY: Final = 8 * 1024 * 1024
 
 
 def data_block(project: Project, config: Config) -> Block:
-    """Return dataset_dir and datalist; both can be given when the bundle is run."""
+    """Return dataset_dir and datalist; the user can override both when running the bundle."""
     facts = config.facts["train" if config.trains else ""]
     root = facts.data_root or str(config.variables.values.get("DATA_ROOT", ""))
     return {"dataset_dir": _folder(root, project.mmar.root), "datalist": _datalist(project, facts.datalist)}
 
 
 def data_options(project: Project) -> list[str]:
-    """Return the options that tell a command where the data is, as far as the bundle does not know."""
+    """Return the options that tell a command where the data is, if the bundle does not know."""
     folder = ["--dataset_dir DATA"] if project.data_is_missing else []
     return [*folder, *(["--datalist DATA/dataset.json"] if project.data is None else [])]
 
@@ -44,7 +44,7 @@ def _datalist(project: Project, path: str) -> str:
 
 
 def copied(project: Project) -> Path | None:
-    """Return the data list if the bundle takes a copy of it: it stands inside the MMAR and is small."""
+    """Return the data list if the bundle copies it, because it is small and inside the MMAR; otherwise None."""
     found = project.data.path.resolve() if project.data is not None else None
     if found is None or not found.is_relative_to(project.mmar.root.resolve()):
         return None

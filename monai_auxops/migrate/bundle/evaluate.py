@@ -40,7 +40,7 @@ _EVALUATE: Final = {"@preprocessing": "@validate#preprocessing", "@dataset": "@v
 
 
 def evaluate_json(train: Config, evaluation: Config | None) -> Block:
-    """Return what evaluates the best model, as overrides of train.json."""
+    """Return the evaluation of the best model, as overrides of train.json."""
     if evaluation is None:
         handlers = [_LOADER, component("monai_auxops.AuxStatsHandler", iteration_log=False)]
         return {Expr("validate#handlers"): handlers, "run": [Expr("$@validate#evaluator.run()")]}
@@ -86,7 +86,7 @@ def _list_key(evaluation: Config) -> str:
 
 
 def inference_json(train: Config, evaluation: Config | None, data: Block, network_def: Block) -> Block:
-    """Return what predicts: images without labels."""
+    """Return the configuration that predicts images without labels."""
     facts = evaluation.facts[""] if evaluation is not None else train.facts.get("validate", train.facts["train"])
     key = _list_key(evaluation) if evaluation is not None else (facts.data_key or "validation")
     handlers, post = _results(evaluation, facts)
@@ -123,7 +123,7 @@ def inference_json(train: Config, evaluation: Config | None, data: Block, networ
 
 
 def _output_folder(facts: Facts) -> Expr:
-    """Return the folder of the predictions: the one that the inference names, below the bundle."""
+    """Return the folder of the predictions: the folder that the inference names, inside the bundle."""
     named = facts.output_dir.removeprefix("./")
     usable = named and not leaves(named) and "{" not in named and not PurePosixPath(named).is_absolute()
     return Expr(f"$@bundle_root + {literal('/' + (named if usable else 'eval'))}")
@@ -144,7 +144,7 @@ def _images(train: Config, evaluation: Config | None) -> list[Block]:
 
 
 def _results(evaluation: Config | None, facts: Facts) -> tuple[list[Block], list[Block]]:
-    """Return handlers and post-processing; with no evaluation to go by, the classes are written as NIfTI."""
+    """Return handlers and post-processing; without an evaluation file the classes are written as NIfTI."""
     post = activation(facts, ["pred"])
     if evaluation is not None:
         writers = evaluation.at("", "writers")

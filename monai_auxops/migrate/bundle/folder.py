@@ -1,4 +1,4 @@
-"""The bundle folder: assembled in memory, written beside its place, checked by MONAI, and only then moved there."""
+"""The bundle folder: assembled in memory, written to a temporary folder, checked by MONAI, then moved into place."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ args=(sys.stdout,)
 [formatter_fullFormatter]
 format=%(asctime)s - %(name)s - %(levelname)s - %(message)s
 """
-LICENSE: Final = """This bundle was migrated from a Clara Train MMAR. Its licence is for its owner to choose:
+LICENSE: Final = """This bundle was migrated from a Clara Train MMAR. Its owner chooses the license:
 replace this text before you share the bundle.
 
-The MMAR that it came from may have terms of its own (those of NVIDIA NGC, for example).
+The MMAR that it came from may have its own terms (those of NVIDIA NGC, for example).
 """
 
 
@@ -53,7 +53,7 @@ class BundleExistsError(Exception):
 
 
 def files(project: Project) -> dict[str, str]:
-    """Return the text of every file of the bundle; the project has a training configuration."""
+    """Return the text of every file of the bundle; the project must have a training configuration."""
     train = project.train
     if train is None:
         raise ValueError("a bundle needs a training configuration")
@@ -79,7 +79,7 @@ def files(project: Project) -> dict[str, str]:
 
 
 def dumps(block: Block) -> str:
-    """Return a configuration as JSON that a person can read: what is short and no object stays on a line."""
+    """Return a configuration as readable JSON: a short value that is not an object takes one line."""
     return _dump(encode(block), 0) + "\n"
 
 
@@ -107,19 +107,19 @@ def write(texts: Mapping[str, str], folder: Path) -> None:
 
 
 def check_free(folder: Path, force: bool) -> None:
-    """Raise BundleExistsError unless the folder may be written."""
+    """Raise BundleExistsError unless the folder may be written to."""
     if folder.exists() and not force and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleExistsError(folder)
 
 
 def staging(folder: Path) -> Path:
-    """Return a new folder on the same disk, to be moved or removed by the caller."""
+    """Return a new folder on the same disk, which the caller must move or remove."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
 
 
 def publish(staged: Path, folder: Path) -> None:
-    """Move a complete bundle to its place; what stood there is removed last, so a failure loses nothing."""
+    """Move a complete bundle into place; an older one is removed last, so that a failure loses nothing."""
     staged.chmod(0o755)
     if not folder.exists():
         staged.rename(folder)

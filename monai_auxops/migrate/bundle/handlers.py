@@ -1,4 +1,4 @@
-"""The handlers of trainer and evaluator: what Clara did by itself, and what its configuration asked for."""
+"""The handlers of trainer and evaluator: those that Clara always ran, and those that its configuration named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from monai_auxops.migrate.conversion.config import Config
 from monai_auxops.migrate.encode import Expr
 
 RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver", "AuxReportHandler")
-"""Ends of the names of handlers that write: in a run on several GPUs only rank 0 has them."""
+"""Suffixes of the names of handlers that write files; on several GPUs only rank 0 has these handlers."""
 
 
 def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Block]:
@@ -50,7 +50,7 @@ def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Bl
 
 
 def report_handler(config: Config, names: list[str]) -> list[Block]:
-    """Return the handler that leaves what `monai-auxops report` shows beside the curves."""
+    """Return the handler that records what ``monai-auxops report`` shows beside the curves."""
     facts = config.facts["train"]
     if facts.task == "classification":
         return [component("monai_auxops.AuxReportHandler", log_dir=Expr("@output_dir"))]

@@ -19,11 +19,11 @@ PACKAGES: Final = {
     "pytorch-ignite": "0.5.5",
     "tensorboard": "2.21.0",
 }
-OWNER: Final = "To be filled in by whoever publishes this bundle"
+OWNER: Final = "To be filled in by the publisher of this bundle"
 
 
 def metadata(project: Project, config: Config, facts: Facts) -> Block:
-    """Return the metadata: what the configuration tells, and places to fill in for what it does not."""
+    """Return the metadata that the configuration tells, with placeholders for the rest."""
     task = "Classification" if facts.task == "classification" else "Segmentation"
     metrics = [entry.args["name"] for entry in config.at("validate", "metrics") if entry.built]
     return {

@@ -13,7 +13,7 @@ _HIDDEN: Final = {"do_summary": False, "do_print": False}
 
 
 def train_metrics(config: Config) -> tuple[Block, Block]:
-    """Return the trainer's metrics: every aux-op with a value per epoch, under Clara's name of it."""
+    """Return the trainer's metrics: every aux-op with an epoch value, under Clara's name."""
     entries = [entry for entry in config.at("train", "aux_ops", "metrics") if _accumulates(entry)]
     named = {f"train_{entry.creates[0]}": dumped(entry.built[0]) for entry in entries}
     return _split(named)
@@ -29,7 +29,7 @@ def _split(named: Block) -> tuple[Block, Block]:
 
 
 def validate_metrics(config: Config) -> tuple[Block, Block]:
-    """Return the evaluator's metrics: Clara's under their names, and the aux-ops that they read, not shown."""
+    """Return the evaluator's metrics: Clara's metrics under their names, and the hidden aux-ops that they read."""
     metrics = [entry for entry in metrics_of(config) if entry.built]
     key = key_metric(metrics)
     ordered = sorted(metrics, key=lambda entry: entry is not key)

@@ -68,7 +68,7 @@ def _commands(project: Project) -> str:
     lines = [
         "## Commands",
         "",
-        f"Run them in this folder. They need {code(INSTALL)}, typed in a checkout of monai-auxops.",
+        f"Run them in this folder. They need {code(INSTALL)}, run in a checkout of monai-auxops.",
         "",
         "```bash",
         *map(" ".join, commands),
@@ -80,7 +80,7 @@ def _commands(project: Project) -> str:
 
 
 def _scripts(project: Project) -> list[str]:
-    """Say what the MMAR's own scripts become."""
+    """Describe what the MMAR's own scripts become."""
     runs = [run for run in project.runs if run.app in ("train", "evaluate")]
     rows = [f"| {code(run.script)} | {code(_command(run, project))} |" for run in runs]
     return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
@@ -96,7 +96,7 @@ def _command(run: ScriptRun, project: Project) -> str:
 
 
 def _list_of(path: str, project: Project) -> str:
-    """Return the data list of a script as the bundle's command needs it: nothing where the bundle has it already."""
+    """Return the data list of a script for the bundle's command, or nothing if the bundle already has it."""
     found = find(path, project.mmar.root)
     if found is None:
         return path
@@ -154,12 +154,12 @@ def _weights(project: Project) -> str:
     if not project.mmar.weights:
         return ""
     rows = [f"- {code(name)}" for name in project.mmar.weights]
-    lost = "`monai-auxops weights MMAR BUNDLE` brings them along where they are proven equal to Clara's graph:"
+    lost = "`monai-auxops weights MMAR BUNDLE` converts them if they can be proven equal to Clara's graph:"
     return "\n".join(["## Weights that were not migrated", "", lost, "", *rows, ""])
 
 
 def text(value: str) -> str:
-    """Return text of a stranger's file so that Markdown shows it as it is."""
+    """Escape text of an untrusted file so that Markdown shows it literally."""
     return _SPECIAL.sub(r"\\\1", value.replace("\n", " "))
 
 

@@ -1,4 +1,4 @@
-"""The classes that somebody has to complete: stubs in the bundle's scripts/manual.py."""
+"""The classes that the user must complete: stubs in the bundle's scripts/manual.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monai_auxops.migrate.rules.facts import Facts
 
 
 class Stubbed(Protocol):
-    """What a stub is made for: an occurrence of a component, of Clara Train 3.1 or 4."""
+    """The occurrence of a component, of Clara Train 3.1 or 4, that gets a stub."""
 
     @property
     def component(self) -> Any:
@@ -20,11 +20,11 @@ class Stubbed(Protocol):
 
     @property
     def active(self) -> bool:
-        """Tell whether it has a part in the bundle."""
+        """Tell whether it is part of the bundle."""
 
     @property
     def manual(self) -> bool:
-        """Tell whether somebody has to write a class for it."""
+        """Tell whether the user must write a class for it."""
 
 
 _NO_NAME: Final = re.compile(r"\W|^(?=\d)")
@@ -47,21 +47,21 @@ _OTHER: Final = ("", "__call__(self, *args: object) -> object")
 def stub_name(entry: Stubbed) -> str:
     """Return the name of the stub's class.
 
-    The name comes from a stranger's file, so that only letters, digits and underscores remain.
+    The name comes from an untrusted file, so only letters, digits and underscores remain.
     """
     last = (entry.component.path or entry.component.name).rpartition(".")[2]
     return "Clara" + _NO_NAME.sub("_", last)[:80] if not last.isidentifier() or not last.isascii() else f"Clara{last}"
 
 
 def stubs(project: Project) -> str:
-    """Return the Python file with one class per component that needs hands, or nothing."""
+    """Return the Python file with one class per component that must be written by hand, or nothing."""
     configs = [config for config in (project.train, project.evaluate, project.infer) if config is not None]
     entries = [entry for config in configs for entry in config.entries]
     return stub_file(entries, project.train.facts["train"]) if project.train is not None else ""
 
 
 def stub_file(entries: Iterable[Stubbed], facts: Facts) -> str:
-    """Return the Python file for occurrences of components, or nothing where all are migrated."""
+    """Return the Python file for occurrences of components, or nothing if all are migrated."""
     manual = {stub_name(entry): entry for entry in entries if entry.active and entry.manual}
     if not manual:
         return ""
@@ -87,7 +87,7 @@ def _class(name: str, entry: Stubbed, facts: Facts) -> str:
 
 
 def _meaning(section: Section, facts: Facts) -> str:
-    """Say what a class is given and what it returns, with shapes and the bundle's keys."""
+    """Describe what a class receives and returns, with shapes and the bundle's keys."""
     size = ", ".join(map(str, facts.patch_size)) or ", ".join("HWD"[: facts.spatial_dims])
     outputs = f"[B, {facts.channels}]" if facts.task == "classification" else f"[B, {facts.channels}, {size}]"
     if section is Section.MODEL:

@@ -64,7 +64,7 @@ class Adapted:
 
     @property
     def manual(self) -> bool:
-        """Tell whether somebody has to write it."""
+        """Tell whether the user must write the class."""
         return self.outcome is Outcome.MANUAL
 
 

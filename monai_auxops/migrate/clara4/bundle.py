@@ -100,7 +100,7 @@ def model_of(mmar: Mmar4, config: Config, weights: Weights) -> Model:
 
 
 def _data(mmar: Mmar4, config: Config) -> Block:
-    """Return dataset_dir and datalist; both can be given when the bundle is run."""
+    """Return dataset_dir and datalist; the user can override both when running the bundle."""
     root = str(config.variables.values.get("DATA_ROOT", ""))
     path = datalist_path(config)
     return {"dataset_dir": _folder(root, mmar.project.mmar.root), "datalist": _datalist(mmar, path)}

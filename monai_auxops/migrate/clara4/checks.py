@@ -64,13 +64,13 @@ def _report_key(key: str, child: Node, known: frozenset[str], log: Log) -> None:
 
 
 def _names(config: Config, part: str, log: Log) -> None:
-    """Refuse a name of a metric that MONAI's parser would act upon."""
+    """Refuse a name of a metric that MONAI's parser would interpret."""
     for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
         node = item.occurrence.attribute("log_label")
         try:
             check_key(str(node.value) if node is not None else "")
         except UnsafeKeyError as error:
-            log.add("CT602", item.occurrence.where, f"MONAI would act upon the name {error}")
+            log.add("CT602", item.occurrence.where, f"MONAI would interpret the name {error}")
 
 
 def _channels_last(config: Config, part: str, log: Log) -> None:

@@ -51,8 +51,8 @@ class Migration:
         model["total"] = totals([*self.project.entries, *self.mmar.items])  # type: ignore[list-item]
         model["weights"] = []
         model["chosen"] = Role.TRAIN in self.mmar.chosen or len(self._trains()) < 2
-        needs_hands = report.needs_hands(self.mmar, self.options.strict)
-        model["exit_code"] = max(model["exit_code"], int(needs_hands), int(self.failed))
+        needs_work = report.needs_work(self.mmar, self.options.strict)
+        model["exit_code"] = max(model["exit_code"], int(needs_work), int(self.failed))
         model["next"] = self._next()
         if self.written is not None:
             model["written"] = str(self.written)
@@ -68,7 +68,7 @@ class Migration:
         try:
             return files(self.mmar, self.weights, self.options.aux_ops, self.options.trust_code)
         except UnsafeKeyError as error:
-            self.mmar.log.add("CT602", Where(self.project.source.name), f"MONAI would act upon the key {error}")
+            self.mmar.log.add("CT602", Where(self.project.source.name), f"MONAI would interpret the key {error}")
             return None
 
     def _writable(self) -> bool:
@@ -79,7 +79,7 @@ class Migration:
         return self.mmar.log.worst() is not Severity.FATAL
 
     def _write(self, output: Path) -> Path | None:
-        """Write the bundle, complete or not at all."""
+        """Write the complete bundle, or nothing."""
         try:
             folder.check_free(output, self.options.force)
         except folder.BundleExistsError:
@@ -127,7 +127,7 @@ class Migration:
         return True
 
     def _next(self) -> list[str]:
-        """Return the commands to type next."""
+        """Return the commands to run next."""
         source = self.project.source
         if self.written is not None:
             first = "train" if Role.TRAIN in self.mmar.chosen else "evaluate"

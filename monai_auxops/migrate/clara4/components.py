@@ -30,14 +30,14 @@ _FINE_TUNES: Final = "CheckpointLoader"
 
 
 class Place(NamedTuple):
-    """Where a component stands: `part` is train, validate or nothing for an evaluation's own file."""
+    """Where a component is: ``part`` is train, validate or nothing for an evaluation's own file."""
 
     part: str
     key: str
 
     @property
     def section(self) -> Section:
-        """The kind of class that stands here, for a stub."""
+        """The kind of class that belongs here, for a stub."""
         return _SECTIONS.get(self.key, Section.HANDLER)
 
 

@@ -38,12 +38,12 @@ class Item:
 
     @property
     def active(self) -> bool:
-        """Tell whether the occurrence has a part in the bundle."""
+        """Tell whether the occurrence is part of the bundle."""
         return not self.occurrence.off
 
     @property
     def manual(self) -> bool:
-        """Tell whether somebody has to write a class for it."""
+        """Tell whether the user must write a class for it."""
         return self.outcome is Outcome.MANUAL
 
     @property
@@ -84,7 +84,7 @@ class Converter:
         values = self.values[found.place.part]
         args = values.arguments(found.args)
         if self._unsafe(found, args):
-            return Item(found, Outcome.MANUAL, "MONAI would act upon a key of its arguments.")
+            return Item(found, Outcome.MANUAL, "MONAI would interpret a key of its arguments.")
         if found.path and not found.path.startswith(_LIBRARIES):
             return self._own(found, args)
         known = knows(found.name) and not self._is_of_31(found, args)
@@ -100,7 +100,7 @@ class Converter:
         try:
             _check_keys(args)
         except UnsafeKeyError as error:
-            self.log.add("CT602", found.where, f"MONAI would act upon the key {error}")
+            self.log.add("CT602", found.where, f"MONAI would interpret the key {error}")
             return True
         return False
 

@@ -51,7 +51,7 @@ def text() -> str:
 
 
 def explain(name: str) -> str | None:
-    """Return what is known of a class by one of its names, None if nothing is."""
+    """Return what is known about a class by one of its names, or None."""
     every = [*signatures.names(), *(found for row in tables.ROWS for found in row.names)]
     known = {found.lower(): found for found in reversed(every)} | {found: found for found in every}
     if name in known:

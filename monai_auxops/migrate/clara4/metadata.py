@@ -16,7 +16,7 @@ _ONE: Final = 1
 
 
 def metadata(mmar: Mmar4, config: Config) -> Block:
-    """Return the metadata: what the configuration tells, and places to fill in for what it does not."""
+    """Return the metadata that the configuration tells, with placeholders for the rest."""
     shape = shape_of(config)
     task = "Classification" if shape.task == "classification" else "Segmentation"
     part = "validate" if config.role is Role.TRAIN else ""

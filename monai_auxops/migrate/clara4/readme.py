@@ -54,7 +54,7 @@ def _commands(mmar: Mmar4) -> str:
 
 
 def _scripts(mmar: Mmar4, train: str, both: str) -> list[str]:
-    """Say what the MMAR's own scripts become."""
+    """Describe what the MMAR's own scripts become."""
     rows = []
     for run in (run for run in mmar.project.runs if run.app == "train"):
         start = (

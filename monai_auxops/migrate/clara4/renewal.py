@@ -47,7 +47,7 @@ class Renewal:
         return model
 
     def _write(self, output: Path) -> Path | None:
-        """Write the bundle, complete or not at all."""
+        """Write the complete bundle, or nothing."""
         log = self.project.log
         try:
             folder.check_free(output, self.options.force)

@@ -92,7 +92,7 @@ def _shown(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else "@conf"
 
 
-def needs_hands(mmar: Mmar4, strict: bool) -> bool:
+def needs_work(mmar: Mmar4, strict: bool) -> bool:
     """Tell whether an occurrence has to be written by hand, or only with strict: is approximate."""
     outcomes = {item.outcome for item in mmar.items}
     return Outcome.MANUAL in outcomes or (strict and Outcome.APPROXIMATE in outcomes)

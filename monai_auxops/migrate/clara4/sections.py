@@ -27,7 +27,7 @@ def objects(items: list[Item]) -> list[Block]:
 
 
 def stub(item: Item) -> Block:
-    """Write the reference to a class that somebody has to complete."""
+    """Write the reference to a class that the user must complete."""
     plain = {key: value for key, value in item.args.items() if key.isidentifier() and _is_plain(value)}
     return block_of(f"scripts.manual.{stub_name(item)}", plain)
 

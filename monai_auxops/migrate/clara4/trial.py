@@ -20,7 +20,7 @@ def check_bundle(mmar: Mmar4, place: Path) -> bool:
     manual = [item for item in mmar.used if item.active and item.manual]
     for item in manual:
         name = item.occurrence.path or item.occurrence.name
-        mmar.log.add("CT705", item.occurrence.where, f"{name} is to be written by hand first")
+        mmar.log.add("CT705", item.occurrence.where, f"{name} must be written by hand first")
     if manual or train is None:
         return bool(manual)
     result = run_child(place, _spec(mmar, train))

@@ -62,7 +62,7 @@ class Values:
         if node is None or node.value is None:
             return {}
         if not isinstance(node.value, dict):
-            self.log.add("CT403", node.where, "the args are no object")
+            self.log.add("CT403", node.where, "the args are not an object")
             return {}
         comments = [key for key, _ in node.items() if key.startswith("_")]
         for key in comments:

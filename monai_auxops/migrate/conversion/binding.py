@@ -1,4 +1,4 @@
-"""Binds the components of a configuration to their rows: which row, with which arguments. Nothing is built yet."""
+"""Bind the components of a configuration to rows and arguments. Nothing is built yet."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from monai_auxops.migrate.rules.facts import Facts
 class Bound:
     """One occurrence of a component: its row, its arguments with defaults, and which of them were given.
 
-    `outcome` and `reason` are the row's, or say why there is none; `unused` names the arguments without a place in the
-    bundle, with the reason.
+    `outcome` and `reason` are the row's, or say why there is none; `unused` names the arguments that the bundle does
+    not use, with the reason.
     """
 
     component: Component
@@ -33,23 +33,23 @@ class Bound:
 
     @property
     def active(self) -> bool:
-        """Tell whether the occurrence has a part in the bundle."""
+        """Tell whether the occurrence is part of the bundle."""
         return not self.component.disabled
 
     @property
     def manual(self) -> bool:
-        """Tell whether somebody has to write a class for it."""
+        """Tell whether the user must write a class for it."""
         return self.outcome is Outcome.MANUAL
 
     @property
     def missing(self) -> frozenset[str]:
-        """The arguments that Clara insists on and that are missing or wrong."""
+        """The arguments that Clara requires and that are missing or wrong."""
         params = self.rule.params if self.rule is not None else ()
         needed = (param.name for param in params if param.default is REQUIRED)
         return frozenset(name for name in needed if self.args[name] is OMIT)
 
     def call(self, facts: Facts) -> Call:
-        """Return the occurrence as a row sees it."""
+        """Return the occurrence in the form that a row reads."""
         return Call(self.args, self.given, facts)
 
 
@@ -92,7 +92,7 @@ class Binder:
         name, section = component.name, component.place.section
         elsewhere = self.rules.sections_of(name)
         if elsewhere:
-            message = f"{name} is a {elsewhere[0].value}, here a {section.value} is expected"
+            message = f"{name} is a {elsewhere[0].value}, but a {section.value} is expected here"
             self.log.add("CT313", component.where, message)
         elif name:
             hint = did_you_mean(name, self.rules.names(section))
@@ -119,7 +119,7 @@ class Binder:
         """Yield the given arguments of a row under their present names."""
         args = component.args
         if args is not None and not isinstance(args.value, dict):
-            self.log.add("CT403", args.where, f"the args of {rule.name} are no object")
+            self.log.add("CT403", args.where, f"the args of {rule.name} are not an object")
         for param in rule.params if args is not None else ():
             found = (args.get(name) for name in (param.name, *param.also)) if args is not None else iter(())
             node = next((node for node in found if node is not None), None)
@@ -158,7 +158,7 @@ class Binder:
                 self.log.add("CT311", node.where, f'"{name}" is a comment')
             elif rule.open and not hint:
                 self.log.add("CT404", node.where, f'"{name}" of {rule.name} is not documented and was left out')
-                yield name, "not among the documented arguments"
+                yield name, "not a documented argument"
             else:
                 self.log.add("CT402", node.where, f'{rule.name} has no argument "{name}"', hint)
 

@@ -98,14 +98,14 @@ def _keys(part: str) -> tuple[str, ...]:
 
 
 def _without_data(facts: Facts) -> Facts:
-    """Forget what belongs to the data of one part."""
+    """Remove the facts that belong to the data of one part."""
     own = ("datalist", "data_key", "samples", "scanning")
     blank = Facts()
     return facts.update(**{name: getattr(blank, name) for name in own}, training=False)
 
 
 def _settings(root: Node, variables: Variables, log: Log) -> Iterator[tuple[str, Any]]:
-    """Yield every setting's value; Clara's precedence is the variables' own."""
+    """Yield every setting's value, in Clara's order of precedence."""
     for row in SETTINGS:
         name = next(
             (name for name in (row.name, *row.also) if name in variables.values or _is_object(root, name)), None

@@ -1,4 +1,4 @@
-"""Applies rows to bound components. It knows rows and outcomes, and no component by name."""
+"""Apply rows to bound components. This module knows no component by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai_auxops.migrate.rules.facts import Facts, UnknownFactError
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One object of the bundle: what stands in its `_target_`, and its arguments."""
+    """One object of the bundle: its ``_target_`` and its arguments."""
 
     target: str
     args: dict[str, Any]
@@ -26,7 +26,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of one occurrence of a component; `asks` names a fact that it needs and nothing says."""
+    """The result of one occurrence of a component; ``asks`` names a fact that it needs and nothing tells."""
 
     bound: Bound
     outcome: Outcome
@@ -42,7 +42,7 @@ class Converted:
 
     @property
     def rule(self) -> Rule | None:
-        """The row, None for a component without one."""
+        """The row, or None for a component without one."""
         return self.bound.rule
 
     @property
@@ -52,12 +52,12 @@ class Converted:
 
     @property
     def active(self) -> bool:
-        """Tell whether the occurrence has a part in the bundle."""
+        """Tell whether the occurrence is part of the bundle."""
         return self.bound.active
 
     @property
     def manual(self) -> bool:
-        """Tell whether somebody has to write a class for it."""
+        """Tell whether the user must write a class for it."""
         return self.outcome is Outcome.MANUAL
 
     @property
@@ -67,7 +67,7 @@ class Converted:
 
 
 def convert(bound: Bound, facts: Facts, log: Log) -> Converted:
-    """Build the objects of one occurrence, now that the facts are known."""
+    """Build the objects of one occurrence from the facts."""
     if bound.rule is None or bound.manual:
         return Converted(bound, bound.outcome)
     try:
@@ -86,7 +86,7 @@ def _converted(bound: Bound, rule: Rule, facts: Facts, log: Log) -> Converted:
 
 
 def _said(caveat: Caveat, bound: Bound, call: Call, log: Log) -> str:
-    """Return what a caveat says of one occurrence; one with a code is a diagnostic too."""
+    """Return what a caveat says about one occurrence; a caveat with a code also adds a diagnostic."""
     text = str(evaluate(caveat.text, call))
     if caveat.code and bound.rule is not None:
         log.add(caveat.code, bound.component.where, f"{bound.rule.name}: {text}")

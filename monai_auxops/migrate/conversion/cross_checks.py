@@ -1,4 +1,4 @@
-"""Problems that no component shows alone: sections, channels, tags, metrics, crops, batches."""
+"""Problems between components: sections, channels, tags, metrics, crops, batches."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _check_name(name: str, entry: Converted, log: Log) -> None:
     try:
         check_key(name)
     except UnsafeKeyError:
-        log.add("CT602", entry.component.where, f"the name {name!r} would become a key that MONAI's parser acts upon")
+        log.add("CT602", entry.component.where, f"the name {name!r} would become a key that MONAI's parser interprets")
 
 
 def metrics_of(config: Config) -> list[Converted]:
@@ -97,7 +97,7 @@ def _label_against_itself(config: Config, log: Log) -> None:
 
 
 def _fields_of_transforms(config: Config, log: Log) -> None:
-    """Report fields that no loader and no transform before them gives."""
+    """Report fields that no earlier loader or transform produces."""
     for parts in (("train",), ("validate",), ("",)):
         chain = [entry for part in parts for entry in config.at(part, *_CHAINS)]
         loads = [entry for entry in chain if any(built.target == "LoadImaged" for built in entry.built)]
@@ -151,7 +151,7 @@ def _several_gpus(config: Config, log: Log) -> None:
     node = config.root.get("learning_rate") or config.root
     if config.variables.values.get("multi_gpu") is True:
         rate = config.settings["learning_rate"]
-        log.add("CT529", node.where, f"multi_gpu is true: the learning_rate {rate} was made for several GPUs")
+        log.add("CT529", node.where, f"multi_gpu is true: the learning_rate {rate} was chosen for several GPUs")
 
 
 def _argument(entry: Converted, name: str) -> Where:
@@ -179,7 +179,7 @@ def _channels(config: Config, log: Log) -> None:
 
 
 def _unknown(config: Config, log: Log) -> None:
-    """Ask once for what the network gives, where a component needs it and nothing says it."""
+    """Ask once for what the network outputs, if a component needs it and nothing tells it."""
     model = config.first("train", "model")
     asked = {*(entry.asks for entry in config.entries), *_asked_by_the_bundle(config.facts["train"])} - {""}
     if model is None or not asked:

@@ -1,4 +1,4 @@
-"""What the rest of a configuration must know of its network, where no row says it: read, answered, or asked."""
+"""What the other components must know about a network without a row: read, answered, or asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWERS: Final[Mapping[str, ArgumentType]] = {
     "activation": _activation,
     "label_format": label_format,
 }
-"""The variables of `--set` that say what no file says."""
+"""The variables of ``--set`` that tell what no file tells."""
 
 
 def own_network(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def _first(args: Mapping[str, Any], names: tuple[str, ...], kind: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What `--set` says of the network."""
+    """What ``--set`` tells about the network."""
 
     classes: int | None = None
     activation: str | None = None

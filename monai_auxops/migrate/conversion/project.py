@@ -1,4 +1,4 @@
-"""Everything known of an MMAR once it is read: what the report shows and the bundle is made of."""
+"""An MMAR after reading: what the report shows and what the bundle is made of."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _Binding:
 
 
 def _others(project: Project) -> None:
-    """Say what the other files are."""
+    """Report what the other files are."""
     bundles = project.mmar.of(Kind.BUNDLE)
     if bundles:
         project.log.add("CT111", Where(project.source.name), f"{', '.join(bundles[:4])}: a MONAI bundle already")
@@ -156,7 +156,7 @@ def _converted(project: Project, config: BoundConfig) -> Config:
 
 
 def _several(project: Project) -> None:
-    """Say that a bundle is made of one training configuration."""
+    """Report that a bundle is made of one training configuration."""
     trains = [config for config in project.configs if config.trains]
     for config in trains if len(trains) > 1 else ():
         if config is not project.train:
@@ -165,7 +165,7 @@ def _several(project: Project) -> None:
 
 
 def _data_folder(project: Project) -> None:
-    """Look for the images as for the data list: the command to type next says what is missing."""
+    """Look for the images, so that the next command can tell what is missing."""
     if project.train is None:
         return
     facts, pipeline = project.train.facts["train"], project.train.first("train", "image_pipeline")

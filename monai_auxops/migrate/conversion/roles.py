@@ -69,14 +69,14 @@ def _broken(log: Log) -> set[str]:
 
 
 def leave_out(roles: Roles, mmar: Mmar, log: Log) -> None:
-    """Turn the problems of files that the bundle is not made of into warnings, and say which could not be read."""
+    """Turn the problems of unused files into warnings, and report which files could not be read."""
     if not roles.train:
         return
     needed = roles.used | set(mmar.of(Kind.ENVIRONMENT))
     broken = {name for name in _broken(log) - needed if name in mmar.seen and not _always_needed(name)}
     log.set_aside({*(set(mmar.seen) - needed), *broken})
     for name in sorted(broken):
-        log.add("CT119", Where(name), "the file has mistakes and was left out; the bundle is made of the others")
+        log.add("CT119", Where(name), "the file has errors and was left out; the bundle is made of the other files")
 
 
 def _always_needed(name: str) -> bool:

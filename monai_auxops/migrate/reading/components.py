@@ -15,7 +15,7 @@ AUTOML: Final = frozenset({"search", "apply", "search_space"})
 
 
 class Place(NamedTuple):
-    """Where components of a section stand."""
+    """Where the components of a section are."""
 
     part: str
     key: str
@@ -119,7 +119,7 @@ class Reader:
         return Component(place, names[0] or names[1], node, node.where, names[1], self.disabled(node))
 
     def follow(self, place: Place, node: Node, ref: str) -> Component:
-        """Return the occurrence that a ref stands for."""
+        """Return the occurrence that a ref refers to."""
         where = (node.get("ref") or node).where
         target = self.known.get(ref)
         if len(set(node.value) & KEYS) > 1:
@@ -139,7 +139,7 @@ class Reader:
         return Component(place, found.name, target, where, found.path, found.disabled)
 
     def disabled(self, node: Node) -> str:
-        """Return why a component is switched off, or nothing."""
+        """Return why a component is disabled, or nothing."""
         flag = node.get("disabled")
         if flag is None or flag.value is False:
             return ""

@@ -15,7 +15,7 @@ _LABELS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class DataList:
-    """What the migration needs of a data list."""
+    """What the migration needs from a data list."""
 
     path: Path
     counts: dict[str, int]
@@ -26,12 +26,12 @@ class DataList:
 
 
 def data_folder(path: str, root: Path) -> Path | None:
-    """Return the folder of the images, None where the MMAR does not say it."""
+    """Return the folder of the images, or None if the MMAR does not name it."""
     return root / path if path and "{" not in path and "\0" not in path else None
 
 
 def missing_from(folder: Path | None, data: DataList | None) -> str | None:
-    """Say what is missing of the images; None where the folder and the first image of the data list are there."""
+    """Describe which images are missing; None if the folder and the first image of the data list exist."""
     if folder is None:
         return ""
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""JSON text to values that know where they stand, going on after mistakes so that one run shows them all."""
+"""Parse JSON text to values that know their position, and continue after mistakes so that one run shows all."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(decoder)
 
 @dataclass(slots=True)
 class Node:
-    """A JSON value with its place; children of objects and lists are nodes too."""
+    """A JSON value with its position; the children of objects and lists are also nodes."""
 
     value: Any
     where: Where
 
     def plain(self) -> Any:
-        """Return the value without places."""
+        """Return the value without positions."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
@@ -48,16 +48,16 @@ class Node:
         return iter(self.value.items() if isinstance(self.value, dict) else ())
 
     def elements(self) -> list[Node]:
-        """Return the elements of a list, or the value itself as the only one."""
+        """Return the elements of a list, or the value itself as the only element."""
         return self.value if isinstance(self.value, list) else [self]
 
 
 class _StopError(Exception):
-    """The text cannot be followed any further."""
+    """The text cannot be parsed any further."""
 
 
 def parse(data: bytes, file: str, log: Log) -> Node | None:
-    """Parse a configuration; problems go to the log, None when no object could be read."""
+    """Parse a configuration; problems go to the log. Return None if no object could be read."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,7 +86,7 @@ class _Reader:
         except _StopError:
             return None
         if not isinstance(root.value, dict):
-            self.log.add("CT106", root.where, "the file holds no JSON object")
+            self.log.add("CT106", root.where, "the file does not hold a JSON object")
             return None
         return root
 
@@ -141,7 +141,7 @@ class _Reader:
             key = self.string()
             child = f"{path}.{key}" if path else key
             if key in members:
-                self.report("CT105", f'key "{key}" stands twice in one object', at=at)
+                self.report("CT105", f'key "{key}" is given twice in one object', at=at)
             self.skip()
             if self.peek() != ":":
                 self.stop(f'expected ":" after "{key}", found {self.here()}')
@@ -201,7 +201,7 @@ class _Reader:
         match = _SINGLE.match(self.text, self.at)
         if match is None:
             self.stop("a string in single quotes that does not end")
-        self.report("CT107", f"{match.group()[:40]} stands in single quotes")
+        self.report("CT107", f"{match.group()[:40]} is in single quotes")
         self.at = match.end()
         return match.group(1)
 
@@ -214,7 +214,7 @@ class _Reader:
         if word is None:
             self.stop(f"expected a value, found {self.here()}")
         self.at = word.end()
-        return _LITERALS[word.group()] if word.group() in _LITERALS else self.misspelt(word)
+        return _LITERALS[word.group()] if word.group() in _LITERALS else self.misspelled(word)
 
     def number(self, match: re.Match[str]) -> int | float:
         if match.group(1) or match.group(2):
@@ -223,12 +223,12 @@ class _Reader:
             self.stop("a number of more than 300 digits", at=match.start())
         return int(match.group())
 
-    def misspelt(self, word: re.Match[str]) -> Any:
+    def misspelled(self, word: re.Match[str]) -> Any:
         known = {**_LITERALS, **_MISSPELT}
         near = difflib.get_close_matches(word.group(), known, n=1, cutoff=0.5)
         if not near:
-            self.stop(f"{word.group()[:40]!r} is no JSON value (a string needs double quotes)", at=word.start())
+            self.stop(f"{word.group()[:40]!r} is not a JSON value (strings need double quotes)", at=word.start())
         value = known[near[0]]
         meant = near[0] if isinstance(value, float) else str(value).lower().replace("none", "null")
-        self.report("CT102", f"{word.group()!r} is no JSON value", f'did you mean "{meant}"?', at=word.start())
+        self.report("CT102", f"{word.group()!r} is not a JSON value", f'did you mean "{meant}"?', at=word.start())
         return value

@@ -1,4 +1,4 @@
-"""What an MMAR folder holds: which file is what, by its content, and the weights beside it."""
+"""The files of an MMAR folder: the kind of each, told by its content, and the weights beside them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _LISTS: Final = frozenset({"training", "validation", "test", "testing"})
 
 
 class Kind(Enum):
-    """What a JSON file of an MMAR is; the value says so in a sentence."""
+    """The kind of a JSON file of an MMAR; the value describes it."""
 
     TRAIN = "a training configuration"
     EVALUATE = "a validation configuration"
     ENVIRONMENT = "an environment"
     DATALIST = "a data list"
-    AUTOML = "an AutoML controller: search again with MONAI's Auto3DSeg or another tuner"
-    AIAA = "an annotation server (AIAA) configuration: MONAI Label takes its place"
-    FEDERATED = "a federated learning configuration: NVIDIA FLARE takes its place and runs MONAI bundles"
+    AUTOML = "an AutoML controller (use MONAI's Auto3DSeg or another tuner)"
+    AIAA = "an annotation server (AIAA) configuration (use MONAI Label)"
+    FEDERATED = "a federated learning configuration (use NVIDIA FLARE, which runs MONAI bundles)"
     TRAIN4 = "a training configuration of Clara Train 4"
     EVALUATE4 = "a validation configuration of Clara Train 4"
     INFER4 = "an inference configuration of Clara Train 4"
-    TRAINER = "settings of a trainer of its own (BYOT): NVIDIA FLARE runs such a trainer today"
+    TRAINER = "settings of a custom trainer, BYOT (use NVIDIA FLARE)"
     BUNDLE = "a MONAI bundle configuration"
     UNKNOWN = "not a file of an MMAR"
 
@@ -42,7 +42,7 @@ CLARA4: Final = (Kind.TRAIN4, Kind.EVALUATE4, Kind.INFER4)
 
 @dataclass(slots=True)
 class Mmar:
-    """The files found; nothing of them was run."""
+    """The files found; none of them was run."""
 
     root: Path
     files: dict[str, tuple[Kind, Node]] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Mmar:
 
 
 def classify(root: Node, name: str = "") -> Kind:
-    """Tell by its keys what a file is."""
+    """Return the kind of a file, told by its keys."""
     keys = set(root.value)
     for kind, test in _TESTS:
         if test(root, keys, name.lower()):

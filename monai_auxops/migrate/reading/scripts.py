@@ -37,19 +37,19 @@ class ScriptRun:
 
     @property
     def fine_tunes(self) -> bool:
-        """Tell whether the run starts from the weights of another."""
+        """Tell whether the run starts from the weights of another run."""
         loads = str(self.settings.get("dont_load_ckpt_model", True)) == "False"
         return loads or "MMAR_CKPT" in self.settings or "finetune" in self.script
 
     @property
     def is_default(self) -> bool:
-        """Tell whether this is how the MMAR was meant to be trained: a script named train…, one GPU, new weights."""
+        """Tell whether this is the MMAR's usual training: a script named train…, one GPU, new weights."""
         named = PurePosixPath(self.script).name.startswith("train")
         return named and self.app == "train" and self.gpus == 1 and not self.fine_tunes
 
     @property
     def infers(self) -> bool:
-        """Tell an `infer.sh`, which writes predictions, from a `validate.sh`, which computes metrics."""
+        """Tell whether the run is an ``infer.sh``, which writes predictions, not a ``validate.sh``."""
         return self.app == "evaluate" and not self.settings.get("do_validation", "validat" in self.script)
 
     @property
@@ -129,7 +129,7 @@ def _items(words: list[str]) -> list[str]:
 
 
 def report(runs: list[ScriptRun], applied: Mapping[str, str], log: Log) -> None:
-    """Say what the scripts give, and to which configuration it was applied; `applied` has a file by script."""
+    """Report what the scripts set and which configuration received it; ``applied`` maps scripts to files."""
     for run in runs:
         items = [*(f"{name}={value}" for name, value in run.settings.items()), *run.left_out]
         if not items:

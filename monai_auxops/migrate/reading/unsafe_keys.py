@@ -1,4 +1,4 @@
-"""Keys by which a stranger's configuration could run code through the migrated bundle."""
+"""Keys with which an untrusted configuration could run code through the migrated bundle."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from monai_auxops.migrate.reading.json_source import Node
 
 
 def refuse_unsafe_keys(root: Node, log: Log) -> None:
-    """Report every key inside `args` that MONAI's parser would act upon."""
+    """Report every key inside `args` that MONAI's parser would interpret."""
     for args in _args(root):
         for key, child in _keys(args):
             try:
                 check_key(key)
             except UnsafeKeyError:
-                log.add("CT602", child.where, f"MONAI would act upon the key {key!r}")
+                log.add("CT602", child.where, f"MONAI would interpret the key {key!r}")
 
 
 def _args(node: Node) -> Iterator[Node]:

@@ -86,7 +86,7 @@ class Variables:
         return value
 
     def quietly(self, node: Node) -> Any:
-        """Return the value of an argument that has no place in the bundle: what no environment defines is no matter."""
+        """Return the value of an argument that the bundle does not use; undefined variables are not reported."""
         aside = Log()
         value = replace(self, log=aside).resolve(node)
         for item in aside.items:
@@ -95,7 +95,7 @@ class Variables:
         return value
 
     def substitute(self, text: str, where: Where, depth: int = 0) -> Any:
-        """Fill in a text: one placeholder alone keeps its type."""
+        """Fill in the placeholders of a text; a lone placeholder keeps its type."""
         if "{" not in text and "}" not in text:
             return text
         if "${" in text:

@@ -1,1 +1,1 @@
-"""What `monai-auxops migrate` says: one model, shown as text, JSON, HTML or side by side."""
+"""What ``monai-auxops migrate`` reports: one model, shown as text, JSON, HTML or side by side."""

@@ -57,7 +57,7 @@ def _body(report: Model) -> Iterator[str]:
     for file in report["files"]:
         yield from _file(file)
     for name in report["weights"]:
-        yield f"<p>Weights, not migrated: <code>{escape(name)}</code></p>"
+        yield f"<p>Weights not migrated: <code>{escape(name)}</code></p>"
     for item in report["other_files"]:
         yield f"<p><code>{escape(item['file'])}</code>: {escape(item['kind'])}</p>"
 
@@ -116,12 +116,10 @@ def _row(entry: Model) -> str:
 
 
 def _unused(args: dict[str, str]) -> str:
-    """List the arguments without a place in the bundle."""
+    """List the arguments that have no place in the bundle."""
     rows = "<br>".join(f"{escape(name)}: {escape(reason)}" for name, reason in args.items())
     return (
-        f"<details><summary>{len(args)} arguments stand elsewhere or are not needed</summary>{rows}</details>"
-        if args
-        else ""
+        f"<details><summary>{len(args)} arguments are elsewhere or not needed</summary>{rows}</details>" if args else ""
     )
 
 

@@ -37,7 +37,7 @@ def model(project: Project, strict: bool = False, output: Path | None = None) ->
 
 
 def totals(entries: Iterable[Converted]) -> Model:
-    """Return counts by outcome and the share that needs no hands."""
+    """Return counts by outcome and the share that needs no manual work."""
     counts = Counter(entry.outcome for entry in entries)
     total = sum(counts.values())
     migrated = total - counts[Outcome.MANUAL]
@@ -49,13 +49,13 @@ def totals(entries: Iterable[Converted]) -> Model:
 
 
 def exit_code(project: Project, strict: bool) -> int:
-    """Return 0 when all is migrated, 1 when something needs hands, 2 when something could not be read."""
+    """Return 0 if all is migrated, 1 if something needs manual work, 2 if something could not be read."""
     worst = project.log.worst()
     if worst is Severity.FATAL:
         return 2
     outcomes = {entry.outcome for config in project.used or project.configs for entry in config.entries}
-    needs_hands = worst is Severity.ERROR or Outcome.MANUAL in outcomes
-    return int(needs_hands or (strict and Outcome.APPROXIMATE in outcomes))
+    needs_work = worst is Severity.ERROR or Outcome.MANUAL in outcomes
+    return int(needs_work or (strict and Outcome.APPROXIMATE in outcomes))
 
 
 def _file(project: Project, config: Config) -> Model:
@@ -112,7 +112,7 @@ def _shown(value: Any) -> Any:
 
 
 def printable(value: Any) -> Any:
-    """Return the report without control characters, which a stranger's file could send to a terminal."""
+    """Return the report without control characters, which an untrusted file could send to a terminal."""
     if isinstance(value, dict):
         return {printable(key): printable(child) for key, child in value.items()}
     if isinstance(value, list):
@@ -144,7 +144,7 @@ def _diagnostic(item: Diagnostic) -> Model:
 
 
 def next_steps(project: Project, output: Path) -> list[str]:
-    """Return the commands to type next."""
+    """Return the commands to run next."""
     fatal = [item for item in project.log.items if item.severity is Severity.FATAL and item.code != "CT707"]
     if project.train is not None:
         return [] if fatal else [_migrate(project.source, Path("my_bundle"))]
@@ -154,7 +154,7 @@ def next_steps(project: Project, output: Path) -> list[str]:
 
 
 def _names(files: list[str]) -> list[str]:
-    """Return a folder's name for each file: its own, with its folder where that alone is not distinct."""
+    """Return a folder name for each file: the file's own, preceded by its folder if that alone is not unique."""
     stems = [Path(file).stem for file in files]
     return stems if len(set(stems)) == len(stems) else [Path(file).with_suffix("").as_posix() for file in files]
 

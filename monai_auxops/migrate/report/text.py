@@ -33,7 +33,7 @@ class Text:
 
     @property
     def room(self) -> int:
-        """The columns that are left for what a component becomes."""
+        """The columns left for what a component becomes."""
         return self.width - 15 - _NAME - 2
 
     def render(self, report: Model) -> str:
@@ -46,7 +46,7 @@ class Text:
         return "\n".join(lines) + "\n"
 
     def paint(self, style: str, text: str) -> str:
-        """Color a text where the terminal shows colors."""
+        """Color a text if the terminal shows colors."""
         return f"\033[{_COLORS[style]}m{text}\033[0m" if self.color else text
 
     def wrap(self, text: str, indent: int) -> list[str]:
@@ -56,8 +56,8 @@ class Text:
         return textwrap.wrap(text, self.width, initial_indent=pad, subsequent_indent=pad, **options)
 
     def file(self, file: Model, brief: bool) -> Iterator[str]:
-        """Yield one configuration: its figures, its components part by part, its settings."""
-        unused = "" if file["used"] else ", not used: nothing of it is in the bundle"
+        """Yield one configuration: its counts, its components part by part, its settings."""
+        unused = "" if file["used"] else ", not used in the bundle"
         yield self.paint("bold", f"{file['file']}  ({file['kind']}{unused})")
         yield f"  {file['components']} components, {file['migrated_percent']:g} % migrated: {_counts(file)}"
         if brief or not (file["used"] or self.verbose):
@@ -74,7 +74,7 @@ class Text:
         yield ""
 
     def entries(self, entries: list[Model]) -> Iterator[str]:
-        """Yield a line per component; the reason where it is not simply the same."""
+        """Yield a line per component, and the reason if the component is not simply the same."""
         said: set[str] = set()
         for entry in entries:
             yield self.row(entry["outcome"], entry["clara"], _targets(entry["bundle"]))
@@ -88,7 +88,7 @@ class Text:
                     yield from self.wrap(f"{name}: {why}", 6)
 
     def row(self, outcome: str, name: str, targets: str) -> str:
-        """Return outcome, Clara's name and the bundle's."""
+        """Return a line of outcome, Clara's name and the bundle's name."""
         shown = name if len(name) <= _NAME else name[: _NAME - 3] + "..."
         targets = targets if len(targets) <= self.room else targets[: self.room - 3] + "..."
         return f"    {self.paint(outcome, f'{outcome:<11}')} {shown:<{_NAME}} {targets}"
@@ -110,12 +110,12 @@ class Text:
         if report.get("carried"):
             yield from self.wrap(report["carried"], 0)
         elif report["weights"]:
-            yield from self.wrap(f"weights, not migrated: {', '.join(report['weights'])}", 0)
+            yield from self.wrap(f"weights not migrated: {', '.join(report['weights'])}", 0)
         if report["other_files"] or report["weights"]:
             yield ""
 
     def problems(self, items: list[Model]) -> Iterator[str]:
-        """Yield the problems, the worst first; remarks only on demand."""
+        """Yield the problems, worst first; remarks only if asked for."""
         shown = [item for item in items if self.verbose or item["severity"] != "info"]
         if shown:
             yield self.paint("bold", "What to look at")
@@ -123,12 +123,12 @@ class Text:
             yield from self.problem(item)
         hidden = len(items) - len(shown)
         if hidden:
-            yield f"  {hidden} remark{'s' * (hidden > 1)} more with --verbose"
+            yield f"  {hidden} more remark{'s' * (hidden > 1)} with --verbose"
         if items:
             yield ""
 
     def problem(self, item: Model) -> Iterator[str]:
-        """Yield one problem: where, what, and what to do."""
+        """Yield one problem: where it is, what it is, and what to do."""
         position = f":{item['line']}:{item['column']}" if item["line"] else ""
         yield f"  {self.paint(item['severity'], item['severity'])} {item['code']}  {item['file']}{position}"
         path = f"{item['path']}: " if item["path"] else ""
@@ -137,18 +137,18 @@ class Text:
         yield from self.wrap(item["advice"], 6)
 
     def next(self, report: Model) -> Iterator[str]:
-        """Yield the result of a check, and the command to type next."""
+        """Yield the result of a check, and the command to run next."""
         if report["checked"]:
             yield from self.wrap(f"Check passed: {report['checked']}.", 0)
             yield ""
         if report.get("written"):
             yield self.paint("bold", f"Written: {report['written']}")
         elif not report["chosen"] and report["next"]:
-            yield self.paint("bold", "Nothing was written: a bundle is made of one configuration. Type one of:")
+            yield self.paint("bold", "Nothing was written, because a bundle is made of one configuration. Run one of:")
         elif report["next"]:
             yield self.paint("bold", "Nothing was written. To write the bundle, run:")
         elif report["exit_code"] == 2:
-            yield self.paint("bold", "Nothing was written. Correct the errors above and type the command again.")
+            yield self.paint("bold", "Nothing was written. Correct the errors above and run the command again.")
         yield from (f"  {command}" for command in report["next"])
 
 
@@ -157,7 +157,7 @@ def _counts(file: Model) -> str:
 
 
 def _targets(items: list[Model]) -> str:
-    """Name what a component becomes; what repeats once, with its number."""
+    """Name what a component becomes; repeated targets appear once, with their number."""
     counts = Counter(_short(item["target"]) for item in items)
     return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items()) or "-"
 

@@ -189,7 +189,7 @@ AUX_OPS: Final = (
         params=(_TAG, *SHOWN),
         targets=(T("monai_auxops.NegLoss", tag=A("tag"), **given("do_summary", "do_print")),),
         outcome=Outcome.EXACT,
-        why="Minus the loss component; whether Clara added the model's regularisation is not documented.",
+        why="Minus the loss component; whether Clara added the model's regularization is not documented.",
         clara="The negative loss: larger is better, so it can select the best model.",
         creates=[A("tag")],
         accumulates=True,

@@ -1,4 +1,4 @@
-"""What a row of a migration table is made of. A row is data; `convert.py` is the only reader that acts on it."""
+"""The parts of a row of a migration table. A row is data; only ``convert.py`` acts on it."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class _Sentinel(Enum):
 
 
 REQUIRED: Final = _Sentinel.REQUIRED
-"""The default of an argument that Clara insists on."""
+"""The default of an argument that Clara requires."""
 OMIT: Final = _Sentinel.OMIT
 """A value that leaves the target's argument out; as a default: Clara's own default is not documented."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One occurrence of a component as a row sees it: its arguments with defaults, which were given, and the facts."""
+    """One occurrence of a component for a row: its arguments with defaults, the names of those given, and the facts."""
 
     args: Mapping[str, Any]
     given: frozenset[str]
@@ -140,7 +140,7 @@ class Target:
 
 
 def T(target: str, /, *, slot: str = "", when: Condition | None = None, **args: Value) -> Target:  # noqa: N802 (a table's shorthand)
-    """Write a target as it reads in the bundle."""
+    """Return a target, written as in the bundle."""
     return Target(target, args, slot, when)
 
 
@@ -152,13 +152,13 @@ class Each:
     target: Callable[[Any], Target]
 
     def example(self) -> Target:
-        """Return the target of one item, to read the row by."""
+        """Return the target of one item, as an example for the documentation."""
         return self.target((0, "name"))
 
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """What is to be said of some occurrences of a component; may lower the outcome or carry a diagnostic code.
+    """A remark on some occurrences of a component; it may lower the outcome or carry a diagnostic code.
 
     The text may be a Value, where it names numbers of the occurrence.
     """
@@ -177,7 +177,7 @@ class Caveat:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A component as it stands in a Clara file, and the objects that the bundle has for it."""
+    """A component in a Clara file, and the objects that it becomes in the bundle."""
 
     clara: Mapping[str, Any]
     bundle: tuple[Mapping[str, Any], ...]
@@ -198,7 +198,7 @@ class Rule:
         why: The reason of the outcome.
         also: Names that it had in TLT 1.x.
         facts: What other rows may read.
-        caveats: What is to be said of some occurrences.
+        caveats: Remarks on some occurrences.
         in_validation: Arguments that the evaluator's copy needs on top.
         open: Clara's arguments are not all documented.
         creates: The fields that others may read.

@@ -17,7 +17,7 @@ DATA_FORMAT: Final = Param(
     "data_format",
     "channels_first",
     one_of("channels_first", "channels_last"),
-    note="MONAI is channels first from end to end",
+    note="MONAI is channels-first throughout",
 )
 FIELDS: Final = Param("fields", kind=words, also=("applied_keys", "applied_key", "field"))
 FIELD: Final = Param("field", kind=text, also=("applied_key", "applied_keys"))

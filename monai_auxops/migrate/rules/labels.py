@@ -48,7 +48,7 @@ LABELS: Final = (
         ),
         outcome=Outcome.EXACT,
         why="The same channels in the same order; a subset of the classes is a transform of this package.",
-        clara="BraTS labels 1, 2, 4 to the channels tumour core, whole tumour, enhancing tumour.",
+        clara="BraTS labels 1, 2, 4 to the channels tumor core, whole tumor, enhancing tumor.",
         also=("BratsConvertLabels",),
         facts={"channel_names": A("class_names", tuple), "label_onehot": True},
     ),
@@ -125,7 +125,7 @@ LABELS: Final = (
         params=(FIELDS, Param("threshold", 0.5, number)),
         targets=(T("AsDiscreted", keys=KEYS, threshold=A("threshold")),),
         outcome=Outcome.EQUIVALENT,
-        why="Whether Clara's threshold itself counts as above is not documented; MONAI's does.",
+        why="Whether a value equal to Clara's threshold counts as above is not documented; in MONAI it does.",
         clara="1 above the threshold, 0 below.",
     ),
     Rule(
@@ -219,8 +219,8 @@ LABELS: Final = (
             open=True,
         )
         for name, did in (
-            ("FetchExtremePoints", "Takes the points that a reader clicked."),
-            ("FilterProbabilityThreshold", "Thresholds a probability map for a reader."),
+            ("FetchExtremePoints", "Takes the points that a user clicked."),
+            ("FilterProbabilityThreshold", "Thresholds a probability map for a user."),
         )
     ),
 )

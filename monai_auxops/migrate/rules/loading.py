@@ -81,7 +81,7 @@ LOADING: Final = (
         params=(FIELDS,),
         targets=(T("EnsureChannelFirstd", keys=KEYS),),
         outcome=Outcome.EQUIVALENT,
-        why="MONAI is channels first from end to end, so the channels go to the front instead.",
+        why="MONAI is channels-first throughout, so the channels go to the front instead.",
         clara="Moves the channels to the end.",
     ),
     Rule(
@@ -98,15 +98,13 @@ LOADING: Final = (
         section=Section.TRANSFORM,
         params=(
             FIELDS,
-            Param("out_dir", "", text, note="a folder of the old machine; the bundle writes to its own output folder"),
-            Param("interrupt", False, note="it waited for a key, which a training run must not"),
+            Param("out_dir", "", text, note="a folder on the old machine; the bundle writes to its own output folder"),
+            Param("interrupt", False, note="it waited for a key press, which a training run must not do"),
         ),
         targets=(T("SaveImaged", keys=KEYS, output_dir=OUTPUT),),
         outcome=Outcome.APPROXIMATE,
-        why="MONAI's file names; it does not wait for a key.",
-        clara="Writes intermediate images, for a look at the transforms.",
-        caveats=(
-            Caveat(lambda: True, "it writes one file for every item and epoch: remove it for a real training run"),
-        ),
+        why="MONAI's file names; it does not wait for a key press.",
+        clara="Writes intermediate images, to inspect the transforms.",
+        caveats=(Caveat(lambda: True, "it writes a file for every item and epoch; remove it for a real training run"),),
     ),
 )

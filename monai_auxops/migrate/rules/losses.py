@@ -93,7 +93,7 @@ LOSSES: Final = (
         ),
         outcome=Outcome.APPROXIMATE,
         why="Clara's gamma and alpha are not documented; the bundle uses gamma 2 without alpha, on logits.",
-        clara="Cross-entropy that weighs down what is already classified well.",
+        clara="Cross-entropy that gives less weight to what is already classified well.",
         caveats=_ONE_CHANNEL,
     ),
     *(

@@ -68,7 +68,7 @@ LR_POLICIES: Final = (
         caveats=(
             Caveat(
                 lambda rate: rate != 0.5,
-                "what a rate other than 0.5 does is not documented; the bundle uses 0.5",
+                "the effect of a rate other than 0.5 is not documented; the bundle uses 0.5",
                 Outcome.APPROXIMATE,
             ),
         ),

@@ -140,7 +140,7 @@ METRICS: Final = (
             ),
         ),
         outcome=Outcome.APPROXIMATE,
-        why="Clara documents no more than the name: the class wise average of the labels of label_format.",
+        why="Clara documents only the name; read as the class-wise average of the labels of label_format.",
         clara="An average over the labels of a multi-class classification.",
         caveats=_ESCAPES,
     ),

@@ -238,7 +238,7 @@ MODELS: Final = (
             ("Alexnet", "MONAI has no AlexNet; write the class in scripts/manual.py.", "AlexNet for classification."),
             (
                 "UnetParallel",
-                "Its layers are not documented; name Unet or a MONAI network.",
+                "Its layers are not documented; use Unet or a MONAI network instead.",
                 "A U-Net cut over two GPUs.",
             ),
         )

@@ -14,7 +14,7 @@ _RATE = Param("learning_rate", OMIT, number)
 _DECAY = F(lambda facts: facts.weight_decay or OMIT)
 _REGULARISED = Caveat(
     lambda facts: bool(facts.weight_decay),
-    "the model's regularisation, a term of Clara's total loss, becomes weight_decay",
+    "the model's regularization, a term of Clara's total loss, becomes weight_decay",
     Outcome.APPROXIMATE,
 )
 _LOCKING = Param("use_locking", False, note="PyTorch updates in one thread")
@@ -95,7 +95,7 @@ OPTIMIZERS: Final = (
         ),
         outcome=Outcome.APPROXIMATE,
         why="MONAI's is the Adam-like form of the same method; Clara's defaults (0.95, 0.99) replace MONAI's.",
-        clara="Layer-wise normalised gradients with momentum.",
+        clara="Layer-wise normalized gradients with momentum.",
         caveats=(_REGULARISED,),
     ),
 )

@@ -42,8 +42,8 @@ _PARAMS: Final = (
     Param("repeat", True, flag, note="the trainer repeats the data by epochs"),
     Param("duplicate_count", 1, integer, note="see the caveat"),
     Param("extra_inputs", None, anything, note="MONAI's engines pass the whole batch on"),
-    Param("batch_transforms", None, anything, note="stands in a section of its own"),
-    Param("transforms", None, anything, note="stands in a section of its own"),
+    Param("batch_transforms", None, anything, note="has a section of its own"),
+    Param("transforms", None, anything, note="has a section of its own"),
     Param("items_per_category", None, anything, note="see the caveat"),
     Param("category_weights", None, optional(anything), note="see the caveat"),
     Param("sampling", None, anything, note="see the caveat"),
@@ -51,9 +51,7 @@ _PARAMS: Final = (
     Param("num_cache_objects", OMIT, integer),
     Param("replace_percent", 0.0, number),
     Param("caches_data", True, flag),
-    Param(
-        "task", None, optional(one_of("segmentation", "classification")), note="read where the class does not say it"
-    ),
+    Param("task", None, optional(one_of("segmentation", "classification")), note="read if the class does not tell it"),
 )
 
 _BATCH = F(

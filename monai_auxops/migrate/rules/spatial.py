@@ -36,7 +36,7 @@ def _spacing(name: str, argument: str) -> Rule:
         targets=(T("Spacingd", keys=KEYS, pixdim=A(argument), mode=_SPACING_MODE),),
         outcome=Outcome.APPROXIMATE,
         why="Another resampler: voxels at the border and the size of the result may differ by one.",
-        clara="Resamples to a voxel size in millimetres.",
+        clara="Resamples to a voxel size in millimeters.",
     )
 
 

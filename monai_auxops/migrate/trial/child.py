@@ -72,7 +72,7 @@ def _train(parser: Any, spec: dict[str, Any]) -> str:
 
 
 def _keep_a_checkpoint(models: Path) -> None:
-    """Evaluate what was trained, where no validation chose a best model."""
+    """Evaluate the trained model if no validation chose a best one."""
     best, final = models / "model.pt", models / "model_final.pt"
     if final.is_file() and not best.is_file():
         shutil.copy(final, best)
@@ -113,7 +113,7 @@ class _Data:
 
 
 def _data(parser: Any, spec: dict[str, Any], folder: Path) -> _Data:
-    """Return a few cases of the MMAR's own data where it is here, or make some of its kind."""
+    """Return a few cases of the MMAR's own data if it is available, otherwise generate similar ones."""
     from monai_auxops.migrate.trial import data as check_data
 
     found = check_data.real(spec, folder / "data")
@@ -187,7 +187,7 @@ def _shrink(config: Any, limit: int) -> None:
 
 
 def _keep_inside(config: Any, folder: str) -> None:
-    """Let nothing be written where the configuration says: a check leaves no files behind."""
+    """Redirect every output of the configuration, so that a check leaves no files behind."""
     for block in _walk(config):
         for key in ("output_dir", "report_path"):
             if "_target_" in block and isinstance(block.get(key), str) and block[key] != "@output_dir":
@@ -225,7 +225,7 @@ def _build(parser: Any, item: str, step: str = "") -> Any:
 
 
 def _transforms(parser: Any, part: str, spec: dict[str, Any]) -> None:
-    """Apply the transforms one by one to the first case, so that a failure has a name; then the network."""
+    """Apply the transforms one by one to the first case, so that a failure names its transform; then the network."""
     if parser.get(part) is None:
         return
     chain = parser[f"{part}#preprocessing#transforms"]

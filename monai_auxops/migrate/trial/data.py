@@ -25,7 +25,7 @@ def make(folder: Path, spec: Spec, reader: str, size: list[int], spacing: list[f
 
 
 def real(spec: Spec, folder: Path) -> tuple[Path, str] | None:
-    """Return a short data list of the MMAR's own data, where that is there, and its folder."""
+    """Return a short data list of the MMAR's own data and its folder, if they exist."""
     if not spec["datalist"]:
         return None
     lists = json.loads(Path(spec["datalist"]).read_text(encoding="utf-8-sig"))
@@ -71,7 +71,7 @@ def _shape(size: list[int], channels: int) -> list[int]:
 
 
 def _label_vector(index: int, label_format: list[int]) -> list[int]:
-    """Each binary label has both values over the cases, as an AUC needs."""
+    """Return labels such that each binary label has both values over the cases, as an AUC needs."""
     return [index % max(classes, 2) for classes in label_format]
 
 

@@ -1,4 +1,4 @@
-"""`migrate --check`: does the migrated bundle train? Two iterations and a validation, in a process of its own."""
+"""``migrate --check``: train the migrated bundle for two iterations and validate it, in a separate process."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_project(project: Project, trust_code: bool, models: Path | None = None
     own = [entry for entry in train.entries if entry.active and entry.manual]
     if own and not (trust_code and all(entry.component.path for entry in own)):
         for entry in own:
-            message = f"{entry.component.path or entry.component.name} is to be written by hand first"
+            message = f"{entry.component.path or entry.component.name} must be written by hand first"
             project.log.add("CT705", entry.component.where, message)
         return True
     try:
@@ -75,7 +75,7 @@ def run_child(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spec(project: Project, own: list[Converted]) -> dict[str, Any]:
-    """Describe the data to make, and the user's code to trust."""
+    """Describe the data to generate and the user code to trust."""
     assert project.train is not None
     facts = project.train.facts["train"]
     data = project.data

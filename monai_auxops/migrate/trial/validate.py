@@ -22,7 +22,7 @@ _WORKFLOWS: Final = (
 
 
 def validate(bundle: Path, timeout: float = TIMEOUT) -> list[str]:
-    """Return what MONAI objects to, in a subprocess; nothing of the bundle is instantiated."""
+    """Return MONAI's objections, found in a subprocess; nothing in the bundle is instantiated."""
     command = [sys.executable, "-m", "monai_auxops.migrate.trial.validate", str(bundle)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
@@ -35,7 +35,7 @@ def validate(bundle: Path, timeout: float = TIMEOUT) -> list[str]:
 
 
 def problems(bundle: Path) -> list[str]:
-    """Return what MONAI objects to, in this process."""
+    """Return MONAI's objections, found in this process."""
     configs = bundle / "configs"
     found = _metadata(configs / "metadata.json")
     for names, kind in _WORKFLOWS:
@@ -82,13 +82,13 @@ def _presence_workflow() -> Any:
 
 
 def _unresolved(parser: Any) -> list[str]:
-    """Return references to nothing, and classes that MONAI does not find."""
+    """Return references without a target, and classes that MONAI does not find."""
     resolver, found = parser.ref_resolver, []
     for item_id, item in resolver.items.items():
         text = item.get_config()
         for reference in resolver.match_refs_pattern(text) if isinstance(text, str) else ():
             if reference not in resolver.items:
-                found.append(f"{item_id} refers to {reference}, which is not there")
+                found.append(f"{item_id} refers to {reference}, which does not exist")
         found += _not_found(item_id, item)
     return found
 
@@ -100,7 +100,7 @@ def _not_found(item_id: str, item: Any) -> list[str]:
         return []
     path = item.resolve_module_name()
     if isinstance(path, str) and not path.startswith("scripts.") and locate(path) is None:
-        return [f"{item_id} names {path}, which is not there"]
+        return [f"{item_id} names {path}, which does not exist"]
     return []
 
 

@@ -1,6 +1,6 @@
 """A process that may load weights: tells what a checkpoint holds, and whether it fits a bundle's network.
 
-Checkpoints are loaded with `weights_only=True`, so that nothing that a stranger pickled is run.
+Checkpoints are loaded with ``weights_only=True``, so that no pickled code runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def load(path: Path) -> str:
-    """Load a file and say what it holds."""
+    """Load a file and describe what it holds."""
     import torch
 
     if path.suffix == ".ts":
@@ -22,13 +22,13 @@ def load(path: Path) -> str:
         return "TorchScript"
     found = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(found, Mapping):
-        raise ValueError(f"a checkpoint is a dictionary, this is a {type(found).__name__}")
+        raise ValueError(f"a checkpoint must be a dictionary, got a {type(found).__name__}")
     parts = [str(key) for key, value in found.items() if isinstance(value, Mapping)]
     return f"a checkpoint of {', '.join(parts)}" if parts else f"{len(found)} tensors"
 
 
 def conf(path: Path) -> Any:
-    """Return the training configuration that Clara saved with the weights, None where there is none."""
+    """Return the training configuration that Clara saved with the weights, or None."""
     import torch
 
     found = torch.load(path, map_location="cpu", weights_only=True)
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first sentence; torch explains at length how to load what should not be loaded."""
+    """Return a short reason; torch's own message explains at length how to load unsafe files."""
     text = " ".join(str(error).split())
     if "weights_only" in text or "WeightsUnpickler" in text or "Unsupported" in text:
         return "it holds more than weights, and reading it would run code"

@@ -28,7 +28,7 @@ def _divide(a: Any, b: Any) -> Any:
 
 
 def _whole_divide(a: Any, b: Any) -> Any:
-    """Divide as the old `Div` does: integers are cut towards zero."""
+    """Divide as the old `Div` does: integers are truncated toward zero."""
     if isinstance(a, Tensor) and not a.is_floating_point():
         return torch.div(a, b, rounding_mode="trunc")
     return int(a / b) if isinstance(a, int) and isinstance(b, int) else a / b

@@ -118,7 +118,7 @@ def test_a_failure_leaves_nothing(mmar, tmp_path, monkeypatch, fails):
 
 
 def test_a_bundle_that_monai_refuses_is_not_written(mmar, tmp_path, monkeypatch):
-    monkeypatch.setattr(validate, "validate", lambda _: ["network_def names Nothing, which is not there"])
+    monkeypatch.setattr(validate, "validate", lambda _: ["network_def names Nothing, which does not exist"])
     report, code = written(mmar, tmp_path / "out")
     assert (code, report["diagnostics"][0]["code"]) == (2, "CT702")
     assert names(tmp_path) == ["mmar"]

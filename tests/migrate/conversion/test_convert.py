@@ -160,7 +160,7 @@ def test_cached_pipelines(mmar, name, percent, dataset):
     assert [handler["smartcacher"] for handler in smart] == (["@train#dataset"] if percent else [])
 
 
-def test_regularisation_becomes_weight_decay(mmar):
+def test_regularization_becomes_weight_decay(mmar):
     assert training(mmar.read())["optimizer"]["weight_decay"] == 1e-5
     mmar.set("train.model.args.reg_weight", 0)
     assert "weight_decay" not in training(mmar.read())["optimizer"]
@@ -195,7 +195,7 @@ def test_own_handlers_become_stubs(mmar):
     assert "class ClaraHandler:" in files(project)["scripts/manual.py"]
 
 
-def test_a_missing_argument_needs_hands(mmar):
+def test_a_missing_argument_needs_work(mmar):
     mmar.set("train.aux_ops.0.args", {})
     entry = mmar.read().train.first("train", "aux_ops")
     assert (entry.outcome.value, entry.built) == ("manual", ())

@@ -101,7 +101,7 @@ def test_what_fails_has_its_clara_path(mmar, quick, path, value, where):
 def test_components_to_write_by_hand_are_not_imported(mmar, quick):
     mmar.set("train.loss", {"path": "my_losses.MyLoss"}).text("custom/my_losses.py", "raise SystemExit(3)")
     code, found = checked(mmar)
-    assert (code, found[0]["message"]) == (1, "my_losses.MyLoss is to be written by hand first")
+    assert (code, found[0]["message"]) == (1, "my_losses.MyLoss must be written by hand first")
 
 
 TRUSTED = """

@@ -9,7 +9,7 @@ from monai_auxops.migrate.clara4.tables.base import Draft, Row
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
 
-_TEXT: Final = "it only changed how a line looks"
+_TEXT: Final = "it only changed the format of a line"
 _MODEL_FILE: Final = "model.pt"
 FINAL_FILE: Final = "final_model.pt"
 

@@ -93,6 +93,6 @@ NETWORKS: Final = (
     Row(
         names=("LocalNet",),
         rename={"use_addictive_sampling": "use_additive_sampling"},
-        why="The same; the argument was misspelt.",
+        why="The same; the argument was misspelled.",
     ),
 )
