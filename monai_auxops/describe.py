@@ -12,8 +12,9 @@ import monai_auxops
 def describe(name: str) -> str | None:
     """Return the documentation of a public name, or of an argument of the public classes; None if there is none.
 
-    >>> print(describe("class_names").splitlines()[0])
-    class_names is an argument of:
+    Examples:
+        >>> print(describe("class_names").splitlines()[0])
+        class_names is an argument of:
     """
     if name in monai_auxops.__all__ and name != "__version__":
         return f"{name}\n\n{inspect.getdoc(getattr(monai_auxops, name))}\n"

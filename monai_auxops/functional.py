@@ -40,7 +40,7 @@ def counts(
         label: class indices ``[B, 1, *S]`` or ``[B, *S]``; with ``is_onehot_targets`` ``[B, C, *S]``.
         mask: ``[B, 1, *S]``: only voxels where it is positive count.
         **options: ``data_format``, ``skip_background``, ``is_onehot_targets``, ``is_independent_predictions``,
-            ``threshold``, ``final_activation``, ``ignore_index``: see :class:`~monai_auxops.counting.reading.Reading`.
+            ``threshold``, ``final_activation``, ``ignore_index``: see ``Reading``.
 
     Returns:
         A named tuple ``tp, fp, fn, tn`` of int64 ``[B, C]``, without class 0 where ``skip_background`` says so.
@@ -48,9 +48,10 @@ def counts(
     Raises:
         ValueError: shapes or options that do not fit.
 
-    >>> import torch
-    >>> counts(torch.tensor([[[0.9, 0.8, 0.1]]]), torch.tensor([[[1, 0, 1]]]))
-    Counts(tp=tensor([[1]]), fp=tensor([[1]]), fn=tensor([[1]]), tn=tensor([[0]]))
+    Examples:
+        >>> import torch
+        >>> counts(torch.tensor([[[0.9, 0.8, 0.1]]]), torch.tensor([[[1, 0, 1]]]))
+        Counts(tp=tensor([[1]]), fp=tensor([[1]]), fn=tensor([[1]]), tn=tensor([[0]]))
     """
     reading = Reading(**options)
     with undisturbed(predictions.device):
@@ -70,26 +71,27 @@ def dice(
     """Compute ``2 TP / (P + T)`` per sample and class.
 
     Args:
-        predictions: as in :func:`counts`.
-        label: as in :func:`counts`.
-        mask: as in :func:`counts`.
+        predictions: as in ``counts``.
+        label: as in ``counts``.
+        mask: as in ``counts``.
         empty_value: the value where a class is in neither label nor prediction. NaN leaves out every class that is
             absent from the label, as Clara does; with a number a class predicted where there is none scores 0.
-        **options: as in :func:`counts`.
+        **options: as in ``counts``.
 
     Returns:
-        ``[B, C]``; its ``nanmean(1)`` is what :class:`~monai_auxops.ComputeDice` reports.
+        ``[B, C]``; its ``nanmean(1)`` is what ``ComputeDice`` reports.
 
     Raises:
         ValueError: shapes or options that do not fit.
 
-    >>> import torch
-    >>> dice(torch.tensor([[[0.9, 0.8, 0.1]]]), torch.tensor([[[1, 0, 1]]]))
-    tensor([[0.5000]])
-    >>> dice(torch.tensor([[[0.1, 0.1]]]), torch.tensor([[[0, 0]]])), dice(
-    ...     torch.tensor([[[0.1, 0.1]]]), torch.tensor([[[0, 0]]]), empty_value=1.0
-    ... )
-    (tensor([[nan]]), tensor([[1.]]))
+    Examples:
+        >>> import torch
+        >>> dice(torch.tensor([[[0.9, 0.8, 0.1]]]), torch.tensor([[[1, 0, 1]]]))
+        tensor([[0.5000]])
+        >>> dice(torch.tensor([[[0.1, 0.1]]]), torch.tensor([[[0, 0]]])), dice(
+        ...     torch.tensor([[[0.1, 0.1]]]), torch.tensor([[[0, 0]]]), empty_value=1.0
+        ... )
+        (tensor([[nan]]), tensor([[1.]]))
 
     Source: L. R. Dice, Measures of the amount of ecologic association between species, Ecology 26 (1945).
     """
@@ -107,11 +109,11 @@ def jaccard(
     """Compute ``TP / (P + T - TP)`` per sample and class, also known as intersection over union.
 
     Args:
-        predictions: as in :func:`counts`.
-        label: as in :func:`counts`.
-        mask: as in :func:`counts`.
-        empty_value: as in :func:`dice`.
-        **options: as in :func:`counts`.
+        predictions: as in ``counts``.
+        label: as in ``counts``.
+        mask: as in ``counts``.
+        empty_value: as in ``dice``.
+        **options: as in ``counts``.
 
     Returns:
         ``[B, C]``.
@@ -119,9 +121,10 @@ def jaccard(
     Raises:
         ValueError: shapes or options that do not fit.
 
-    >>> import torch
-    >>> jaccard(torch.tensor([[[0.9, 0.8, 0.1]]]), torch.tensor([[[1, 0, 1]]]))
-    tensor([[0.3333]])
+    Examples:
+        >>> import torch
+        >>> jaccard(torch.tensor([[[0.9, 0.8, 0.1]]]), torch.tensor([[[1, 0, 1]]]))
+        tensor([[0.3333]])
 
     Source: P. Jaccard, Bulletin de la Société vaudoise des sciences naturelles 37 (1901).
     """
@@ -147,9 +150,10 @@ def accuracy(predictions: Tensor, label: Tensor, *, exclusive: bool = False, thr
     Raises:
         ValueError: shapes that do not fit.
 
-    >>> import torch
-    >>> accuracy(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[1, 0, 0]]), threshold=0.0)
-    tensor([0.6667])
+    Examples:
+        >>> import torch
+        >>> accuracy(torch.tensor([[2.0, -1.0, 3.0]]), torch.tensor([[1, 0, 0]]), threshold=0.0)
+        tensor([0.6667])
     """
     with undisturbed(predictions.device):
         predictions = predictions[:, None] if predictions.dim() == 1 else predictions

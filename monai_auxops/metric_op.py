@@ -45,7 +45,7 @@ class MetricOp(AuxiliaryOperation):
         is_independent_predictions: each channel is a class of its own.
         higher_is_better: default what the metric says, or its name (a distance or an error: no), else unknown.
         arguments: more for each call of the metric, for example ``{"spacing": (1.0, 1.0, 2.5)}``, or a function of the
-            :class:`~monai_auxops.BuildContext` that returns them.
+            ``BuildContext`` that returns them.
         do_summary: whether TensorBoard shows the values.
         do_print: whether the console shows the values.
         **options: for every aux-op: ``stage``, ``output_transform``, ``report_path``, ``case_key``.
@@ -53,13 +53,14 @@ class MetricOp(AuxiliaryOperation):
     Raises:
         ValueError: no metric, a tag that is taken, a number of ``class_names`` that does not fit.
 
-    >>> from monai.metrics import HausdorffDistanceMetric
-    >>> op = MetricOp(HausdorffDistanceMetric(include_background=False), "hd", class_names=["left", "right"])
-    >>> label = torch.tensor([[[[0, 1, 1, 0, 2, 2]] * 2]])
-    >>> scores = torch.nn.functional.one_hot(label[:, 0].roll(1, 2), 3).movedim(-1, 1).float()
-    >>> _ = op(scores, label)
-    >>> op.aggregate()
-    {'hd': 2.5, 'hd/left': 1.0, 'hd/right': 4.0}
+    Examples:
+        >>> from monai.metrics import HausdorffDistanceMetric
+        >>> op = MetricOp(HausdorffDistanceMetric(include_background=False), "hd", class_names=["left", "right"])
+        >>> label = torch.tensor([[[[0, 1, 1, 0, 2, 2]] * 2]])
+        >>> scores = torch.nn.functional.one_hot(label[:, 0].roll(1, 2), 3).movedim(-1, 1).float()
+        >>> _ = op(scores, label)
+        >>> op.aggregate()
+        {'hd': 2.5, 'hd/left': 1.0, 'hd/right': 4.0}
     """
 
     metric: Any = None
@@ -244,9 +245,10 @@ def one_hot(index: Tensor, classes: int) -> Tensor:
 def is_of_monai(metric: Any) -> bool:
     """Whether a metric is one of MONAI's, which give a batch's values when called.
 
-    >>> from monai.metrics import DiceMetric
-    >>> is_of_monai(DiceMetric())
-    True
+    Examples:
+        >>> from monai.metrics import DiceMetric
+        >>> is_of_monai(DiceMetric())
+        True
     """
     from monai.metrics import CumulativeIterationMetric
 
@@ -261,11 +263,12 @@ def gives_cases(metric: Any) -> bool:
 def direction_of(metric: Any) -> bool | None:
     """Whether more is better, as the metric says or as its name tells; None where neither does.
 
-    >>> from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric
-    >>> direction_of(HausdorffDistanceMetric()), direction_of(SurfaceDistanceMetric())
-    (False, False)
-    >>> direction_of(SurfaceDiceMetric([1.0]))
-    True
+    Examples:
+        >>> from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric
+        >>> direction_of(HausdorffDistanceMetric()), direction_of(SurfaceDistanceMetric())
+        (False, False)
+        >>> direction_of(SurfaceDiceMetric([1.0]))
+        True
     """
     said = getattr(metric, "higher_is_better", None)
     name = type(metric).__name__

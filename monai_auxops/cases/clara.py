@@ -12,11 +12,12 @@ HEADER = "    mean  median     max     min   90percent   std"
 def summary(name: str, values: Sequence[float]) -> str:
     """Return the statistics of the valid values. ``90percent`` heads the **10th** percentile, as in Clara's reports.
 
-    >>> print(summary("mean_dice", [0.5, 0.7, float("nan"), 0.9]), end="")
-    mean_dice (statistics of 3 valid cases):
-        mean  median     max     min   90percent   std
-       0.700   0.700   0.900   0.500   0.540     0.163
-    <BLANKLINE>
+    Examples:
+        >>> print(summary("mean_dice", [0.5, 0.7, float("nan"), 0.9]), end="")
+        mean_dice (statistics of 3 valid cases):
+            mean  median     max     min   90percent   std
+           0.700   0.700   0.900   0.500   0.540     0.163
+        <BLANKLINE>
     """
     valid = np.asarray([value for value in values if value == value], dtype=np.float64)
     numbers = [np.nan] * 6
@@ -35,8 +36,9 @@ def raw_line(files: str, *columns: str) -> str:
 def one_line(text: str) -> str:
     """Return ``text`` without line breaks, tabs and what is not UTF-8.
 
-    >>> one_line("a" + chr(10) + "b" + chr(0xDCE9) + ".nii")
-    'a b\\\\udce9.nii'
+    Examples:
+        >>> one_line("a" + chr(10) + "b" + chr(0xDCE9) + ".nii")
+        'a b\\\\udce9.nii'
     """
     flat = " ".join(text.replace("\t", " ").replace("\0", "\\0").splitlines())
     return flat.encode("utf-8", "backslashreplace").decode()

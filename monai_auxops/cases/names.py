@@ -21,10 +21,11 @@ def case_names(output: Any, batch: Any, key: str | None, size: int, first: int =
         size: the number of cases.
         first: the running number of the first of them.
 
-    >>> case_names(None, {"case": ["p12", "p13"]}, "case", 2)
-    ['p12', 'p13']
-    >>> case_names(None, {"image": 0}, None, 2, first=4)
-    ['4', '5']
+    Examples:
+        >>> case_names(None, {"case": ["p12", "p13"]}, "case", 2)
+        ['p12', 'p13']
+        >>> case_names(None, {"image": 0}, None, 2, first=4)
+        ['4', '5']
     """
     names = None if key is None else values_of(batch, key, size)
     if key is not None and names is None:
@@ -76,10 +77,11 @@ def files_of(data: Any, key: str, size: int) -> list[str] | None:
 def names_per_case(names: Any, size: int) -> list[str] | None:
     """A name for each of ``size`` cases, of what metadata hold.
 
-    >>> names_per_case("a.nii", 2), names_per_case(["a", "b"], 2), names_per_case(["t1.nii", "t2.nii"], 1)
-    (['a.nii', 'a.nii'], ['a', 'b'], ['t1.nii,t2.nii'])
-    >>> names_per_case([("a1", "b1", "c1"), ("a2", "b2", "c2")], 3)  # as PyTorch collates two files of three cases
-    ['a1,a2', 'b1,b2', 'c1,c2']
+    Examples:
+        >>> names_per_case("a.nii", 2), names_per_case(["a", "b"], 2), names_per_case(["t1.nii", "t2.nii"], 1)
+        (['a.nii', 'a.nii'], ['a', 'b'], ['t1.nii,t2.nii'])
+        >>> names_per_case([("a1", "b1", "c1"), ("a2", "b2", "c2")], 3)  # as PyTorch collates two files of three cases
+        ['a1,a2', 'b1,b2', 'c1,c2']
     """
     if names is None:
         return None

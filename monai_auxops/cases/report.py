@@ -115,7 +115,7 @@ class CaseReport:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)  # after the hub's, which is made before
 
     def unwatch(self) -> None:
-        """Undo :meth:`watch`."""
+        """Undo ``watch``."""
         engine, self._engine = self.engine, None
         if engine is not None:
             engine.remove_event_handler(self.collect, Events.ITERATION_COMPLETED)
@@ -338,7 +338,8 @@ def without_padding(cases: Sequence[Case], engine: Engine) -> list[Case]:
 def shortest(value: float) -> str:
     """A value in as many digits as float32 has.
 
-    >>> shortest(0.6666666865348816), shortest(1.0), shortest(float("nan"))
-    ('0.6666667', '1.0', 'nan')
+    Examples:
+        >>> shortest(0.6666666865348816), shortest(1.0), shortest(float("nan"))
+        ('0.6666667', '1.0', 'nan')
     """
     return repr(float(f"{value:.7g}"))

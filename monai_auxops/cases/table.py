@@ -160,9 +160,10 @@ def _badness(case: Case) -> tuple[bool, float]:
 def is_again(row: bytes, block: Block) -> bool:
     """Whether a row is measured again by the block's run: of the same epoch or a later one, or torn off by a kill.
 
-    >>> block = Block(3, "r", (), ())
-    >>> is_again(b"3,a.nii,,r,0.5\\n", block), is_again(b"2,a.nii,,r,0.5\\n", block), is_again(b"2,a.ni", block)
-    (True, False, True)
+    Examples:
+        >>> block = Block(3, "r", (), ())
+        >>> is_again(b"3,a.nii,,r,0.5\\n", block), is_again(b"2,a.nii,,r,0.5\\n", block), is_again(b"2,a.ni", block)
+        (True, False, True)
     """
     run, epoch = run_and_epoch(row)
     return not row.endswith(b"\n") or (run == block.run and epoch >= block.epoch)
@@ -190,8 +191,9 @@ def latest_run(path: Path, epoch: int) -> str | None:
 def line(fields: Iterable[Any]) -> bytes:
     """One row. Line breaks become spaces; text that a spreadsheet would run gets an apostrophe in front.
 
-    >>> line([1, "=cmd|x", "a,b", 0.5])
-    b'1,\\'=cmd|x,"a,b",0.5\\n'
+    Examples:
+        >>> line([1, "=cmd|x", "a,b", 0.5])
+        b'1,\\'=cmd|x,"a,b",0.5\\n'
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(

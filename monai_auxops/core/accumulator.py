@@ -26,13 +26,14 @@ class Accumulator:
     Args:
         tags: outputs of shape ``()``, ``[1]`` or ``[B]`` whose mean over samples is wanted.
         skip_nan: whether NaN means "nothing to measure here".
-        sum_tags: names of the rows that :meth:`add_sums` takes.
+        sum_tags: names of the rows that ``add_sums`` takes.
 
-    >>> accumulator = Accumulator(["dice"])
-    >>> accumulator.add({"dice": torch.tensor([0.5, float("nan")])}, size=2)
-    >>> accumulator.add({"dice": torch.tensor(0.75)}, size=1)
-    >>> accumulator.mean.means(), accumulator.phase.name
-    ({'dice': 0.625}, 'OPEN')
+    Examples:
+        >>> accumulator = Accumulator(["dice"])
+        >>> accumulator.add({"dice": torch.tensor([0.5, float("nan")])}, size=2)
+        >>> accumulator.add({"dice": torch.tensor(0.75)}, size=1)
+        >>> accumulator.mean.means(), accumulator.phase.name
+        ({'dice': 0.625}, 'OPEN')
     """
 
     def __init__(self, tags: Sequence[str], skip_nan: bool = True, sum_tags: Sequence[str] = ()) -> None:
@@ -54,7 +55,7 @@ class Accumulator:
         self.states[1].update(rows)
 
     def follow(self, source: Callable[[], None]) -> None:
-        """Call ``source`` before anything is read: it holds batches that :meth:`add_totals` is to add."""
+        """Call ``source`` before anything is read: it holds batches that ``add_totals`` is to add."""
         for state in self.states:
             state.follow(source)
 
@@ -82,7 +83,7 @@ class Accumulator:
         return {"open": self.phase is not Phase.CLOSED, "states": [state.state_dict() for state in self.states]}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Continue from :meth:`state_dict`; ``ValueError`` if it holds other tags or sums."""
+        """Continue from ``state_dict``; ``ValueError`` if it holds other tags or sums."""
         self.reset()
         for state, values in zip(self.states, saved["states"], strict=False):
             if list(state.tags) != list(values["tags"]):

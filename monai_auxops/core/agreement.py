@@ -35,8 +35,9 @@ def signature(op: HasTags) -> str:
 def same_everywhere(description: str) -> str:
     """Return ``description`` without what may differ between processes.
 
-    >>> same_everywhere("Op(loss=<function f at 0x7f12>, report_path=PosixPath('a/0'), tag='x')")
-    "Op(loss=<function f>, report_path=..., tag='x')"
+    Examples:
+        >>> same_everywhere("Op(loss=<function f at 0x7f12>, report_path=PosixPath('a/0'), tag='x')")
+        "Op(loss=<function f>, report_path=..., tag='x')"
     """
     text = re.sub(r" at 0x[0-9a-f]+", "", description)
     return re.sub(r"report_path=(\w+\('[^']*'\)|'[^']*')", "report_path=...", text)

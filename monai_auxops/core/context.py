@@ -42,11 +42,12 @@ class BuildContext:
         batch: what the data loader gave.
         values: what was left so far; shared by the contexts of one iteration.
 
-    >>> import torch
-    >>> ctx = BuildContext(torch.zeros(2, 3), torch.tensor([[0], [2]]))
-    >>> ctx.set("hard", torch.tensor([1.0, 0.0]))
-    >>> ctx.must_get("hard").mean().item(), ctx.get("_label_input").shape, ctx.get("nothing", "here")
-    (0.5, torch.Size([2, 1]), 'here')
+    Examples:
+        >>> import torch
+        >>> ctx = BuildContext(torch.zeros(2, 3), torch.tensor([[0], [2]]))
+        >>> ctx.set("hard", torch.tensor([1.0, 0.0]))
+        >>> ctx.must_get("hard").mean().item(), ctx.get("_label_input").shape, ctx.get("nothing", "here")
+        (0.5, torch.Size([2, 1]), 'here')
 
     Source: Clara Train 3.1, ``ai4med.common.build_ctx``.
     """
@@ -122,11 +123,11 @@ class BuildContext:
         self._values[key] = value
 
     def leave(self, values: Mapping[str, Any]) -> None:
-        """Leave several values at once, under keys that :meth:`set` has taken before."""
+        """Leave several values at once, under keys that ``set`` has taken before."""
         self._values.update(values)
 
     def must_set(self, key: str, value: Any) -> None:
-        """As :meth:`set`; ``KeyError`` if something stands there already."""
+        """As ``set``; ``KeyError`` if something stands there already."""
         if key in self._values:
             raise KeyError(f"{key!r} was already written in this iteration; each name can be written once")
         self.set(key, value)

@@ -31,11 +31,12 @@ def batches_of(predictions: Any, label: Any) -> list[tuple[Any, Any]]:
     one size are stacked. Any other list of predictions is left as it is: outputs of a network, of which the first
     counts.
 
-    >>> ones = torch.ones(1, 4)
-    >>> [(x.shape, y.shape) for x, y in batches_of([ones, ones], [ones, ones])]
-    [(torch.Size([2, 1, 4]), torch.Size([2, 1, 4]))]
-    >>> len(batches_of([ones, ones[:, :2]], [ones, ones[:, :2]]))
-    2
+    Examples:
+        >>> ones = torch.ones(1, 4)
+        >>> [(x.shape, y.shape) for x, y in batches_of([ones, ones], [ones, ones])]
+        [(torch.Size([2, 1, 4]), torch.Size([2, 1, 4]))]
+        >>> len(batches_of([ones, ones[:, :2]], [ones, ones[:, :2]]))
+        2
     """
     if not is_list(label) and not (is_list(predictions) and _are_samples(predictions, label)):
         return [(predictions, label)]
@@ -79,8 +80,9 @@ def _is_batched(predictions: Any, labels: Sequence[Any]) -> bool:
 def equal_outputs(predictions: Any) -> int:
     """The number of outputs of one size in a list, of which only one can be meant; 0 where sizes tell, or no list is.
 
-    >>> equal_outputs([torch.zeros(1, 2, 8), torch.zeros(1, 2, 8)]), equal_outputs([torch.zeros(8), torch.zeros(4)])
-    (2, 0)
+    Examples:
+        >>> equal_outputs([torch.zeros(1, 2, 8), torch.zeros(1, 2, 8)]), equal_outputs([torch.zeros(8), torch.zeros(4)])
+        (2, 0)
     """
     if not is_list(predictions) or len(predictions) < 2:
         return 0

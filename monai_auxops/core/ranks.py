@@ -34,12 +34,13 @@ def is_first() -> bool:
 class Ranks:
     """The processes whose values are added up: all of them, a subgroup, or this one alone.
 
-    >>> from monai_auxops.core.running import RunningMean
-    >>> mean, ranks = RunningMean(["dice"]), Ranks.of()
-    >>> mean.update(torch.tensor([[0.5, 1.0]]))
-    >>> with ranks.meeting("the end of an epoch"):
-    ...     ranks.total([mean.packed()])
-    [1.5, 2.0]
+    Examples:
+        >>> from monai_auxops.core.running import RunningMean
+        >>> mean, ranks = RunningMean(["dice"]), Ranks.of()
+        >>> mean.update(torch.tensor([[0.5, 1.0]]))
+        >>> with ranks.meeting("the end of an epoch"):
+        ...     ranks.total([mean.packed()])
+        [1.5, 2.0]
     """
 
     members: tuple[int, ...]
@@ -73,7 +74,7 @@ class Ranks:
     def meeting(self, purpose: str, note: str = "") -> Iterator[list[str]]:
         """Come together for one purpose, and do what is done together inside the block.
 
-        Yields the notes of all ranks, see :func:`~monai_auxops.core.meeting.meet`.
+        Yields the notes of all ranks, see ``meet``.
         """
         if self.size == 1:
             yield [note]

@@ -44,16 +44,17 @@ class RunningMean:
     """The mean of each of ``n`` values over all samples seen, as ``n`` float64 sums and ``n`` int64 counts.
 
     NaN means "nothing to measure here": it is neither summed nor counted, so the mean is over valid samples, and NaN if
-    there is none. With ``skip_nan=False`` a NaN stays, and :attr:`first_nan` says in which update it came.
+    there is none. With ``skip_nan=False`` a NaN stays, and ``first_nan`` says in which update it came.
 
-    Nothing leaves the device before :meth:`means` or :meth:`packed` is asked for: no host synchronisation per update.
+    Nothing leaves the device before ``means`` or ``packed`` is asked for: no host synchronisation per update.
     On a GPU up to 32 batches wait there to be added at once; who looks sees them, too.
 
-    >>> mean = RunningMean(["dice"])
-    >>> mean.update(torch.tensor([[0.5, float("nan")]]))
-    >>> mean.update(torch.tensor([[0.75]]))
-    >>> mean.means()
-    {'dice': 0.625}
+    Examples:
+        >>> mean = RunningMean(["dice"])
+        >>> mean.update(torch.tensor([[0.5, float("nan")]]))
+        >>> mean.update(torch.tensor([[0.75]]))
+        >>> mean.means()
+        {'dice': 0.625}
     """
 
     _source: Callable[[], None] | None = None
@@ -66,7 +67,7 @@ class RunningMean:
         self.reset()
 
     def follow(self, source: Callable[[], None]) -> None:
-        """Call ``source`` before anything is read or forgotten: it holds batches that :meth:`add` is to add."""
+        """Call ``source`` before anything is read or forgotten: it holds batches that ``add`` is to add."""
         self._settle()
         self._source = source
 
@@ -172,7 +173,7 @@ class RunningMean:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`; another set of tags is a ``ValueError``."""
+        """Continue from ``state_dict``; another set of tags is a ``ValueError``."""
         if tuple(state["tags"]) != self.tags:
             raise ValueError(f"the saved state holds the tags {list(state['tags'])}, expected {list(self.tags)}")
         self.reset()

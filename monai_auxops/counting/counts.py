@@ -1,7 +1,7 @@
 """Voxel counts of one batch: how many true and false positives and negatives each class has in each sample.
 
 Every accuracy-like aux-op is arithmetic on these integers, so nothing else reads voxels. This module says what is
-counted; four backends do it, equal to the last voxel and chosen by :func:`backend`:
+counted; four backends do it, equal to the last voxel and chosen by ``backend``:
 
 - ``backend_vectorized``: a handful of whole-tensor operations, on any device; the reference
 - ``backend_blocked``: plain torch in blocks that stay in the CPU's cache
@@ -81,7 +81,7 @@ def count(
 
 
 def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: bool = False) -> Counts:
-    """Count as :func:`count` does where predictions are class indices ``[B, 1, *S]`` out of ``classes``.
+    """Count as ``count`` does where predictions are class indices ``[B, 1, *S]`` out of ``classes``.
 
     An index that names no class predicts none.
 
@@ -105,7 +105,7 @@ def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: b
 def confusion(predictions: Tensor, label: Tensor) -> Tensor:
     """Count voxels by label class (row) and predicted class (column): int64 ``[B, C, C]``, C of at least 2.
 
-    Classes are exclusive and labels are indices. Voxels that :func:`count` leaves out, and voxels predicted in no
+    Classes are exclusive and labels are indices. Voxels that ``count`` leaves out, and voxels predicted in no
     class because a score is NaN, are in no entry.
 
     Example:

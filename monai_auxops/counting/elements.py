@@ -28,9 +28,10 @@ class Shares(NamedTuple):
 def of_elements(predictions: Tensor, label: Tensor, threshold: float = 0.5, left_out: Tensor | None = None) -> Shares:
     """Compare ``(p > threshold) == (y > 0.5)`` where the label lies within 0..1; a NaN prediction is never right.
 
-    >>> import torch
-    >>> of_elements(torch.tensor([[0.9, 0.2, 0.7, 0.7]]), torch.tensor([[1, 1, 0, -1]]))
-    Shares(right=tensor([1]), labeled=tensor([3]), above=tensor([0]))
+    Examples:
+        >>> import torch
+        >>> of_elements(torch.tensor([[0.9, 0.2, 0.7, 0.7]]), torch.tensor([[1, 1, 0, -1]]))
+        Shares(right=tensor([1]), labeled=tensor([3]), above=tensor([0]))
     """
     if not label.dtype.is_signed and label.dtype not in (torch.bool, torch.uint8):
         label = label.long()  # torch compares wide unsigned types on few devices

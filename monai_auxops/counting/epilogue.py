@@ -80,12 +80,13 @@ def fractions(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Tenso
 
 
 def quotients(both: Tensor) -> Tensor:
-    """Divide what :func:`fractions` returned: values ``[..., n]`` as float32, NaN where there is nothing to measure.
+    """Divide what ``fractions`` returned: values ``[..., n]`` as float32, NaN where there is nothing to measure.
 
-    >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
-    >>> columns = Column("dice", (0, 1, 2)), Column("dice", (1,)), Column("dice", (1, 2), empty_value=1.0)
-    >>> quotients(fractions(counts, 10, columns))
-    tensor([[0.6667,    nan, 0.5000]])
+    Examples:
+        >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
+        >>> columns = Column("dice", (0, 1, 2)), Column("dice", (1,)), Column("dice", (1, 2), empty_value=1.0)
+        >>> quotients(fractions(counts, 10, columns))
+        tensor([[0.6667,    nan, 0.5000]])
     """
     over, under = both.chunk(2, -1)
     return (over / under).float()

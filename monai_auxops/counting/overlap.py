@@ -19,9 +19,10 @@ def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan
     With a number as ``empty_value`` that is the value where ``P + T = 0``, and a class predicted where there is none
     scores 0.
 
-    >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
-    >>> overlap(counts), overlap(counts, empty_value=1.0)
-    (tensor([[0.6667,    nan,    nan]]), tensor([[0.6667, 0.0000, 1.0000]]))
+    Examples:
+        >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
+        >>> overlap(counts), overlap(counts, empty_value=1.0)
+        (tensor([[0.6667,    nan,    nan]]), tensor([[0.6667, 0.0000, 1.0000]]))
 
     Source: L. R. Dice, Measures of the amount of ecologic association between species, Ecology 26 (1945).
     """
@@ -64,9 +65,10 @@ STATISTICS = (*POOLED, *PER_SAMPLE)
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
     """``part / whole`` of counts as float32, NaN where the whole is 0.
 
-    >>> import torch
-    >>> ratio(torch.tensor([1, 0]), torch.tensor([2, 0]))
-    tensor([0.5000,    nan])
+    Examples:
+        >>> import torch
+        >>> ratio(torch.tensor([1, 0]), torch.tensor([2, 0]))
+        tensor([0.5000,    nan])
     """
     return part / whole.float()  # of counts: 0 / 0; integers alone would divide in the process' default dtype
 
@@ -84,10 +86,11 @@ def pooled_rows(counts: Counts, jaccard: bool) -> Tensor:
 
 
 def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str], prefix: str = "") -> list[str]:
-    """The names of :func:`pooled_values`, in its order.
+    """The names of ``pooled_values``, in its order.
 
-    >>> pooled_names("dice", ["grey", "white"], ["support", "global"])
-    ['dice_global', 'dice_global/grey', 'dice_global/white', 'support/grey', 'support/white']
+    Examples:
+        >>> pooled_names("dice", ["grey", "white"], ["support", "global"])
+        ['dice_global', 'dice_global/grey', 'dice_global/white', 'support/grey', 'support/white']
     """
     overlaps = [f"{tag}_global", *(f"{tag}_global/{name}" for name in names)] if "global" in wanted else []
     samples = [f"{prefix}support/{name}" for name in names] if "support" in wanted else []
@@ -95,7 +98,7 @@ def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str], prefix: 
 
 
 def pooled_values(sums: Mapping[str, float], names: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """What the sums under :func:`pooled_tags` say of the whole epoch.
+    """What the sums under ``pooled_tags`` say of the whole epoch.
 
     ``"global"`` is the overlap of all voxels as if of one image, which nnU-Net reports online: its mean over classes,
     then each class. ``"support"`` is the number of samples in which each class occurred.

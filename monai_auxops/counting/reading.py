@@ -18,7 +18,7 @@ _FLAGS = ("skip_background", "is_onehot_targets", "is_independent_predictions", 
 
 
 class ReadingOptions(TypedDict, total=False):
-    """The fields of :class:`Reading` as keyword arguments."""
+    """The fields of ``Reading`` as keyword arguments."""
 
     data_format: str
     skip_background: bool
@@ -165,7 +165,7 @@ def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, left_
         reading: the options.
         predictions: ``[B, C, *S]``, or ``[B]`` with one logit a sample.
         label: class indices or one-hot.
-        left_out: where voxels do not count, from :meth:`Reading.left_out`.
+        left_out: where voxels do not count, from ``left_out``.
     """
     if label is None:
         raise ValueError("expected a label, got None")
@@ -212,8 +212,9 @@ def ignored_labels(ignore_index: int | Sequence[int] | None) -> tuple[int, ...]:
 def holds(label: Tensor, value: int) -> Tensor:
     """Where ``label`` is ``value``, also for a value that the label's dtype cannot hold: 255 is no int8.
 
-    >>> holds(torch.tensor([-1, 1], dtype=torch.int8), 255)
-    tensor([False, False])
+    Examples:
+        >>> holds(torch.tensor([-1, 1], dtype=torch.int8), 255)
+        tensor([False, False])
     """
     if label.is_floating_point():
         return (label if label.dtype in (torch.float32, torch.float64) else label.float()) == value

@@ -29,11 +29,12 @@ def nan_loses(score_function: Callable[[Engine], Any]) -> Callable[[Engine], Any
     Ignite's ``Checkpoint`` and ``EarlyStopping``, and MONAI's handlers made of them, need it only where a script calls
     them itself: added to an engine that has aux-ops, or to the trainer that runs it, they are guarded without it.
 
-    >>> score = nan_loses(lambda engine: engine.state.metrics["val_dice"])
-    >>> engine = Engine(lambda engine, batch: None)
-    >>> engine.state.metrics["val_dice"] = math.nan
-    >>> score(engine)
-    -inf
+    Examples:
+        >>> score = nan_loses(lambda engine: engine.state.metrics["val_dice"])
+        >>> engine = Engine(lambda engine, batch: None)
+        >>> engine.state.metrics["val_dice"] = math.nan
+        >>> score(engine)
+        -inf
     """
 
     @functools.wraps(score_function)
@@ -187,8 +188,9 @@ def warn_of_direction(engine: Engine, op: AuxiliaryOperation) -> None:
 def prefers_larger(compare: Callable[[Any, Any], Any] | None) -> bool | None:
     """Tell whether ``compare(new, best)`` is true where the new value is larger; None where that cannot be told.
 
-    >>> prefers_larger(lambda new, best: new < best)
-    False
+    Examples:
+        >>> prefers_larger(lambda new, best: new < best)
+        False
     """
     if compare is None:
         return None

@@ -15,25 +15,26 @@ def training_epoch(engine: Engine) -> int:
     """Return the epoch that a value of ``engine`` belongs to: the trainer's, not the evaluator's own.
 
     A plain Ignite evaluator begins with epoch 1 in each of its runs, and several evaluators may run within one epoch of
-    a trainer. The trainer is the engine in whose event handler ``engine`` runs; else the one named by :func:`link`;
+    a trainer. The trainer is the engine in whose event handler ``engine`` runs; else the one named by ``link``;
     without a trainer the engine's own epoch is returned.
 
     Call it in a handler of ``engine`` (or of its trainer).
 
-    >>> from ignite.engine import Events
-    >>> trainer, evaluator, seen = Engine(lambda engine, batch: None), Engine(lambda engine, batch: None), []
-    >>> _ = trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0]))
-    >>> _ = evaluator.add_event_handler(Events.COMPLETED, lambda engine: seen.append(training_epoch(engine)))
-    >>> _ = trainer.run([0], max_epochs=3)
-    >>> seen
-    [1, 2, 3]
+    Examples:
+        >>> from ignite.engine import Events
+        >>> trainer, evaluator, seen = Engine(lambda engine, batch: None), Engine(lambda engine, batch: None), []
+        >>> _ = trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0]))
+        >>> _ = evaluator.add_event_handler(Events.COMPLETED, lambda engine: seen.append(training_epoch(engine)))
+        >>> _ = trainer.run([0], max_epochs=3)
+        >>> seen
+        [1, 2, 3]
     """
     trainer = trainer_of(engine)
     return int((engine if trainer is None else trainer).state.epoch)
 
 
 def training_iteration(engine: Engine) -> int:
-    """Return the number of iterations that the training had done: as :func:`training_epoch`, for curves over steps."""
+    """Return the number of iterations that the training had done: as ``training_epoch``, for curves over steps."""
     trainer = trainer_of(engine)
     return int((engine if trainer is None else trainer).state.iteration)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Hub:
-    """What connects the aux-ops of one engine with its events. Made by the first :func:`attach`."""
+    """What connects the aux-ops of one engine with its events. Made by the first ``attach``."""
 
     _made: ClassVar[Counter[str]] = Counter()
 
@@ -232,7 +232,7 @@ def attach(op: AuxiliaryOperation, engine: Engine, name: str | None = None, outp
 
 
 def detach(attachment: Attachment) -> None:
-    """Undo :func:`attach`."""
+    """Undo ``attach``."""
     hub = Hub.of(attachment.engine)
     if hub is not None:
         hub.remove(attachment)

@@ -39,8 +39,9 @@ def plan(epoch: int, iteration: int, length: int | None, expected: int | None, c
         expected: the iterations of an epoch as this run was set up, if a checkpoint has replaced that number since.
         can_continue: whether all aux-ops hold the epoch's samples so far, and the loader can continue.
 
-    >>> plan(epoch=3, iteration=7, length=3, expected=3, can_continue=False).rewind_to
-    6
+    Examples:
+        >>> plan(epoch=3, iteration=7, length=3, expected=3, can_continue=False).rewind_to
+        6
     """
     done = epoch - 1
     if iteration == done == 0:

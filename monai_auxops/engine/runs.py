@@ -58,13 +58,14 @@ def new_run_id() -> str:
 def training_step(engine: Engine) -> int:
     """Return the iterations of ``engine`` over the whole training: an evaluator's own counter begins anew each time.
 
-    >>> from ignite.engine import Events
-    >>> trainer, evaluator, seen = Engine(lambda engine, batch: None), Engine(lambda engine, batch: None), []
-    >>> _ = trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0, 1]))
-    >>> _ = evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.append(training_step(engine)))
-    >>> _ = trainer.run([0], max_epochs=2)
-    >>> seen
-    [1, 2, 3, 4]
+    Examples:
+        >>> from ignite.engine import Events
+        >>> trainer, evaluator, seen = Engine(lambda engine, batch: None), Engine(lambda engine, batch: None), []
+        >>> _ = trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0, 1]))
+        >>> _ = evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.append(training_step(engine)))
+        >>> _ = trainer.run([0], max_epochs=2)
+        >>> seen
+        [1, 2, 3, 4]
     """
     state = engine.state
     if training_of(engine) is engine or not state.epoch_length:

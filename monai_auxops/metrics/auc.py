@@ -129,7 +129,7 @@ class AUCMetric(ValidationMetric):
         return super().state_dict() | kept | odds | {"cases": list(self._cases)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue with the samples of :meth:`state_dict`."""
+        """Continue with the samples of ``state_dict``."""
         super().load_state_dict(state)
         self._scores, self._labels = list(state["scores"]), list(state["labels"])
         self._log_odds = list(state.get("log_odds", [None] * len(self._scores)))
@@ -139,8 +139,8 @@ class AUCMetric(ValidationMetric):
 class ComputeAUC(AUCMetric):
     """Area under the ROC curve of scores against labels.
 
-    Scores are ranked as they come, in float64; those of :class:`~monai_auxops.ComputeBinaryPreds` and
-    :class:`~monai_auxops.ComputeMulticlassPreds` by the logits they were made of. Labels are ``[B, n]`` binary, or one
+    Scores are ranked as they come, in float64; those of ``ComputeBinaryPreds`` and
+    ``ComputeMulticlassPreds`` by the logits they were made of. Labels are ``[B, n]`` binary, or one
     index ``[B, 1]`` for n > 1 score columns (one against the rest). Labels that are neither 0 nor 1 are left out of
     their column, which is said unless they are NaN or negative; a column with one kind of label only has no AUC and is
     skipped; a NaN score makes its column NaN.
@@ -162,10 +162,11 @@ class ComputeAUC(AUCMetric):
     Raises:
         ValueError: shapes that do not fit, a column that is not there, an unknown average.
 
-    >>> metric = ComputeAUC("auc", field="model", label_field="label")
-    >>> _ = metric(torch.tensor([[0.1], [0.4], [0.35], [0.8]]), torch.tensor([[0], [0], [1], [1]]))
-    >>> metric.aggregate()
-    {'auc': 0.75}
+    Examples:
+        >>> metric = ComputeAUC("auc", field="model", label_field="label")
+        >>> _ = metric(torch.tensor([[0.1], [0.4], [0.35], [0.8]]), torch.tensor([[0], [0], [1], [1]]))
+        >>> metric.aggregate()
+        {'auc': 0.75}
 
     Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeAUC``.
     """

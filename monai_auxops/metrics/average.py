@@ -29,14 +29,15 @@ class ComputeAverage(CaseMetric):
     Raises:
         ValueError: nothing under ``field``, or more than one value per sample.
 
-    >>> from monai_auxops import BuildContext, ComputeDice
-    >>> pred, label = torch.tensor([[[0.9, 0.8]]]), torch.tensor([[[1, 0]]])
-    >>> ctx = BuildContext(pred, label)
-    >>> metric = ComputeAverage("mean_dice", field="dice")
-    >>> for op in (ComputeDice("dice"), metric):
-    ...     _ = op(pred, label, build_ctx=ctx)
-    >>> round(metric.aggregate()["mean_dice"], 4)
-    0.6667
+    Examples:
+        >>> from monai_auxops import BuildContext, ComputeDice
+        >>> pred, label = torch.tensor([[[0.9, 0.8]]]), torch.tensor([[[1, 0]]])
+        >>> ctx = BuildContext(pred, label)
+        >>> metric = ComputeAverage("mean_dice", field="dice")
+        >>> for op in (ComputeDice("dice"), metric):
+        ...     _ = op(pred, label, build_ctx=ctx)
+        >>> round(metric.aggregate()["mean_dice"], 4)
+        0.6667
 
     Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeAverage``.
     """

@@ -36,11 +36,12 @@ class ComputeAverageDice(CaseMetric):
     Raises:
         ValueError: nothing under a field, shapes that do not fit.
 
-    >>> import torch
-    >>> metric = ComputeAverageDice("mean_dice", field="model")
-    >>> _ = metric(torch.tensor([[[0.9, 0.8]]]), torch.tensor([[[1, 0]]]))
-    >>> round(metric.aggregate()["mean_dice"], 4)
-    0.6667
+    Examples:
+        >>> import torch
+        >>> metric = ComputeAverageDice("mean_dice", field="model")
+        >>> _ = metric(torch.tensor([[[0.9, 0.8]]]), torch.tensor([[[1, 0]]]))
+        >>> round(metric.aggregate()["mean_dice"], 4)
+        0.6667
 
     Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeAverageDice``.
     """

@@ -70,7 +70,7 @@ class ValidationMetric(AuxiliaryOperation):
         output_transform: OutputTransform | None = None,
         group: Any = None,
     ) -> None:
-        """As :meth:`AuxiliaryOperation.attach`; ``is_key_metric`` makes it the key metric where no slot says."""
+        """As ``attach``; ``is_key_metric`` makes it the key metric where no slot says."""
         name = self.name if name is None else name
         key = getattr(engine.state, "key_metric_name", None)
         super().attach(engine, name, output_transform=output_transform, group=group)
@@ -81,7 +81,7 @@ class ValidationMetric(AuxiliaryOperation):
             warnings.warn(f"{self!r} is in the slot {name!r}, but the key metric is {key!r}, which wins", stacklevel=2)
 
     def detach(self) -> None:
-        """Undo :meth:`attach`."""
+        """Undo ``attach``."""
         if self._attachment is not None and self._made_key:
             self._attachment.engine.state.key_metric_name = None
         super().detach()

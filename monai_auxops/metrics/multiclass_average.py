@@ -20,7 +20,7 @@ class ComputeMulticlassAverage(AUCMetric):
 
     Args:
         name: the metric's name.
-        field: tag of the probabilities ``[B, sum(label_format)]`` (:class:`~monai_auxops.ComputeMulticlassPreds`).
+        field: tag of the probabilities ``[B, sum(label_format)]`` (``ComputeMulticlassPreds``).
         label_field: tag of the labels ``[B, L]``.
         auc_average: how to average over the classes of a label: ``"macro"``, ``"weighted"`` or ``"micro"``.
         label_index: look at this label alone.
@@ -35,10 +35,11 @@ class ComputeMulticlassAverage(AUCMetric):
     Raises:
         ValueError: no label_format, shapes that do not fit it, a label that is not there.
 
-    >>> metric = ComputeMulticlassAverage("auc", "model", "label", label_format=[3])
-    >>> _ = metric(torch.eye(3), torch.tensor([[0], [1], [2]]))
-    >>> metric.aggregate()
-    {'auc': 1.0}
+    Examples:
+        >>> metric = ComputeMulticlassAverage("auc", "model", "label", label_format=[3])
+        >>> _ = metric(torch.eye(3), torch.tensor([[0], [1], [2]]))
+        >>> metric.aggregate()
+        {'auc': 1.0}
 
     Source: Clara Train 3.1, ``ai4med.components.metrics.ComputeMulticlassAverage``; its formula is not published.
     """

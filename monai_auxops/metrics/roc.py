@@ -16,8 +16,9 @@ def roc_auc(scores: Tensor, labels: Tensor) -> float:
     By ranks (Mann and Whitney, 1947), exact, in ``O(N log N)``. Labels other than 0 and 1 are left out. NaN without
     both kinds of label, or with a NaN score.
 
-    >>> roc_auc(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
-    0.75
+    Examples:
+        >>> roc_auc(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
+        0.75
     """
     keep = is_binary(labels)
     scores, positive = scores[keep], labels[keep] == 1
@@ -38,8 +39,9 @@ def is_binary(labels: Tensor) -> Tensor:
 def roc_curve(scores: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
     """False and true positive rates at every threshold: ``scores`` and ``labels`` of shape ``[N]``.
 
-    >>> roc_curve(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
-    ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0])
+    Examples:
+        >>> roc_curve(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
+        ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0])
     """
     keep = is_binary(labels)
     highest = scores[keep].sort(descending=True)

@@ -47,16 +47,17 @@ class ComputeAccuracy(AuxiliaryOperation):
             the voxels of these channels.
         mask_key: a tensor ``[B, 1, *S]`` of the batch, or of an earlier aux-op: only voxels where it is positive count.
         num_classes: predictions are class indices ``[B, 1, *S]`` out of so many classes instead of scores.
-        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
         ValueError: shapes that do not fit, ``use_sigmoid`` and ``final_activation`` both, a softmax of binary labels.
 
-    >>> import torch
-    >>> accuracy = ComputeAccuracy("accuracy", use_sigmoid=True)
-    >>> _ = accuracy(torch.tensor([[2.0, -1.0, -3.0]]), torch.tensor([[1, 0, 1]]))
-    >>> accuracy.aggregate()
-    {'accuracy': 0.6666666865348816}
+    Examples:
+        >>> import torch
+        >>> accuracy = ComputeAccuracy("accuracy", use_sigmoid=True)
+        >>> _ = accuracy(torch.tensor([[2.0, -1.0, -3.0]]), torch.tensor([[1, 0, 1]]))
+        >>> accuracy.aggregate()
+        {'accuracy': 0.6666666865348816}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeAccuracy``.
     """

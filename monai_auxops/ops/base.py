@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed
-    """Clara's name for what is built from a :class:`~monai_auxops.BuildContext`."""
+    """Clara's name for what is built from a ``BuildContext``."""
 
     @abstractmethod
     def build(self, build_ctx: BuildContext) -> dict[str, Tensor]:
@@ -42,36 +42,37 @@ class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed
 
 
 class AuxiliaryOperation(GraphComponent):
-    """Base of all aux-ops. A new one writes :meth:`get_output_tensors` and nothing else.
+    """Base of all aux-ops. A new one writes ``get_output_tensors`` and nothing else.
 
-    One object is used in one of three ways: in a plain loop (call, :meth:`aggregate`, :meth:`reset`), in a metric slot
-    of a MONAI engine, or attached to any Ignite engine with :meth:`attach`. Values of shape ``()``, ``[1]`` or ``[B]``
+    One object is used in one of three ways: in a plain loop (call, ``aggregate``, ``reset``), in a metric slot
+    of a MONAI engine, or attached to any Ignite engine with ``attach``. Values of shape ``()``, ``[1]`` or ``[B]``
     accumulate to a mean over samples; NaN is skipped. Other outputs only stand in the context for later aux-ops.
 
     Args:
         do_summary: whether ``AuxTensorBoardStatsHandler`` shows the values.
         do_print: whether ``AuxStatsHandler`` shows the values.
-        **options: for every aux-op, see :class:`~monai_auxops.ops.options.OpOptions`: ``stage``, ``output_transform``,
+        **options: for every aux-op, see ``OpOptions``: ``stage``, ``output_transform``,
             ``report_path``, ``case_key``.
 
     Raises:
         TypeError: an unknown option.
 
-    >>> import torch
-    >>> class Foreground(AuxiliaryOperation):
-    ...     def get_output_tensors(self, predictions, label, build_ctx):
-    ...         return {"foreground": (label > 0).flatten(1).float().mean(1)}
-    >>> op = Foreground()
-    >>> _ = op(torch.zeros(2, 1, 4), torch.tensor([[[0, 0, 1, 1]], [[0, 0, 0, 0]]]))
-    >>> op.aggregate()
-    {'foreground': 0.25}
+    Examples:
+        >>> import torch
+        >>> class Foreground(AuxiliaryOperation):
+        ...     def get_output_tensors(self, predictions, label, build_ctx):
+        ...         return {"foreground": (label > 0).flatten(1).float().mean(1)}
+        >>> op = Foreground()
+        >>> _ = op(torch.zeros(2, 1, 4), torch.tensor([[[0, 0, 1, 1]], [[0, 0, 0, 0]]]))
+        >>> op.aggregate()
+        {'foreground': 0.25}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops``.
     """
 
     keywords = OP_OPTIONS
     accumulated: tuple[str, ...] | None = None  # the tags with an epoch value; None: decided at the first batch
-    sum_tags: tuple[str, ...] = ()  # names of what :meth:`sums` adds up
+    sum_tags: tuple[str, ...] = ()  # names of what ``sums`` adds up
     without_batch_axis: tuple[str, ...] = ()  # tags whose first axis is no batch, whatever its length
     unsettled = False  # whether the tags were decided by a batch, which another rank may not have seen
     skip_nan = True
@@ -211,7 +212,7 @@ class AuxiliaryOperation(GraphComponent):
         Args:
             y_pred: predictions ``[B, C, *S]``, a list of outputs of which the first counts, or a list of samples.
             y: the label, or a list with one for each sample.
-            loss: the batch's loss, for :class:`~monai_auxops.NegLoss`.
+            loss: the batch's loss, for ``NegLoss``.
             build_ctx: made from the same tensors, to share counts and intermediate values with other aux-ops.
         """
         parts = pick((y_pred, y), self.output_transform, self)
@@ -311,7 +312,7 @@ class AuxiliaryOperation(GraphComponent):
         return self.accumulated
 
     def epoch_started(self, anew: bool = False) -> None:
-        """Reset, unless the epoch goes on after :meth:`load_state_dict`; ``anew``: its first samples come again."""
+        """Reset, unless the epoch goes on after ``load_state_dict``; ``anew``: its first samples come again."""
         if anew or not self.resumed:
             self.reset()
         elif self.accumulator is not None:
@@ -374,7 +375,7 @@ class AuxiliaryOperation(GraphComponent):
             self._report.watch(engine)
 
     def detach(self) -> None:
-        """Undo :meth:`attach`: the engine runs as it would without this aux-op. Values written so far stay."""
+        """Undo ``attach``: the engine runs as it would without this aux-op. Values written so far stay."""
         if self._attachment is not None:
             detach(self._attachment)
             self._attachment = None

@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 
 class ComputeBinaryPreds(AuxiliaryOperation):
-    """The sigmoid of the binary columns and their labels, for :class:`~monai_auxops.ComputeAUC`. Never accumulated.
+    """The sigmoid of the binary columns and their labels, for ``ComputeAUC``. Never accumulated.
 
     Args:
         binary_preds_name: name of the scores ``[B, n]``.
         binary_labels_name: name of their labels ``[B, n]``.
         label_format: one integer per label, 1 for the binary ones. Default: ``label_format`` of the context's
             ``_data_property``, else all columns are binary.
-        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
         ValueError: no binary label, or shapes that do not fit.
 
-    >>> op = ComputeBinaryPreds(label_format=[3, 1])
-    >>> out = op(torch.tensor([[0.1, 2.0, 0.3, 0.0]]), torch.tensor([[1, 1]]))
-    >>> out["binary_preds"], out["binary_labels"]
-    (tensor([[0.5000]]), tensor([[1]]))
+    Examples:
+        >>> op = ComputeBinaryPreds(label_format=[3, 1])
+        >>> out = op(torch.tensor([[0.1, 2.0, 0.3, 0.0]]), torch.tensor([[1, 1]]))
+        >>> out["binary_preds"], out["binary_labels"]
+        (tensor([[0.5000]]), tensor([[1]]))
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeBinaryPreds``.
     """

@@ -39,17 +39,18 @@ class ComputeDice(DiceOperation):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         **options: ``final_activation``, ``class_names``, ``statistics``, ``empty_value``, ``ignore_index``,
-            ``mask_key``: see :class:`~monai_auxops.ops.dice_options.DiceOptions`; those of every aux-op: see
-            :class:`~monai_auxops.AuxiliaryOperation`.
+            ``mask_key``: see ``DiceOptions``; those of every aux-op: see
+            ``AuxiliaryOperation``.
 
     Raises:
         ValueError: shapes or channels that do not fit, one channel with ``skip_background``.
 
-    >>> import torch
-    >>> dice = ComputeDice("dice", is_independent_predictions=True)
-    >>> _ = dice(torch.tensor([[[0.9, 0.8, 0.1]], [[0.9, 0.1, 0.1]]]), torch.tensor([[[1, 0, 0]], [[0, 0, 0]]]))
-    >>> dice.aggregate()  # the second sample has nothing to find, and does not count
-    {'dice': 0.6666666865348816}
+    Examples:
+        >>> import torch
+        >>> dice = ComputeDice("dice", is_independent_predictions=True)
+        >>> _ = dice(torch.tensor([[[0.9, 0.8, 0.1]], [[0.9, 0.1, 0.1]]]), torch.tensor([[[1, 0, 0]], [[0, 0, 0]]]))
+        >>> dice.aggregate()  # the second sample has nothing to find, and does not count
+        {'dice': 0.6666666865348816}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeDice``.
     """

@@ -21,8 +21,9 @@ TOLERANCE = 0.01  # resampling and sums of windows leave the unit interval by le
 def grid(values: Tensor) -> Tensor:
     """View a regular grid of ``values`` ``[B, C, *S]`` with at most some ``GRID`` values a sample: nothing is copied.
 
-    >>> grid(torch.zeros(1, 2, 512, 512)).shape
-    torch.Size([1, 2, 171, 171])
+    Examples:
+        >>> grid(torch.zeros(1, 2, 512, 512)).shape
+        torch.Size([1, 2, 171, 171])
     """
     dims, size = values.dim() - 2, math.prod(values.shape[1:])
     if dims < 1 or size <= GRID:

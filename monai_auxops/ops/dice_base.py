@@ -27,7 +27,7 @@ NOTES = (noted.NO_CLASS, noted.RANGE, noted.OVERLAP)
 
 
 class DiceOperation(AuxiliaryOperation):
-    """Base of the Dice aux-ops: reads :class:`~monai_auxops.ops.dice_options.DiceOptions`, counts, divides."""
+    """Base of the Dice aux-ops: reads ``DiceOptions``, counts, divides."""
 
     keywords = DICE_KEYWORDS
     higher_is_better = True
@@ -163,7 +163,7 @@ class DiceOperation(AuxiliaryOperation):
         return [own, *singles, *named[1:], *(c for group in each for c in group if options.class_names)]
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
-        """The rows of the pooled statistics, then those of :data:`NOTES`."""
+        """The rows of the pooled statistics, then those of ``NOTES``."""
         shared = self._shared(build_ctx)
         rows = torch.stack(self._notes(build_ctx, shared))
         if not self._pooled_tags:

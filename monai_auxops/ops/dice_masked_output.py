@@ -36,18 +36,19 @@ class DiceMaskedOutput(DiceOperation):
         do_summary: whether TensorBoard shows the values.
         do_print: whether the console shows the values.
         **options: ``final_activation``, ``class_names``, ``statistics``, ``empty_value``, ``ignore_index``,
-            ``mask_key``: see :class:`~monai_auxops.ops.dice_options.DiceOptions`; those of every aux-op: see
-            :class:`~monai_auxops.AuxiliaryOperation`.
+            ``mask_key``: see ``DiceOptions``; those of every aux-op: see
+            ``AuxiliaryOperation``.
 
     Raises:
         ValueError: a number of tags that does not fit the classes; shapes that do not fit.
 
-    >>> import torch
-    >>> dice = DiceMaskedOutput(["dice", "dice_grey", "dice_white"], skip_background=True)
-    >>> scores = torch.nn.functional.one_hot(torch.tensor([[0, 1, 1, 0]]), 3).movedim(-1, 1)
-    >>> _ = dice(scores.float(), torch.tensor([[[0, 1, 0, 0]]]))
-    >>> dice.aggregate()
-    {'dice': 0.6666666865348816, 'dice_grey': 0.6666666865348816, 'dice_white': nan}
+    Examples:
+        >>> import torch
+        >>> dice = DiceMaskedOutput(["dice", "dice_grey", "dice_white"], skip_background=True)
+        >>> scores = torch.nn.functional.one_hot(torch.tensor([[0, 1, 1, 0]]), 3).movedim(-1, 1)
+        >>> _ = dice(scores.float(), torch.tensor([[[0, 1, 0, 0]]]))
+        >>> dice.aggregate()
+        {'dice': 0.6666666865348816, 'dice_grey': 0.6666666865348816, 'dice_white': nan}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.DiceMaskedOutput``.
     """

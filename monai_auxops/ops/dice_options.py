@@ -15,7 +15,7 @@ from monai_auxops.ops.options import OP_OPTIONS, OpOptions
 
 
 class DiceKeywords(OpOptions, total=False):
-    """What the Dice aux-ops take by keyword beside Clara's arguments: see :class:`DiceOptions`."""
+    """What the Dice aux-ops take by keyword beside Clara's arguments: see ``DiceOptions``."""
 
     final_activation: str | None
     class_names: Sequence[str] | None

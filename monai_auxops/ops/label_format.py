@@ -15,8 +15,9 @@ LOG_ODDS = "log_odds"  # what the context holds of probabilities, under "<their 
 def log_odds(logits: Tensor) -> Tensor:
     """``log(p / (1 - p))`` of each probability: of the sigmoid of one column, of the softmax of several; float64.
 
-    >>> log_odds(torch.tensor([[20.0], [28.0]])).tolist(), log_odds(torch.tensor([[60.0, 0.0]])).tolist()
-    ([[20.0], [28.0]], [[60.0, -60.0]])
+    Examples:
+        >>> log_odds(torch.tensor([[20.0], [28.0]])).tolist(), log_odds(torch.tensor([[60.0, 0.0]])).tolist()
+        ([[20.0], [28.0]], [[60.0, -60.0]])
     """
     logits = logits if logits.device.type == "mps" else logits.double()  # Apple's GPUs have no float64
     if logits.shape[1] == 1:
@@ -37,9 +38,10 @@ def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None)
 def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
     """Logits ``[B, k]`` and label ``[B]`` of each label. Shapes that do not fit are a ``ValueError``.
 
-    >>> import torch
-    >>> [(x.shape[1], y.tolist()) for x, y in split(torch.zeros(2, 4), torch.tensor([[2, 1], [0, 0]]), [3, 1])]
-    [(3, [2, 0]), (1, [1, 0])]
+    Examples:
+        >>> import torch
+        >>> [(x.shape[1], y.tolist()) for x, y in split(torch.zeros(2, 4), torch.tensor([[2, 1], [0, 0]]), [3, 1])]
+        [(3, [2, 0]), (1, [1, 0])]
     """
     if labels is None:
         raise ValueError("expected labels [B, L], got None")

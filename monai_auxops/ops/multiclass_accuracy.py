@@ -37,15 +37,16 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         do_print: whether the console shows the value.
         label_format: one integer per label: 1 binary with one logit, k a label of k classes with k logits. Default:
             ``label_format`` of the context's ``_data_property``.
-        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
         ValueError: no label_format, or predictions ``[B, sum(label_format)]`` / labels ``[B, L]`` that do not fit.
 
-    >>> accuracy = ComputeMulticlassAccuracy("accuracy", label_format=[3, 1])
-    >>> _ = accuracy(torch.tensor([[0.1, 2.0, 0.3, -1.0]]), torch.tensor([[1, 1]]))
-    >>> accuracy.aggregate()
-    {'accuracy': 0.5}
+    Examples:
+        >>> accuracy = ComputeMulticlassAccuracy("accuracy", label_format=[3, 1])
+        >>> _ = accuracy(torch.tensor([[0.1, 2.0, 0.3, -1.0]]), torch.tensor([[1, 1]]))
+        >>> accuracy.aggregate()
+        {'accuracy': 0.5}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeMulticlassAccuracy``.
     """

@@ -30,15 +30,16 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
             ``label_format`` of the context's ``_data_property``.
         labels_onehot: give the labels as ``[B, sum(label_format)]``, one-hot per label; NaN where a label is NaN,
             negative or out of range.
-        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
         ValueError: no label_format, or shapes that do not fit.
 
-    >>> op = ComputeMulticlassPreds(label_format=[2, 1], labels_onehot=True)
-    >>> out = op(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1, 1]]))
-    >>> out["preds"], out["labels"]
-    (tensor([[0.5000, 0.5000, 0.5000]]), tensor([[0., 1., 1.]]))
+    Examples:
+        >>> op = ComputeMulticlassPreds(label_format=[2, 1], labels_onehot=True)
+        >>> out = op(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1, 1]]))
+        >>> out["preds"], out["labels"]
+        (tensor([[0.5000, 0.5000, 0.5000]]), tensor([[0., 1., 1.]]))
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeMulticlassPreds``.
     """

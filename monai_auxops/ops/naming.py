@@ -66,8 +66,9 @@ def for_trackers(names: Sequence[str]) -> tuple[str, ...]:
     MLflow refuses a metric whose name has other characters than letters, digits, spaces and ``_ - . : /``, in the first
     epoch. Others become underscores, here, where the name is given.
 
-    >>> for_trackers(["gray", "white (L)"])
-    ('gray', 'white _L_')
+    Examples:
+        >>> for_trackers(["gray", "white (L)"])
+        ('gray', 'white _L_')
     """
     accepted = tuple(re.sub(r"[^\w\- .:/]", "_", str(name)) for name in names)
     if len(set(accepted)) < len(accepted):

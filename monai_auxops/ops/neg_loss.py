@@ -32,15 +32,16 @@ class NegLoss(AuxiliaryOperation):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         loss_function: ``loss_function(predictions, label)``, used where the context has no loss.
-        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
         ValueError: no loss and no ``loss_function``.
 
-    >>> negloss = NegLoss("negloss", loss_function=torch.nn.MSELoss())
-    >>> _ = negloss(torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [2.0]]))
-    >>> negloss.aggregate()
-    {'negloss': -0.5}
+    Examples:
+        >>> negloss = NegLoss("negloss", loss_function=torch.nn.MSELoss())
+        >>> _ = negloss(torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [2.0]]))
+        >>> negloss.aggregate()
+        {'negloss': -0.5}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.NegLoss``.
     """

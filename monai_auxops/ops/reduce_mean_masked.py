@@ -33,15 +33,16 @@ class ReduceMeanMasked(AuxiliaryOperation):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         final_activation: ``"sigmoid"`` or ``"softmax"`` (over channels), applied before the mean.
-        **options: for every aux-op, see :class:`~monai_auxops.AuxiliaryOperation`.
+        **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
         ValueError: an axis the predictions do not have.
 
-    >>> mean = ReduceMeanMasked("mean")
-    >>> out = mean(torch.tensor([[[0.2, 0.4, 0.9]]]), torch.tensor([[[1, 0, -1]]]))
-    >>> out["mean"], out["mean_mask"]
-    (tensor([0.3000]), tensor([1.]))
+    Examples:
+        >>> mean = ReduceMeanMasked("mean")
+        >>> out = mean(torch.tensor([[[0.2, 0.4, 0.9]]]), torch.tensor([[[1, 0, -1]]]))
+        >>> out["mean"], out["mean_mask"]
+        (tensor([0.3000]), tensor([1.]))
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ReduceMeanMasked``.
     """
