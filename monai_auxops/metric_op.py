@@ -243,7 +243,7 @@ def one_hot(index: Tensor, classes: int) -> Tensor:
 
 
 def is_of_monai(metric: Any) -> bool:
-    """Whether a metric is one of MONAI's, which give a batch's values when called.
+    """Tell whether a metric is one of MONAI's, which give a batch's values when called.
 
     Examples:
         >>> from monai.metrics import DiceMetric
@@ -256,12 +256,12 @@ def is_of_monai(metric: Any) -> bool:
 
 
 def gives_cases(metric: Any) -> bool:
-    """Whether a metric of MONAI gives a value per case; those that need all samples at once have none."""
+    """Tell whether a metric of MONAI gives a value per case; those that need all samples at once have none."""
     return not any(word in type(metric).__name__ for word in ("AUC", "AveragePrecision", "FID", "MMD"))
 
 
 def direction_of(metric: Any) -> bool | None:
-    """Whether more is better, as the metric says or as its name tells; None where neither does.
+    """Tell whether more is better, as the metric says or as its name tells; None where neither does.
 
     Examples:
         >>> from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric

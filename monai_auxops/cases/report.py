@@ -218,7 +218,7 @@ class CaseReport:
         return self._numbered(number)
 
     def _claims(self, key: tuple[Path, str]) -> bool:
-        """Whether this report may write the files; not while another one of the same training does."""
+        """Tell whether this report may write the files; not while another one of the same training does."""
         other, training = _writers.get(key), None if self.engine is None else training_of(self.engine)
         self._training = None if training is None else weakref.ref(training)
         if other is not None and other is not self and training is not None and other.training is training:
@@ -308,7 +308,7 @@ class CaseReport:
 
 
 def is_per_case(value: Tensor, size: int) -> bool:
-    """Whether each case has a value of its own: not one value for the whole batch, repeated."""
+    """Tell whether each case has a value of its own: not one value for the whole batch, repeated."""
     return value.numel() == size and (size == 1 or value.stride(0) != 0)
 
 

@@ -158,7 +158,7 @@ def _badness(case: Case) -> tuple[bool, float]:
 
 
 def is_again(row: bytes, block: Block) -> bool:
-    """Whether a row is measured again by the block's run: of the same epoch or a later one, or torn off by a kill.
+    """Tell whether a row is measured again by the block's run: of the same epoch or a later one, or torn off by a kill.
 
     Examples:
         >>> block = Block(3, "r", (), ())
@@ -209,7 +209,7 @@ def quoted(text: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether a spreadsheet reads ``text`` as a number."""
+    """Tell whether a spreadsheet reads ``text`` as a number."""
     try:
         float(text)
     except ValueError:

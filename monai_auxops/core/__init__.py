@@ -1,1 +1,1 @@
-"""What an aux-op is made of: one iteration's context, running means, and the agreement between ranks."""
+"""Building blocks of an aux-op: the context of one iteration, running means, and agreement between ranks."""

@@ -1,4 +1,4 @@
-"""What one op adds up over an epoch, and how far that epoch is."""
+"""The sums of one op over an epoch, and the phase of that epoch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from monai_auxops.core.running import RunningMean
 
 
 class Phase(Enum):
-    """How far the epoch of an op is."""
+    """The phase of an op's epoch."""
 
-    CLOSED = "closed"  # nothing measured yet, or the epoch's values were taken
-    OPEN = "open"  # some batches are in
+    CLOSED = "closed"  # nothing measured yet, or the epoch's values were read
+    OPEN = "open"  # some batches were added
     RESUMED = "resumed"  # a saved epoch continues, so its next start must not reset it
 
 
@@ -55,7 +55,7 @@ class Accumulator:
         self.states[1].update(rows)
 
     def follow(self, source: Callable[[], None]) -> None:
-        """Call ``source`` before anything is read: it holds batches that ``add_totals`` is to add."""
+        """Call ``source`` before anything is read, so that it can pass on its buffered batches to ``add_totals``."""
         for state in self.states:
             state.follow(source)
 
@@ -89,7 +89,7 @@ class Accumulator:
             if list(state.tags) != list(values["tags"]):
                 raise ValueError(
                     f"the saved state holds the tags {list(values['tags'])}, expected {list(state.tags)}; "
-                    "give the op the options it had"
+                    "construct the op with the options it had when it was saved"
                 )
         for state, values in zip(self.states, saved["states"], strict=False):
             state.load_state_dict(values)
@@ -98,7 +98,7 @@ class Accumulator:
 
 
 def is_per_sample(value: Tensor, batch_size: int) -> bool:
-    """Whether ``value`` accumulates: shape ``()``, ``[1]`` or ``[B]``."""
+    """Tell whether ``value`` accumulates: shape ``()``, ``[1]`` or ``[B]``."""
     return value.dim() == 0 or value.shape in ((1,), (batch_size,))
 
 
@@ -111,7 +111,7 @@ def _row(tag: str, outputs: Mapping[str, Tensor], size: int) -> Tensor:
 
 
 def stacked(rows: list[Tensor]) -> Tensor:
-    """All rows as one tensor; as float64 unless their types agree, because float32 would round integers beside it."""
+    """Stack all rows; as float64 unless their types agree, because float32 would round the integers among them."""
     if len({row.dtype for row in rows}) > 1 and rows[0].device.type != "mps":  # Apple's GPUs have no float64
         rows = [row.double() for row in rows]
     return torch.stack(rows)

@@ -1,4 +1,4 @@
-"""What the ranks must have alike before their values are added up, and what they tell one another."""
+"""What must be equal on all ranks before their values are summed, and what the ranks tell each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from monai_auxops.core.running import RunningMean
 
-UNSAID = "note/"  # sums that follow from the call, of no interest in a message
+UNSAID = "note/"  # prefix of sums that follow from the call, so a message need not list them
 
 
 class HasTags(Protocol):
@@ -20,20 +20,20 @@ class HasTags(Protocol):
 
     @property
     def states(self) -> list[RunningMean]:
-        """All that is summed over the epoch and over ranks."""
+        """Everything that is summed over the epoch and over ranks."""
 
 
 def signature(op: HasTags) -> str:
-    """Describe ``op`` as every rank must have it: the call that makes it, and what it adds up.
+    """Describe what must be equal on every rank: the call that constructs ``op``, and the tags it sums.
 
-    What differs between processes without harm is left out: addresses of objects, and where a report is written.
+    Differences that do no harm are left out: object addresses, and where a report is written.
     """
     tags = [tag for state in op.states for tag in state.tags if not tag.startswith(UNSAID)]
     return f"{same_everywhere(repr(op))} of {'tags to be found' if _is_open(op) else tags}"
 
 
 def same_everywhere(description: str) -> str:
-    """Return ``description`` without what may differ between processes.
+    """Return ``description`` without the parts that may differ between processes.
 
     Examples:
         >>> same_everywhere("Op(loss=<function f at 0x7f12>, report_path=PosixPath('a/0'), tag='x')")
@@ -44,13 +44,13 @@ def same_everywhere(description: str) -> str:
 
 
 def note_tags(ops: Sequence[HasTags]) -> str:
-    """Write down the tags that undeclared ops found, for ranks without a batch; empty where all are declared."""
+    """Serialize the tags that undeclared ops found, for ranks without a batch; empty if all tags are declared."""
     undeclared = [op for op in ops if _is_open(op)]
     return json.dumps([op.accumulated for op in undeclared]) if undeclared else ""
 
 
 def settle_tags(ops: Sequence[HasTags], notes: Sequence[str]) -> None:
-    """Give each undeclared op the tags that it found on other ranks, from the notes of all; once in its life."""
+    """Give each undeclared op the tags that it found on other ranks, from the notes of all ranks; once per op."""
     undeclared = [op for op in ops if _is_open(op)]
     found = zip(*map(json.loads, notes), strict=True) if undeclared else ()
     for op, candidates in zip(undeclared, found, strict=True):
@@ -62,5 +62,5 @@ def settle_tags(ops: Sequence[HasTags], notes: Sequence[str]) -> None:
 
 
 def _is_open(op: HasTags) -> bool:
-    """Whether the ranks do not know yet that they have the same tags."""
+    """Tell whether the ranks do not know yet that they have the same tags."""
     return op.accumulated is None or op.unsettled

@@ -1,4 +1,4 @@
-"""What one iteration offers to every aux-op, and what aux-ops leave for one another."""
+"""The context of one iteration: what every aux-op can read, and what aux-ops store for each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
-    """Without gradients, and without autocast, which would change values."""
+    """Disable gradients and autocast, which would change values."""
     kind = device.type
     changes = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     with torch.no_grad(), torch.autocast(kind, enabled=False) if changes else contextlib.nullcontext():
@@ -24,23 +24,23 @@ def undisturbed(device: torch.device) -> Iterator[None]:
 
 
 class BuildContext:
-    """The batch, the loss, and what earlier aux-ops of the same iteration left behind.
+    """The batch, the loss, and the values that earlier aux-ops stored in the same iteration.
 
-    Keys with a leading underscore are reserved: they are Clara's names for what the training loop provides. Served are
+    Keys with a leading underscore are reserved: they are Clara's names for what the training loop provides. These are
     ``_model_output``, ``_label_input``, ``_model_input``, ``_loss``, ``_is_train``, ``_learning_rate`` and
     ``_data_property`` (a dict, e.g. ``{"label_format": [1, 3]}``). All other keys belong to the aux-ops.
 
     Args:
-        predictions: raw network output ``[B, C, *S]``; of a list of outputs the first; a list of samples is stacked.
+        predictions: raw network output ``[B, C, *S]``; the first of a list of outputs; a list of samples is stacked.
         label: class indices ``[B, 1, *S]`` / ``[B, *S]``, one-hot ``[B, C, *S]``, a vector ``[B, L]``, or None.
-        loss: the training loss of the batch, where there is one.
-        image: what went into the network.
+        loss: the training loss of the batch, if there is one.
+        image: the input of the network.
         is_train: whether the batch is a training batch.
-        learning_rate: of the optimizer's first group.
-        data_property: facts on the data, as Clara's datalist gives them.
-        filenames: the case each sample came from.
-        batch: what the data loader gave.
-        values: what was left so far; shared by the contexts of one iteration.
+        learning_rate: the learning rate of the optimizer's first group.
+        data_property: properties of the data, as in Clara's datalist.
+        filenames: the file that each sample came from.
+        batch: the batch as the data loader returned it.
+        values: the values stored so far; shared by the contexts of one iteration.
 
     Examples:
         >>> import torch
@@ -68,7 +68,7 @@ class BuildContext:
     ) -> None:
         batches = batches_of(predictions, label)
         if len(batches) > 1:
-            raise ValueError("samples of different sizes are no batch: make one BuildContext for each of them")
+            raise ValueError("samples of different sizes do not form a batch; make one BuildContext for each of them")
         predictions, label = batches[0]
         self.equal_outputs = equal_outputs(predictions)
         self.predictions: Tensor = plain(predictions)
@@ -88,54 +88,56 @@ class BuildContext:
 
     @staticmethod
     def is_reserved(key: str) -> bool:
-        """Whether ``key`` belongs to the training loop: a leading underscore."""
+        """Tell whether ``key`` belongs to the training loop: a leading underscore."""
         return key.startswith("_")
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value under ``key``, or ``default``. A reserved key that is not served is a ``KeyError``."""
+        """Return the value of ``key``, or ``default``; ``KeyError`` if a reserved key is not available."""
         if self.is_reserved(key):
             if key not in self._reserved:
-                raise KeyError(f"the reserved key {key!r} is not served; expected one of {', '.join(self._reserved)}")
+                raise KeyError(
+                    f"the reserved key {key!r} is not available; expected one of {', '.join(self._reserved)}"
+                )
             value = self._reserved[key]
             return default if value is None else value
         return self._values.get(key, default)
 
     def holds(self, key: object) -> bool:
-        """Whether an aux-op of this iteration left something under ``key``."""
+        """Tell whether an aux-op of this iteration wrote ``key``."""
         return key in self._values
 
     def must_get(self, key: str) -> Any:
-        """The value under ``key``; ``KeyError`` if there is none."""
+        """Return the value of ``key``; ``KeyError`` if there is none."""
         missing = object()
         value = self.get(key, missing)
         if value is missing:
             there = ", ".join(sorted(self._values)) or "nothing"
             raise KeyError(
-                f"nothing stands under {key!r} in this iteration; the aux-ops so far left: {there}. "
-                "Attach the aux-op that writes it first, and check the name"
+                f"no value named {key!r} in this iteration; the aux-ops have written: {there}. "
+                "Check the name, and attach the aux-op that writes it first"
             )
         return value
 
     def set(self, key: str, value: Any) -> None:
-        """Leave ``value`` for later aux-ops of this iteration. A reserved key is a ``KeyError``."""
+        """Store ``value`` for later aux-ops of this iteration; ``KeyError`` if ``key`` is reserved."""
         if self.is_reserved(key):
             raise KeyError(f"{key!r} is reserved (leading underscore); choose another key")
         self._values[key] = value
 
     def leave(self, values: Mapping[str, Any]) -> None:
-        """Leave several values at once, under keys that ``set`` has taken before."""
+        """Store several values at once, under keys that ``set`` has accepted before."""
         self._values.update(values)
 
     def must_set(self, key: str, value: Any) -> None:
-        """As ``set``; ``KeyError`` if something stands there already."""
+        """Store ``value`` like ``set``; ``KeyError`` if ``key`` was already written."""
         if key in self._values:
             raise KeyError(f"{key!r} was already written in this iteration; each name can be written once")
         self.set(key, value)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """The result of ``compute``, called only by the first aux-op that asks with this ``key``.
+        """Return the result of ``compute``, which is called only for the first aux-op that asks for ``key``.
 
-        The key must declare everything the result depends on besides this context's predictions and label.
+        The key must include everything the result depends on besides this context's predictions and label.
         """
         if key not in self._once:
             self._once[key] = compute()
@@ -143,7 +145,7 @@ class BuildContext:
         return value
 
     def from_batch(self, key: str) -> Tensor:
-        """The tensor an earlier aux-op left under ``key``, else the batch's, on the predictions' device.
+        """Return the tensor that an earlier aux-op wrote as ``key``, else the batch's, on the predictions' device.
 
         ``ValueError`` if there is none.
         """
@@ -151,7 +153,7 @@ class BuildContext:
         if not isinstance(value, Tensor):
             there = ", ".join(sorted({*self._values, *map(str, self.batch)})) or "nothing"
             raise ValueError(f"expected a tensor under {key!r} in the batch, which holds {there}")
-        return value.to(self.predictions.device, non_blocking=True)  # an engine moves image and label alone
+        return value.to(self.predictions.device, non_blocking=True)  # an engine moves only image and label
 
     @property
     def batch_size(self) -> int:
@@ -159,12 +161,12 @@ class BuildContext:
         return int(self.predictions.shape[0])
 
     def require(self, predictions: Any, label: Any) -> None:
-        """``ValueError`` unless this context was made from these very tensors: their memory and shape are compared."""
+        """Raise a ``ValueError`` unless this context was made from these very tensors, by their memory and shape."""
         for name, mine, given in (("predictions", self.predictions, predictions), ("label", self.label, label)):
             if place(mine) != place(plain(given)):
                 raise ValueError(f"build_ctx was made from another {name} tensor; make one BuildContext per batch")
 
 
 def place(value: Any) -> tuple[int, torch.Size] | None:
-    """Where in memory a tensor lies, and its shape."""
+    """Return the memory address of a tensor, and its shape."""
     return (value.data_ptr(), value.shape) if isinstance(value, Tensor) else None

@@ -1,4 +1,4 @@
-"""What is given as predictions and label: tensors, lists of outputs, or lists of samples."""
+"""Predictions and labels as callers pass them: tensors, lists of outputs, or lists of samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def plain(value: Any) -> Any:
-    """The first of a list of outputs (deep supervision), detached, without MetaTensor's cost per operation."""
+    """Return the first of a list of outputs (deep supervision), detached, as a plain tensor instead of a MetaTensor."""
     if is_list(value) and len(value):
         value = value[0]
     if isinstance(value, MetaTensor):
@@ -20,16 +20,15 @@ def plain(value: Any) -> Any:
 
 
 def is_list(value: Any) -> bool:
-    """Whether ``value`` is a list or tuple."""
+    """Tell whether ``value`` is a list or tuple."""
     return isinstance(value, list | tuple)
 
 
 def batches_of(predictions: Any, label: Any) -> list[tuple[Any, Any]]:
-    """Predictions and label as one batch, or as batches of one where they are lists of samples of different sizes.
+    """Return predictions and label as one batch, or as batches of one if samples in a list differ in size.
 
-    A label that is a list holds samples, and so do predictions that are unbatched beside a batched label. Samples of
-    one size are stacked. Any other list of predictions is left as it is: outputs of a network, of which the first
-    counts.
+    A list as label holds samples, and so do predictions without a batch axis next to a batched label. Samples of equal
+    size are stacked. Any other list of predictions is kept: it holds outputs of a network, and the first is used.
 
     Examples:
         >>> ones = torch.ones(1, 4)
@@ -41,7 +40,7 @@ def batches_of(predictions: Any, label: Any) -> list[tuple[Any, Any]]:
     if not is_list(label) and not (is_list(predictions) and _are_samples(predictions, label)):
         return [(predictions, label)]
     if is_list(predictions) and is_list(label) and _is_batched(predictions[0], label):
-        predictions = predictions[0]  # of several outputs, each a batch, the first
+        predictions = predictions[0]  # several outputs, each a batch: use the first
     pairs = list(zip(predictions, label, strict=False))
     tensors = all(isinstance(x, Tensor) and isinstance(y, Tensor) for x, y in pairs)
     if not tensors or len(predictions) != len(label) or not pairs:
@@ -56,7 +55,7 @@ def batches_of(predictions: Any, label: Any) -> list[tuple[Any, Any]]:
 
 
 def _are_samples(predictions: Sequence[Any], label: Any) -> bool:
-    """Whether the tensors of a list are samples ``[C, *S]`` of the batch ``label`` instead of batches."""
+    """Tell whether the tensors of a list are samples ``[C, *S]`` of the batch ``label`` instead of batches."""
     if not (isinstance(label, Tensor) and label.dim() and len(predictions) == len(label)):
         return False
     first = predictions[0]
@@ -78,7 +77,7 @@ def _is_batched(predictions: Any, labels: Sequence[Any]) -> bool:
 
 
 def equal_outputs(predictions: Any) -> int:
-    """The number of outputs of one size in a list, of which only one can be meant; 0 where sizes tell, or no list is.
+    """Count the equally sized outputs in a list, where the size cannot tell which one is meant; else return 0.
 
     Examples:
         >>> equal_outputs([torch.zeros(1, 2, 8), torch.zeros(1, 2, 8)]), equal_outputs([torch.zeros(8), torch.zeros(4)])

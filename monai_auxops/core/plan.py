@@ -1,14 +1,14 @@
-"""The plan of an iteration: which ops of an engine share a count, made at the first batch of a kind.
+"""The plan of an iteration: which ops of an engine share a count. It is made at the first batch of a kind.
 
-That batch takes the ordinary way through every op, which checks tags, shapes and options. Later batches take
-the short way:
+That batch runs through every op in full, which checks tags, shapes and options. Later batches take the
+fast path:
 
     predictions, label ── one count per question ─▶ counts ── six operations ─▶ values [B, n]
                                                                                   │ columns of each op
               state.output[tag], BuildContext ◀── views ──────────────────────────┤
-              running means of each op ◀── many batches at once, when somebody looks
+              running means of each op ◀── many batches at once, when a value is read
 
-An op takes part if its ``formula`` says how its values follow from shared counts. All other ops take the ordinary way.
+An op takes part if its ``formula`` says how its values follow from shared counts. All other ops run in full.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_WAITING_BATCHES = 128
 class Formula(NamedTuple):
     """How an op's values follow from shared counts: a column for each of its tags, then for each of its sums.
 
-    Where the sums need more than counts there are no columns for them (``asks_for_sums``).
+    If the sums need more than counts, there are no columns for them (``asks_for_sums``).
     """
 
     reading: Reading
@@ -64,7 +64,7 @@ class Member(NamedTuple):
 
 
 class Group:
-    """The ops that ask one question, and the batches that wait to be added to their running means."""
+    """The ops that share one count, and the batches buffered for their running means."""
 
     def __init__(self, asking: Sequence[tuple[Op, Formula]], key: Hashable, speaker: Op | None) -> None:
         self.says, self.speaker = ("says", key), speaker
@@ -81,7 +81,7 @@ class Group:
                 self.members.append(Member(op, op.accumulator, own, formula.asks_for_sums))
 
     def fractions(self, build_ctx: BuildContext) -> Tensor:
-        """Count the batch, and return what the values are quotients of, ``[B, 2 n]``."""
+        """Count the batch, and return numerators and denominators of the values, ``[B, 2 n]``."""
         if self.speaker is not None:
             build_ctx.once(self.says, lambda: self.speaker)
         counts = shared_counts(build_ctx, self.reading, self.mask_key).counts
@@ -95,7 +95,7 @@ class Group:
         return outputs
 
     def add(self, both: Tensor, build_ctx: BuildContext) -> None:
-        """Keep a batch for the running means."""
+        """Buffer a batch for the running means."""
         if len(self.waiting) == MAX_WAITING_BATCHES or (self.waiting and self.waiting[0].shape != both.shape):
             self.settle()
         self.waiting.append(both)
@@ -105,7 +105,7 @@ class Group:
                 accumulator.add_sums(op.sums(build_ctx))
 
     def settle(self) -> None:
-        """Add the batches that wait to the running means of every op."""
+        """Add the buffered batches to the running means of every op."""
         waiting, self.waiting = self.waiting, []
         if not waiting:
             return
@@ -116,7 +116,7 @@ class Group:
 
 
 class Plan:
-    """What a batch of one kind takes, for the ops of one engine that read the same predictions and label."""
+    """The fast path for batches of one kind, for the ops of one engine that read the same predictions and label."""
 
     def __init__(self, ops: Sequence[Op], build_ctx: BuildContext) -> None:
         self.ops, self.kind = tuple(ops), kind_of(build_ctx)
@@ -133,7 +133,7 @@ class Plan:
         return self.ops == tuple(ops) and self.kind == kind_of(build_ctx)
 
     def fractions(self, build_ctx: BuildContext) -> list[Tensor] | None:
-        """Count the batch for each question; None where that fails, since the ordinary way says which op it is."""
+        """Count the batch for each group; None if that fails, because the full run then names the op."""
         try:
             with undisturbed(build_ctx.predictions.device):
                 return [group.fractions(build_ctx) for group in self.groups]
@@ -143,12 +143,12 @@ class Plan:
     def measure(
         self, every: Sequence[Tensor], build_ctx: BuildContext, built: Sequence[dict[str, Tensor]] | None = None
     ) -> list[dict[str, Tensor]]:
-        """Run each op on what ``fractions`` returned, or the ordinary way, and return their outputs in order.
+        """Run each op, on what ``fractions`` returned or in full, and return their outputs in order.
 
         Args:
-            every: of each group.
-            build_ctx: of the batch.
-            built: what the ops have found the ordinary way already, in the first batch.
+            every: the fractions of each group.
+            build_ctx: the context of the batch.
+            built: outputs of ops that already ran in full, for the first batch.
         """
         with undisturbed(build_ctx.predictions.device):
             for group, both in zip(self.groups, every, strict=True):
@@ -175,13 +175,13 @@ class Plan:
 
 
 def speaker(build_ctx: BuildContext, key: Hashable, asking: Sequence[tuple[Op, Formula]]) -> Op | None:
-    """Return the op that says what is wrong with the labels of this question, if it is one of these."""
+    """Return the op that reports faulty labels for this key, if it is one of these."""
     op = build_ctx.once(("says", key), lambda: asking[0][0])
     return op if op in [asker for asker, _ in asking] else None
 
 
 def kind_of(build_ctx: BuildContext) -> tuple[object, ...] | None:
-    """Return what a plan depends on besides its ops; None for a batch that takes the ordinary way."""
+    """Return what a plan depends on besides its ops; None for a batch that runs in full."""
     predictions, label = build_ctx.predictions, build_ctx.label
     if not isinstance(predictions, Tensor) or not isinstance(label, Tensor) or build_ctx.equal_outputs:
         return None
@@ -198,7 +198,7 @@ def kind_of(build_ctx: BuildContext) -> tuple[object, ...] | None:
 def measure_together(
     ops: Sequence[Op], build_ctx: BuildContext, plan: Plan | None
 ) -> tuple[list[dict[str, Tensor]], Plan | None]:
-    """Run ``ops`` on one batch, by ``plan`` where it fits; return their outputs, and the plan of the next batch."""
+    """Run ``ops`` on one batch, by ``plan`` if it fits; return their outputs, and the plan for the next batch."""
     if plan is not None and plan.fits(ops, build_ctx):
         every = plan.fractions(build_ctx)
         if every is not None:
@@ -206,6 +206,6 @@ def measure_together(
     if kind_of(build_ctx) is None:
         return [op.measure(build_ctx) for op in ops], None
     with undisturbed(build_ctx.predictions.device):
-        built = [op.build(build_ctx) for op in ops]  # what is wrong is found here, by the op that it concerns
+        built = [op.build(build_ctx) for op in ops]  # raises errors here, from the op that they concern
         plan = Plan(ops, build_ctx)
     return plan.measure(plan.fractions(build_ctx) or [], build_ctx, built), plan

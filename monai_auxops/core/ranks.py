@@ -1,4 +1,4 @@
-"""What crosses processes: one sum per epoch, and a gather where a sum is not enough."""
+"""Communication between processes: one sum per epoch, and a gather where a sum is not enough."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from torch import Tensor
 from monai_auxops.core.meeting import meet
 
 Gather = Callable[[Any], list[Any]]
-_turn = threading.RLock()  # engines in several threads of one process reduce one after the other
+_turn = threading.RLock()  # engines in several threads of one process must reduce one after another
 _latest: Any = None  # the work of the last all-reduce
 
 
 def world_size() -> int:
-    """Return the number of processes; 1 where ``torch.distributed`` is not initialized."""
+    """Return the number of processes; 1 if ``torch.distributed`` is not initialized."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def is_first() -> bool:
-    """Tell whether this process writes what is written once."""
+    """Tell whether this process writes the files that are written once."""
     return world_size() == 1 or dist.get_rank() == 0
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes whose values are added up: all of them, a subgroup, or this one alone.
+    """The processes whose values are summed: all of them, a subgroup, or this one alone.
 
     Examples:
         >>> from monai_auxops.core.running import RunningMean
@@ -48,7 +48,7 @@ class Ranks:
 
     @classmethod
     def of(cls, group: Any = None) -> Ranks:
-        """Return all ranks, or those of ``group``, a ``torch.distributed`` process group that this rank is in."""
+        """Return all ranks, or those of ``group``, a ``torch.distributed`` process group that includes this rank."""
         if world_size() == 1:
             return cls.alone()
         if group is dist.GroupMember.NON_GROUP_MEMBER:
@@ -67,14 +67,14 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes what these ranks write once."""
+        """Whether this process writes the files that these ranks write once."""
         return self.size == 1 or self.members[0] == dist.get_rank()
 
     @contextlib.contextmanager
     def meeting(self, purpose: str, note: str = "") -> Iterator[list[str]]:
-        """Come together for one purpose, and do what is done together inside the block.
+        """Wait for all ranks, then run the block while none of them does anything else.
 
-        Yields the notes of all ranks, see ``meet``.
+        Yields the notes of all ranks; see ``meet``.
         """
         if self.size == 1:
             yield [note]
@@ -87,7 +87,7 @@ class Ranks:
 
         Args:
             states: float64 vectors, of the same lengths on every rank.
-            purpose: what they belong to. Its mark is summed with them, so that values of two engines never mix.
+            purpose: what they belong to. Its checksum is summed with them, so that values of two engines never mix.
         """
         if self.size == 1:
             return torch.cat(list(states)).tolist() if states else []
@@ -97,7 +97,7 @@ class Ranks:
         self._reduce(vector)
         values: list[float] = vector.tolist()
         if values.pop() != mark * self.size:
-            raise RuntimeError(f"values of something else were added to those of: {purpose}")
+            raise RuntimeError(f"the all-reduce mixed in values that do not belong to: {purpose}")
         return values
 
     def _reduce(self, vector: Tensor) -> None:
@@ -111,7 +111,7 @@ class Ranks:
         _latest.wait()
 
     def gather(self, value: Any) -> list[Any]:
-        """Return ``value`` of every rank, in their order: for what no sum can carry (an AUC, a case report)."""
+        """Return ``value`` of every rank, in order of rank, for results that are not a sum (an AUC, a case report)."""
         if self.size == 1:
             return [value]
         every: list[Any] = [None] * self.size
@@ -119,7 +119,7 @@ class Ranks:
         return every
 
     def _device(self) -> torch.device:
-        """Where the group's collectives want their tensors."""
+        """Return the device on which the group's collectives expect their tensors."""
         if dist.get_backend(self.group) == "nccl":
             return torch.device("cuda", torch.cuda.current_device())
         return torch.device("cpu")

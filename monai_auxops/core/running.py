@@ -1,4 +1,4 @@
-"""A mean over samples in constant memory: skips NaN, weighs by samples, adds up over ranks, saves and restores."""
+"""A mean over samples in constant memory: it skips NaN, sums over ranks, and can be saved and restored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TOGETHER = {"cpu": 1}  # batches that are added at once, by device; elsewhere MOST, for each addition is a few launches
+TOGETHER = {"cpu": 1}  # batches added at once, by device; elsewhere MOST, because each addition launches kernels
 MOST = 32
 _NEVER = torch.iinfo(torch.int64).max
 
@@ -25,7 +25,7 @@ class Totals:
 
     @classmethod
     def of(cls, states: Iterable[RunningMean], flat: Iterable[float] | None = None) -> Totals:
-        """Of ``states``, from their own values or from ``flat``, their packed states one after another."""
+        """Return the totals of ``states``, from their own values or from ``flat``, their concatenated packed states."""
         states = list(states)
         values = iter(chain.from_iterable(state.packed().tolist() for state in states) if flat is None else flat)
         sums: dict[str, float] = {}
@@ -36,7 +36,7 @@ class Totals:
         return cls(sums, counts)
 
     def means(self) -> dict[str, float]:
-        """The mean of each tag; NaN without a sample."""
+        """Return the mean of each tag; NaN without a sample."""
         return {tag: self.sums[tag] / n if n else math.nan for tag, n in self.counts.items()}
 
 
@@ -44,10 +44,10 @@ class RunningMean:
     """The mean of each of ``n`` values over all samples seen, as ``n`` float64 sums and ``n`` int64 counts.
 
     NaN means "nothing to measure here": it is neither summed nor counted, so the mean is over valid samples, and NaN if
-    there is none. With ``skip_nan=False`` a NaN stays, and ``first_nan`` says in which update it came.
+    there is none. With ``skip_nan=False`` NaN propagates, and ``first_nan`` returns the update in which it appeared.
 
-    Nothing leaves the device before ``means`` or ``packed`` is asked for: no host synchronisation per update.
-    On a GPU up to 32 batches wait there to be added at once; who looks sees them, too.
+    Nothing leaves the device before ``means`` or ``packed`` is called: an update does not synchronize with the host.
+    On a GPU up to 32 batches are buffered and added together; reading a value flushes the buffer.
 
     Examples:
         >>> mean = RunningMean(["dice"])
@@ -67,7 +67,7 @@ class RunningMean:
         self.reset()
 
     def follow(self, source: Callable[[], None]) -> None:
-        """Call ``source`` before anything is read or forgotten: it holds batches that ``add`` is to add."""
+        """Call ``source`` before anything is read or reset, so that it can pass on its buffered batches to ``add``."""
         self._settle()
         self._source = source
 
@@ -94,7 +94,7 @@ class RunningMean:
         self._first_nan = torch.full((n,), _NEVER, dtype=torch.int64, device=self._home)
 
     def update(self, values: Tensor) -> None:
-        """Add the samples of one batch: ``values`` is ``[n, B]``, kept for a while and not to be changed."""
+        """Add the samples of one batch: ``values`` is ``[n, B]``. It is buffered, so do not modify it."""
         if self._waiting and not _are_alike(values, self._waiting[0]):
             self._settle()
         self._updates += 1
@@ -103,7 +103,7 @@ class RunningMean:
             self._settle()
 
     def _settle(self) -> None:
-        """Add the batches that wait. Not in place: a sum may come from ``torch.inference_mode``."""
+        """Add the buffered batches. Not in place: a sum may come from ``torch.inference_mode``."""
         if self._source is not None:
             self._source()
         waiting, self._waiting = self._waiting, []
@@ -150,20 +150,20 @@ class RunningMean:
 
     @property
     def first_nan(self) -> dict[str, int]:
-        """The update (from 1) in which each tag first was NaN; only with ``skip_nan=False``."""
+        """The update (from 1) in which each tag was NaN for the first time; only with ``skip_nan=False``."""
         self._settle()
         return {tag: at for tag, at in zip(self.tags, self._first_nan.tolist(), strict=True) if at != _NEVER}
 
     def packed(self) -> Tensor:
-        """All state as one float64 vector ``[2 n]``, sums then counts (exact below 2**53): add these up over ranks."""
+        """Return the state as one float64 vector ``[2 n]``, sums then counts (exact below 2**53), to sum over ranks."""
         return torch.cat([self.sums, self.counts.to(torch.float64)])
 
     def means(self) -> dict[str, float]:
-        """The mean of each tag over the samples of this process; NaN without a sample."""
+        """Return the mean of each tag over the samples of this process; NaN without a sample."""
         return Totals.of([self]).means()
 
     def state_dict(self) -> dict[str, Any]:
-        """A small local copy on the CPU, loadable with ``weights_only=True``; no collective."""
+        """Copy the local state to the CPU, loadable with ``weights_only=True``; no collective."""
         return {
             "tags": list(self.tags),
             "updates": self._updates,
@@ -173,7 +173,7 @@ class RunningMean:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from ``state_dict``; another set of tags is a ``ValueError``."""
+        """Continue from ``state_dict``; ``ValueError`` if its tags differ."""
         if tuple(state["tags"]) != self.tags:
             raise ValueError(f"the saved state holds the tags {list(state['tags'])}, expected {list(self.tags)}")
         self.reset()

@@ -1,4 +1,4 @@
-"""The counts of a batch, made once for all aux-ops that read it alike, and what of its labels is no class."""
+"""The counts of a batch, computed once for all aux-ops that read it the same way."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from monai_auxops.counting.reading import Reading, count_for, ignored_labels
 
 
 class SharedCounts(NamedTuple):
-    """Counts of all classes ``[B, C]``, the voxels that were left out on purpose ``[B]``, and what both depend on."""
+    """Counts of all classes ``[B, C]``, the voxels left out on purpose ``[B]``, and the key of both."""
 
     counts: Counts
     left_out: Tensor | None
     key: tuple[object, ...]
 
     def without_class(self, voxels: int) -> Tensor:
-        """How many of a sample's ``voxels`` have an index that is no class, and are not left out: int64 ``[B]``."""
+        """Count the ``voxels`` of each sample whose index is not a class and that are not left out: int64 ``[B]``."""
         counted = torch.stack(self.counts)[:, :, 0].sum(0)
         return voxels - counted if self.left_out is None else voxels - counted - self.left_out
 
 
 def shared_counts(build_ctx: BuildContext, reading: Reading, mask_key: str | None = None) -> SharedCounts:
-    """Count the batch as ``reading`` says, inside the mask that the batch holds under ``mask_key``."""
+    """Count the batch as ``reading`` says, inside the mask that the batch holds as ``mask_key``."""
     predictions, label = reading.with_channel(build_ctx.predictions, build_ctx.label), build_ctx.label
     key: tuple[object, ...] = (
         "counts",

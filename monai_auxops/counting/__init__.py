@@ -1,1 +1,1 @@
-"""Count voxels by class: one interface, four backends."""
+"""Voxel counts by class: one interface, four backends."""

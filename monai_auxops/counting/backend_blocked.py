@@ -1,4 +1,4 @@
-"""Counting on the CPU in plain torch, in blocks that stay in its cache.
+"""Count on the CPU in plain torch, in blocks that stay in its cache.
 
 What makes it fast, each found by measurement (``benchmarks/``):
 
@@ -7,7 +7,7 @@ What makes it fast, each found by measurement (``benchmarks/``):
   ``amax``, compare, ``amax``, and a tenth of ``max(dim=1)``.
 - A comparison that writes float32 is three times faster than one that writes bool, so masks are floats, of one class
   at a time; a block has fewer than 2^24 voxels, so float32 sums of them are exact.
-- Label class and predicted class make one key, and one small ``bincount`` of keys gives everything.
+- Label class and predicted class form one key, and one small ``bincount`` of keys gives all counts.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from monai_auxops.counting.counts import Counts, Rule, of_sums
 
 __all__ = ["count", "flattened", "table"]
 
-CPU = torch.device("cpu")  # whatever torch.set_default_device says
-BLOCK = 131_072  # voxels, or logits where those are copied: a few such float32 buffers fit an L2 cache
-SMALL = 4_096  # voxels in a sample below which the launches for one sample cost more than its voxels
-TILE = 128  # voxels the pool handles at a time, at most: their running maxima and indices stay in the L1 cache
+CPU = torch.device("cpu")  # regardless of torch.set_default_device
+BLOCK = 131_072  # voxels, or logits if those are copied: a few such float32 buffers fit an L2 cache
+SMALL = 4_096  # voxels in a sample below which the calls for one sample cost more than its voxels
+TILE = 128  # most voxels the pool handles at a time: their running maxima and indices stay in the L1 cache
 
 _max_pool = torch.ops.aten.max_pool2d_with_indices.out
 
@@ -49,7 +49,7 @@ def table(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _is_small(x: Tensor) -> bool:
-    """Whether samples have too few voxels for a loop over them, or more classes than a float32 key can tell apart."""
+    """Tell if samples have too few voxels for a loop over them, or more classes than a float32 key can tell apart."""
     classes = x.shape[1]
     return math.prod(x.shape[2:]) <= max(SMALL, 16 * classes) or classes > 2048
 
@@ -62,7 +62,7 @@ def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Counts]:
 
 
 class _Scratch(threading.local):
-    """Buffers that a thread keeps, some MB: the page faults of fresh ones cost as much as the arithmetic."""
+    """Buffers that a thread keeps, a few MB: page faults of fresh ones cost as much as the arithmetic."""
 
     def __init__(self) -> None:
         self.buffers: dict[tuple[str, torch.dtype], Tensor] = {}
@@ -92,7 +92,7 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Counts:
-    """Count where classes may overlap: class after class, so that the masks of one stay in the cache."""
+    """Count classes that may overlap, one class at a time, so that its masks stay in the cache."""
     batch, classes = x.shape[:2]
     totals = torch.zeros(batch, 4 * classes, dtype=torch.float64, device=CPU)
     for b, scores, label in _blocks(x, y, rule.exclusive):
@@ -101,14 +101,16 @@ def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Counts:
 
 
 def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:
-    """Four scalars per class, from masks of 1.0 in its voxels and 0.0 elsewhere: in both, in the prediction, in the
-    label, and all that have a label."""
+    """Yield four scalars per class: voxels in both, in the prediction, in the label, and all with a label.
+
+    They are sums of masks, which are 1.0 in the class's voxels and 0.0 elsewhere.
+    """
     classes = scores.shape[0]
     code = _first_maximum(scores).round_() if rule.exclusive else None
     mark, inside = None, None
     every = torch.tensor(float(scores.shape[1]), dtype=torch.float32, device=CPU)
-    signed = label.dtype.is_signed  # what nobody annotated is negative or NaN
-    first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: its absence
+    signed = label.dtype.is_signed  # voxels without annotation are negative or NaN
+    first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: the background
     if not rule.onehot:
         mark = _label_code(label[0], classes + first)
         inside = torch.ge(mark, 0, out=_scratch.get_empty("inside"))
@@ -126,11 +128,11 @@ def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:
 
 
 def _blocks(x: Tensor, y: Tensor, exclusive: bool) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Cut samples into ``[C, n]`` and ``[1 or C, n]``: so many voxels of a view, or so many logits of a copy."""
+    """Cut samples into ``[C, n]`` and ``[1 or C, n]``, limited by voxels for views and by logits for copies."""
     x, y = flattened(x, y)
     tile = _tile(x.shape[2]) if x.ndim == 3 and x.stride(2) == 1 else 0
     in_place = tile > 0 if exclusive else x.ndim == 3
-    size = BLOCK if exclusive else 4 * BLOCK  # masks are few buffers
+    size = BLOCK if exclusive else 4 * BLOCK  # masks need few buffers
     voxels = size if in_place else max(1, size // x.shape[1])
     if tile:
         voxels = max(1, voxels // tile) * tile
@@ -140,7 +142,7 @@ def _blocks(x: Tensor, y: Tensor, exclusive: bool) -> Iterator[tuple[int, Tensor
 
 
 def flattened(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Merge the spatial dimensions where that copies nothing, else put them in the predictions' memory order."""
+    """Merge the spatial dimensions if that copies nothing, else put them in the predictions' memory order."""
     order = sorted(range(2, x.ndim), key=x.stride, reverse=True)
     x, y = x.permute(0, 1, *order), y.permute(0, 1, *order)
     try:
@@ -150,7 +152,7 @@ def flattened(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _slices(shape: tuple[int, ...], voxels: int) -> Iterator[list[slice]]:
-    """Per dimension the slices whose products have at most ``voxels`` elements, whole inner dimensions first."""
+    """Yield slices per dimension that select at most ``voxels`` elements, whole inner dimensions first."""
     for d, size in enumerate(shape):
         step = min(size, max(1, voxels // math.prod(shape[d + 1 :])))
         yield [slice(i, min(i + step, size)) for i in range(0, size, step)]
@@ -158,12 +160,12 @@ def _slices(shape: tuple[int, ...], voxels: int) -> Iterator[list[slice]]:
 
 @functools.cache
 def _tile(n: int) -> int:
-    """Largest divisor of ``n`` up to ``TILE`` that is worth a pass of the pool, 0 if there is none."""
+    """Return the largest divisor of ``n`` up to ``TILE`` that is worth a pass of the pool, 0 if there is none."""
     return next((k for k in range(TILE, 31, -1) if n % k == 0), 0)
 
 
 def _first_maximum(scores: Tensor) -> Tensor:
-    """Class of the first maximum of ``[C, n]``: float32 ``[n]`` that rounds to it, to ``C`` where a score is NaN."""
+    """Return the class of the first maximum of ``[C, n]`` as unrounded float32 ``[n]``; ``C`` where a score is NaN."""
     classes, n = scores.shape
     step, tile = scores.stride(0), _tile(math.gcd(n, scores.stride(0)))
     if not tile or step < n or scores.stride(1) != 1:
@@ -183,9 +185,9 @@ def _first_maximum(scores: Tensor) -> Tensor:
 
 
 def _label_code(label: Tensor, classes: int) -> Tensor:
-    """Class as float32, -1 or ``classes`` where the label names none."""
+    """Return the label's class as float32, -1 or ``classes`` where the label is not a class."""
     if label.dtype == torch.float64:
-        label = label.masked_fill(label != label.trunc(), -1)  # float32 would round a fraction away
+        label = label.masked_fill(label != label.trunc(), -1)  # float32 would round the fraction away
     code = _scratch.get_empty("label").resize_(label.shape).copy_(label).clamp_(-1, classes)
     if label.is_floating_point() and torch.frac(code, out=_scratch.get_empty("frac")).abs_().amax() != 0:
         code.masked_fill_(code != code.floor(), -1)  # a fraction or NaN
@@ -193,12 +195,12 @@ def _label_code(label: Tensor, classes: int) -> Tensor:
 
 
 def _equals(code: Tensor, c: int, name: str) -> Tensor:
-    """Mask of the voxels of class ``c``."""
+    """Return the mask of the voxels of class ``c``."""
     return torch.eq(code, c, out=_scratch.get_empty(name))
 
 
 def _exceeds(t: Tensor, threshold: float, name: str) -> Tensor:
-    """Mask ``t > threshold``, compared in float32 or float64: a half-precision comparison would round the threshold."""
+    """Return ``t > threshold``, compared in float32 or float64, because half precision would round the threshold."""
     mask = _scratch.get_empty(name)
     if t.dtype in (torch.float32, torch.float64):
         return torch.gt(t, threshold, out=mask)

@@ -1,10 +1,10 @@
-"""Counting on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
+"""Count on the CPU in one compiled loop that reads predictions and label once (``pip install monai-auxops[fast]``).
 
-The loop takes some hundred or thousand voxels at a time, so that their running maxima and classes stay in a cache, and
-four channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba makes sums of them
-64): the processor then handles as many of them at once as float32 scores. ``None`` for an option compiles the loop
-without its branch. The loop runs without the GIL in ``torch.get_num_threads()`` short-lived threads: no pool that a
-fork in a DataLoader could lose. numba compiles it at the first call for each pair of dtypes, and keeps it on disk for
+The loop takes hundreds or thousands of voxels at a time, so that their running maxima and classes stay in a cache, and
+four channels per pass over them, so that most loads are scores. Integers stay 32 bits wide (numba widens their sums to
+64), so that a vector register holds as many of them as float32 scores. ``None`` for an option compiles the loop without
+its branch. The loop runs without the GIL in ``torch.get_num_threads()`` short-lived threads, because a pool would not
+survive a fork in a DataLoader. numba compiles it at the first call for each pair of dtypes, and caches it on disk for
 the next process.
 """
 
@@ -26,10 +26,13 @@ from monai_auxops.counting.counts import Counts, Rule, of_sums
 
 __all__ = ["count", "table"]
 
-TILE, LONG_TILE = 512, 16_384  # voxels at a time; with many rows the long one: each is read long enough to stream
-MANY = 6  # rows, from which reading them costs more than the tile's maxima that leave the L1 cache
+TILE, LONG_TILE = (
+    512,
+    16_384,
+)  # voxels at a time; the long one with many rows, so that the prefetcher sees a stream in each
+MANY = 6  # rows from which reading them costs more than the tile's maxima leaving the L1 cache
 FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
-PER_THREAD = 4_000_000  # logits that pay for starting a thread
+PER_THREAD = 4_000_000  # logits that make starting a thread worthwhile
 
 SCORES = (torch.float32, torch.float64)  # each pair of dtypes takes seconds to compile, once
 LABELS = (torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool)
@@ -38,8 +41,10 @@ compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, 
 
 
 class _Buffers(threading.local):
-    """Maxima, predicted and label classes of a tile, of each thread. The caller, alone where one thread counts, keeps
-    its own: fresh ones often cost half the time again."""
+    """Maxima, predicted and label classes of a tile, for each thread.
+
+    The calling thread keeps its buffers, because allocating them anew often adds half the time again.
+    """
 
     def __init__(self) -> None:
         self.best = {torch.float32: np.empty(LONG_TILE, np.float32), torch.float64: np.empty(LONG_TILE, np.float64)}
@@ -71,7 +76,7 @@ def table(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
-    """View both as ``[B, C, n]`` whose voxels lie side by side; None where that would copy, and for rare dtypes."""
+    """View both as ``[B, C, n]`` with adjacent voxels; None if that would copy, and for rare dtypes."""
     if x.dtype not in SCORES or y.dtype not in LABELS or not x.numel():
         return None
     flat = blocked.flattened(x, y)
@@ -79,13 +84,13 @@ def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float | None) -> Tensor:
-    """Count in threads that share the voxels of all samples evenly, int64 ``[B, *shape]``."""
+    """Count in threads that share the voxels of all samples evenly; return int64 ``[B, *shape]``."""
     (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
     tile = TILE if x.shape[1] < MANY else LONG_TILE
     shared = (*_memory(x), *_memory(y), *x.shape[1:], tile)
 
     def count_part(start: int, end: int) -> tuple[slice, Any]:
-        first, last = start // n, (end - 1) // n  # the samples of which this thread has counts of its own
+        first, last = start // n, (end - 1) // n  # the samples that this thread counts
         part = np.zeros((last - first + 1, *shape), np.int64)
         kernel(*shared, start, end, part, _buffers.best[x.dtype], *_buffers.classes, *options)
         return slice(first, last + 1), part
@@ -101,7 +106,7 @@ def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int
 
 
 def _memory(t: Tensor) -> tuple[Any, int, int]:
-    """The elements of ``[B, C, n]`` as they lie in memory, and the strides of samples and channels."""
+    """Return the elements of ``[B, C, n]`` in memory order, and the strides of samples and channels."""
     length = 1 + sum((size - 1) * stride for size, stride in zip(t.shape, t.stride(), strict=True))
     memory = t.as_strided((length,), (1,)).numpy()
     return memory.view(np.uint8) if t.dtype == torch.bool else memory, t.stride(0), t.stride(1)
@@ -109,18 +114,21 @@ def _memory(t: Tensor) -> tuple[Any, int, int]:
 
 @compiled
 def _count_joint(  # type: ignore[no-untyped-def]
-    x, x_sample, x_class, y, y_sample, _, classes, voxels, tile, start, stop, out, best, predicted, labelled
+    x, x_sample, x_class, y, y_sample, _, classes, voxels, tile, start, stop, out, best, predicted, labeled
 ):
-    """Count by label class and predicted class, C where there is none; 4 tables, for equal neighbours would wait."""
+    """Count by label class and predicted class, C where there is none.
+
+    There are four tables, so that equal neighbors do not wait for the same counter.
+    """
     first, size = start // voxels, classes + 1
     tables = np.zeros((4, size * size), np.int64)
     while start < stop:
         sample, voxel = start // voxels, start % voxels
         n = min(tile, voxels - voxel, stop - start)
         _first_maximum(x, sample * x_sample + voxel, x_class, classes, n, best, predicted)
-        _label_class(y, sample * y_sample + voxel, classes, n, labelled)
+        _label_class(y, sample * y_sample + voxel, classes, n, labeled)
         for i in range(n):
-            predicted[i] += (labelled[i] if labelled[i] >= 0 else classes) * size
+            predicted[i] += (labeled[i] if labeled[i] >= 0 else classes) * size
         for i in range(0, n - 3, 4):
             tables[0, predicted[i]] += 1
             tables[1, predicted[i + 1]] += 1
@@ -137,7 +145,7 @@ def _count_joint(  # type: ignore[no-untyped-def]
 
 @compiled
 def _count_masks(  # type: ignore[no-untyped-def]
-    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, tile, start, stop, out, best, predicted, labelled,
+    x, x_sample, x_class, y, y_sample, y_class, classes, voxels, tile, start, stop, out, best, predicted, labeled,
     threshold, onehot,
 ):  # fmt: skip
     """Count per class the voxels in both, in the prediction, in the label, and in all."""
@@ -149,14 +157,14 @@ def _count_masks(  # type: ignore[no-untyped-def]
         if threshold is None:
             _first_maximum(x, x_row, x_class, classes, n, best, predicted)
         if onehot is None:
-            _label_class(y, y_row, named, n, labelled)
+            _label_class(y, y_row, named, n, labeled)
         for c in range(classes):
             scores, marks = x[x_row + c * x_class :], y[y_row + c * y_class :]
             both = in_p = in_t = valid = np.int32(0)
             for i in range(n):
                 p = predicted[i] == c if threshold is None else scores[i] > x.dtype.type(threshold)
-                t = labelled[i] == c + named - classes if onehot is None else marks[i] > 0.5
-                counts = labelled[i] >= 0 if onehot is None else marks[i] >= 0  # false for NaN: nobody annotated it
+                t = labeled[i] == c + named - classes if onehot is None else marks[i] > 0.5
+                counts = labeled[i] >= 0 if onehot is None else marks[i] >= 0  # false for NaN, which is not annotated
                 both = np.int32(both + (p & t))
                 in_p = np.int32(in_p + (p & counts))
                 in_t = np.int32(in_t + t)
@@ -170,7 +178,7 @@ def _count_masks(  # type: ignore[no-untyped-def]
 
 @compiled
 def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-untyped-def]
-    """Class of the first maximum of ``n`` voxels, ``classes`` where a score is NaN."""
+    """Write the class of the first maximum of ``n`` voxels, ``classes`` where a score is NaN."""
     last = row + (classes - 1) * step
     odd = np.int32(0)
     for c in range(0, classes, 4):
@@ -184,7 +192,7 @@ def _first_maximum(x, row, step, classes, n, best, found):  # type: ignore[no-un
 
 @compiled
 def _raise_maximum(x, row, step, last, c, n, best, found):  # type: ignore[no-untyped-def]
-    """Raise the maxima by classes c to c + 3, the last again past the last; not 0 where a sum of scores is NaN."""
+    """Update the maxima with classes c to c + 3, repeating the last; return not 0 if a sum of scores is NaN."""
     row1, row2, row3 = min(row + step, last), min(row + 2 * step, last), min(row + 3 * step, last)
     x0, x1, x2, x3 = x[row : row + n], x[row1 : row1 + n], x[row2 : row2 + n], x[row3 : row3 + n]
     odd = np.int32(0)
@@ -202,7 +210,7 @@ def _raise_maximum(x, row, step, last, c, n, best, found):  # type: ignore[no-un
 
 @compiled
 def _label_class(y, row, classes, n, found):  # type: ignore[no-untyped-def]
-    """Class that the index of ``n`` voxels names, -1 where it names none."""
+    """Write the class of ``n`` voxels from their index, -1 where it is not a class."""
     part = y[row : row + n]
     for i in range(n):
         inside = np.int32(part[i]) if part[i] >= 0 and part[i] < classes else np.int32(-1)

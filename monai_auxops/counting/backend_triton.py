@@ -1,8 +1,8 @@
-"""Counting on a GPU in one kernel that reads predictions and label once, in any strides, half precision as it is.
+"""Count on a GPU in one kernel that reads predictions and label once, with any strides, also in half precision.
 
 A program walks over tiles of one sample's voxels, finds class and label of each voxel, counts them in registers and
-shared memory, and adds its counts to the result with a few atomic additions at its end. Nothing waits for the host.
-What the kernel has no type for (float64 predictions, wide unsigned labels) goes to ``backend_vectorized``.
+shared memory, and finally adds its counts to the result with a few atomic additions. Nothing waits for the host. Types
+that the kernel does not support (float64 predictions, wide unsigned labels) are counted by ``backend_vectorized``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from monai_auxops.counting.counts import Counts, Rule
 __all__ = ["count", "table"]
 
 TILE = 1024  # voxels a program handles at a time
-PROGRAMS = 4096  # several for each of a GPU's multiprocessors, few enough that their atomic additions cost nothing
-WARPS = 8  # of 32 threads in a program
-UNROLLED: tl.constexpr = tl.constexpr(32)  # classes up to which all scores of a voxel are asked for at once
-MOST_CLASSES = 1023  # of a histogram in shared memory
-MOST_TABLE_CLASSES = 31  # the same for classes by classes
+PROGRAMS = 4096  # several per multiprocessor of a GPU, few enough that their atomic additions cost nothing
+WARPS = 8  # of 32 threads each in a program
+UNROLLED: tl.constexpr = tl.constexpr(32)  # classes up to which all scores of a voxel are loaded at once
+MOST_CLASSES = 1023  # in a histogram in shared memory
+MOST_TABLE_CLASSES = 31  # in a table of classes by classes
 
 NARROW = {torch.float32, torch.float16, torch.bfloat16}
 LABELS = NARROW | {torch.float64, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -96,13 +96,13 @@ def _count_kernel(  # type: ignore[no-untyped-def]
         if exclusive:
             predicted = _first_maximum(x_at, xc, inside, classes)
         if not onehot:
-            labelled = _label_class(y_at, inside, named)
-            counts = labelled < named
+            labeled = _label_class(y_at, inside, named)
+            counts = labeled < named
             valid += tl.sum(counts.to(tl.int32))
         if exclusive and not onehot:
-            both += tl.histogram(tl.where(predicted == labelled, labelled, classes), capacity)
+            both += tl.histogram(tl.where(predicted == labeled, labeled, classes), capacity)
             p += tl.histogram(tl.where(counts, predicted, classes), capacity)
-            t += tl.histogram(labelled, capacity)
+            t += tl.histogram(labeled, capacity)
         else:
             x_skip, y_skip = tl.zeros((), tl.int64), tl.zeros((), tl.int64)
             for c in range(classes):
@@ -113,12 +113,12 @@ def _count_kernel(  # type: ignore[no-untyped-def]
                 if onehot:
                     mark = tl.load(y_at + y_skip, inside, -1)
                     mark = mark.to(tl.float32) if mark.dtype.is_floating() else mark
-                    known = (mark >= 0) & inside  # false for NaN: what nobody annotated counts nowhere
+                    known = (mark >= 0) & inside  # false for NaN: voxels without annotation are not counted
                     in_t = (mark > 0.5) & inside
                     in_p = in_p & known
                 else:
                     known = counts
-                    in_t = labelled == c + named - classes
+                    in_t = labeled == c + named - classes
                 x_skip += xc
                 y_skip += yc
                 two = in_p + in_t.to(tl.int64) * 2**15  # a tile has at most 2**10 voxels: four sums in one
@@ -149,15 +149,15 @@ def _table_kernel(  # type: ignore[no-untyped-def]
         inside = voxel < voxels
         x_at = x + sample * xb + _offset(voxel, height, width, x0, x1, x2, flat)
         y_at = y + sample * yb + _offset(voxel, height, width, y0, y1, y2, flat)
-        predicted, labelled = _first_maximum(x_at, xc, inside, classes), _label_class(y_at, inside, classes)
-        joint += tl.histogram(labelled * (classes + 1) + predicted, capacity)
+        predicted, labeled = _first_maximum(x_at, xc, inside, classes), _label_class(y_at, inside, classes)
+        joint += tl.histogram(labeled * (classes + 1) + predicted, capacity)
     size: tl.constexpr = (classes + 1) * (classes + 1)
     tl.atomic_add(result + sample * size + slots, joint.to(tl.int64), slots < size, sem="relaxed")
 
 
 @compiled
 def _offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Where a voxel of [depth, height, width] lies; ``flat`` shows the compiler that neighbours are adjacent."""
+    """Return the offset of a voxel in [depth, height, width]; ``flat`` tells the compiler that rows are adjacent."""
     if flat:
         return voxel.to(tl.int64) * step2
     row = voxel // width
@@ -167,17 +167,17 @@ def _offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # t
 
 @compiled
 def _first_maximum(at, step, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Class of the first maximum, classes where a score is NaN or the voxel is not ``inside``."""
+    """Return the class of the first maximum, ``classes`` where a score is NaN or the voxel is not ``inside``."""
     best = tl.load(at, inside, float("nan")).to(tl.float32)
     odd = best != best
     found = tl.where(odd, 0, 0)
-    skip = tl.zeros((), tl.int64)  # a class times the step may be too much for 32 bits
+    skip = tl.zeros((), tl.int64)  # a class times the step may exceed 32 bits
     if classes <= UNROLLED:
         for c in tl.static_range(1, classes):
             skip += step
             best, found, odd = _raised(at + skip, inside, c, best, found, odd)
     else:
-        for start in range(1, classes, 8):  # the scores of neighbouring channels may lie side by side
+        for start in range(1, classes, 8):  # the scores of neighboring channels may be adjacent
             for c in tl.static_range(8):
                 skip += step
                 there = inside & (start + c < classes)
@@ -187,16 +187,16 @@ def _first_maximum(at, step, inside, classes: tl.constexpr):  # type: ignore[no-
 
 @compiled
 def _raised(at, inside, c, best, found, odd):  # type: ignore[no-untyped-def]
-    """The maximum and its class with one class more, and whether a score was NaN."""
+    """Update the maximum and its class with one more class, and whether a score was NaN."""
     score = tl.load(at, inside, -float("inf")).to(tl.float32)
     return tl.where(score > best, score, best), tl.where(score > best, c, found), odd | (score != score)
 
 
 @compiled
 def _label_class(at, inside, classes: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Class the index names, ``classes`` where it names none."""
+    """Return the class of the index, ``classes`` where it is not a class."""
     label = tl.load(at, inside, -1)
-    label = label.to(tl.int64) if label.dtype.is_int() else label  # 300 classes are more than a uint8 can name
+    label = label.to(tl.int64) if label.dtype.is_int() else label  # a uint8 cannot hold 300 classes
     named = inside & (label >= 0) & (label < classes)
     found = tl.where(named, label, 0).to(tl.int32)
     return tl.where(named & (found == label), found, classes)

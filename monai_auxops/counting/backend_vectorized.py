@@ -1,4 +1,4 @@
-"""Counting in a handful of whole-tensor operations: any device, no host synchronization; the reference backend."""
+"""Count in a handful of whole-tensor operations: on any device, without host synchronization; the reference backend."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from monai_auxops.counting.counts import Counts, Rule, of_sums
 
 __all__ = ["between", "count", "exceeds", "label_class", "of_joint", "table"]
 
-SMALL = 16_384  # entries of all tables that cost nothing, however few the voxels
-LANES = {"cpu": 1}  # tables that share the additions, by device; on a GPU many, for they wait for each other in one
+SMALL = 16_384  # entries of all tables that cost nothing, even with few voxels
+LANES = {
+    "cpu": 1
+}  # tables that share the additions, by device; many on a GPU, where additions to one entry wait for each other
 MOST_LANES, ENTRIES = 256, 65_536
 
 
@@ -24,13 +26,13 @@ def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
     predicted = _score_class(x).unsqueeze(1) == numbers if rule.exclusive else exceeds(x, rule.threshold)
     if rule.onehot:
-        labelled, valid = exceeds(y, 0.5), _annotated(y)
+        labeled, valid = exceeds(y, 0.5), _annotated(y)
     elif classes == 1:
-        labelled, valid = y == 1, (y == 0) | (y == 1)
+        labeled, valid = y == 1, (y == 0) | (y == 1)
     else:
         named = label_class(y, classes)
-        labelled, valid = named == numbers, named < classes
-    return of_sums(_voxels(predicted & labelled), _voxels(predicted & valid), _voxels(labelled), _voxels(valid))
+        labeled, valid = named == numbers, named < classes
+    return of_sums(_voxels(predicted & labeled), _voxels(predicted & valid), _voxels(labeled), _voxels(valid))
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
@@ -38,28 +40,28 @@ def table(x: Tensor, y: Tensor) -> Tensor:
     return _joint(_score_class(x), label_class(y[:, 0], x.shape[1]), x.shape[1])[:, :-1, :-1]
 
 
-def between(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
-    """Count classes against classes, both int64 ``[B, *S]`` with ``classes`` where there is none."""
+def between(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
+    """Count predicted against labeled classes, both int64 ``[B, *S]`` with ``classes`` where there is none."""
     if predicted.shape[0] * (classes + 1) ** 2 <= max(SMALL, predicted.numel()):
-        return of_joint(_joint(predicted, labelled, classes)[:, :-1])
-    return _by_class(predicted, labelled, classes)
+        return of_joint(_joint(predicted, labeled, classes)[:, :-1])
+    return _by_class(predicted, labeled, classes)
 
 
 def of_joint(joint: Tensor) -> Counts:
-    """From counts by label class and predicted class ``[B, C, C + 1]``, whose last column is predicted in none."""
+    """Sum counts by label class and predicted class ``[B, C, C + 1]``; the last column is predicted in no class."""
     both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
     return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
 
 
-def _joint(predicted: Tensor, labelled: Tensor, classes: int) -> Tensor:
+def _joint(predicted: Tensor, labeled: Tensor, classes: int) -> Tensor:
     """Count by label class and predicted class, C where there is none, ``[B, C + 1, C + 1]``."""
     size = classes + 1
-    key = (labelled * size).add_(predicted)
+    key = (labeled * size).add_(predicted)
     return _histogram(key, size**2).view(-1, size, size)
 
 
 def label_class(y: Tensor, classes: int) -> Tensor:
-    """The label's class as int64, ``classes`` where it names none."""
+    """Return the label's class as int64, ``classes`` where it is not a class."""
     if not y.is_floating_point():
         y = y.long()
         return y.masked_fill((y < 0) | (y >= classes), classes)
@@ -68,37 +70,37 @@ def label_class(y: Tensor, classes: int) -> Tensor:
 
 
 def _score_class(x: Tensor) -> Tensor:
-    """First maximum over channels, ``C`` where a score is NaN; on CPU ``argmax`` is many times slower."""
+    """Return the first maximum over channels, ``C`` where a score is NaN; on CPU ``argmax`` is many times slower."""
     best = x.max(dim=1)
     return best.indices.masked_fill(best.values.isnan(), x.shape[1])
 
 
-def _by_class(predicted: Tensor, labelled: Tensor, classes: int) -> Counts:
-    """Where a table would have more entries than there are voxels."""
-    valid = labelled < classes
+def _by_class(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
+    """Count class by class, for when a table would have more entries than there are voxels."""
+    valid = labeled < classes
     return of_sums(
-        both=_histogram(labelled.masked_fill(labelled != predicted, classes), classes + 1)[:, :-1],
+        both=_histogram(labeled.masked_fill(labeled != predicted, classes), classes + 1)[:, :-1],
         predicted=_histogram(predicted.masked_fill(~valid, classes), classes + 1)[:, :-1],
-        labelled=_histogram(labelled, classes + 1)[:, :-1],
+        labeled=_histogram(labeled, classes + 1)[:, :-1],
         valid=_voxels(valid.unsqueeze(1)),
     )
 
 
 def exceeds(t: Tensor, threshold: float) -> Tensor:
-    """Compare in float32: a half-precision comparison would round the threshold."""
+    """Compare in float32, because half precision would round the threshold."""
     return (t if t.dtype in (torch.float32, torch.float64) else t.float()) > threshold
 
 
 def _annotated(y: Tensor) -> Tensor:
-    """Where a one-hot label is neither negative nor NaN: what nobody annotated counts nowhere."""
+    """Return where a one-hot label is neither negative nor NaN: voxels without annotation are not counted."""
     return y >= 0 if y.dtype.is_signed else torch.ones_like(y[:, :1], dtype=torch.bool)
 
 
 def _histogram(index: Tensor, size: int) -> Tensor:
     """Count each sample's indices 0 to ``size - 1``, ``[B, size]``.
 
-    ``bincount`` would synchronize with the host; one dimension, because only there torch has a deterministic
-    ``scatter_add_`` on CUDA, which ``torch.use_deterministic_algorithms`` demands.
+    ``bincount`` would synchronize with the host. The index is one-dimensional, because only then torch has the
+    deterministic ``scatter_add_`` on CUDA that ``torch.use_deterministic_algorithms`` requires.
     """
     batch, voxels, device = index.shape[0], math.prod(index.shape[1:]), index.device
     lanes = LANES.get(device.type, max(1, min(MOST_LANES, ENTRIES // size, voxels)))

@@ -1,7 +1,7 @@
-"""Voxel counts of one batch: how many true and false positives and negatives each class has in each sample.
+"""Voxel counts of one batch: true and false positives and negatives of each class in each sample.
 
-Every accuracy-like aux-op is arithmetic on these integers, so nothing else reads voxels. This module says what is
-counted; four backends do it, equal to the last voxel and chosen by ``backend``:
+Every accuracy-like aux-op is arithmetic on these integers, so nothing else reads voxels. This module defines what is
+counted. Four backends count, with identical results; ``backend`` chooses one:
 
 - ``backend_vectorized``: a handful of whole-tensor operations, on any device; the reference
 - ``backend_blocked``: plain torch in blocks that stay in the CPU's cache
@@ -38,12 +38,12 @@ class Rule(NamedTuple):
     """How a voxel gets its classes."""
 
     exclusive: bool  # predicted in the class of the first maximum, else wherever the score exceeds the threshold
-    onehot: bool  # labelled wherever the label's channel exceeds 0.5, else in the class the index names
+    onehot: bool  # labeled wherever the label's channel exceeds 0.5, else in the class of its index
     threshold: float = 0.5
 
 
 class Backend(Protocol):
-    """Every backend is a module with these two functions; tensors are plain, checked and detached."""
+    """The two functions of every backend module; their tensors are plain, checked and detached."""
 
     def count(self, x: Tensor, y: Tensor, rule: Rule) -> Counts:
         """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
@@ -58,17 +58,17 @@ def count(
     """Count true and false positives and negatives per sample and class.
 
     A voxel is predicted in the class of its first highest score; in none if one of its scores is NaN. With
-    ``independent``, and always where there is one channel, it is predicted in every class whose score exceeds
-    ``threshold``. It is labelled in the class its index names, with ``onehot`` in every class whose label exceeds
-    0.5. Voxels whose index names no class (negative, NaN, a fraction, too large) are left out of all four counts.
-    With one channel, index 1 is the class and index 0 its absence.
+    ``independent``, and always with one channel, it is predicted in every class whose score exceeds ``threshold``.
+    It is labeled in the class of its index, or with ``onehot`` in every class whose label exceeds 0.5. Voxels whose
+    index is not a class (negative, NaN, a fraction, too large) are left out of all four counts. With one channel,
+    index 1 is the class and index 0 the background.
 
     Args:
-        predictions: scores ``[B, C, *S]`` with 0 to 3 spatial dimensions; integers too where they are thresholded.
+        predictions: scores ``[B, C, *S]`` with 0 to 3 spatial dimensions; also integers if they are thresholded.
         label: indices ``[B, 1, *S]`` or ``[B, *S]``, or with ``onehot`` ``[B, C, *S]``; any real dtype.
         independent: threshold each class on its own instead of taking the highest.
         onehot: the label has one channel per class.
-        threshold: on the scale of ``predictions``, compared in float32 (in float64 where they are float64).
+        threshold: on the scale of ``predictions``, compared in float32 (in float64 if they are float64).
 
     Example:
         >>> scores = torch.tensor([[[0.9, 0.2, 0.4, 0.1], [0.1, 0.8, 0.6, 0.9]]])
@@ -81,9 +81,9 @@ def count(
 
 
 def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: bool = False) -> Counts:
-    """Count as ``count`` does where predictions are class indices ``[B, 1, *S]`` out of ``classes``.
+    """Count like ``count``, but from predicted class indices ``[B, 1, *S]`` out of ``classes``.
 
-    An index that names no class predicts none.
+    An index that is not a class predicts none.
 
     Example:
         >>> count_indices(torch.tensor([[[0, 1, 2, 9]]]), torch.tensor([[[0, 1, 0, 1]]]), classes=2)
@@ -106,7 +106,7 @@ def confusion(predictions: Tensor, label: Tensor) -> Tensor:
     """Count voxels by label class (row) and predicted class (column): int64 ``[B, C, C]``, C of at least 2.
 
     Classes are exclusive and labels are indices. Voxels that ``count`` leaves out, and voxels predicted in no
-    class because a score is NaN, are in no entry.
+    class because a score is NaN, appear in no entry.
 
     Example:
         >>> scores = torch.tensor([[[0.9, 0.2, 0.4, 0.1], [0.1, 0.8, 0.6, 0.9]]])
@@ -121,10 +121,10 @@ def confusion(predictions: Tensor, label: Tensor) -> Tensor:
 
 
 def backend(device: torch.device | str = "cpu") -> str:
-    """Name the backend that counts on ``device``: the fastest one that works there.
+    """Return the name of the backend that counts on ``device``: the fastest one that works there.
 
-    The environment variable ``MONAI_AUXOPS_COUNTS`` (``vectorized``, ``blocked``, ``numba`` or ``triton``) decides
-    instead where it is set. A compiled backend that is installed and does not work is reported once and not used.
+    The environment variable ``MONAI_AUXOPS_COUNTS`` (``vectorized``, ``blocked``, ``numba`` or ``triton``) overrides
+    the choice. A compiled backend that is installed but does not work is reported once and not used.
     """
     if forced := os.environ.get("MONAI_AUXOPS_COUNTS"):
         if forced not in BACKENDS:
@@ -140,7 +140,7 @@ def backend(device: torch.device | str = "cpu") -> str:
 
 @functools.cache
 def _works(name: str, device: str) -> bool:
-    """Whether a compiled backend is installed and counts two voxels."""
+    """Tell whether a compiled backend is installed and can count two voxels."""
     if importlib.util.find_spec(name) is None:
         return False
     try:
@@ -157,13 +157,13 @@ def _module(name: str) -> Backend:
     return cast(Backend, importlib.import_module(f"monai_auxops.counting.backend_{name}"))
 
 
-def of_sums(both: Tensor, predicted: Tensor, labelled: Tensor, valid: Tensor) -> Counts:
-    """From the voxels in both, in the prediction, in the label, and in all."""
-    return Counts(both, predicted - both, labelled - both, valid - predicted - labelled + both)
+def of_sums(both: Tensor, predicted: Tensor, labeled: Tensor, valid: Tensor) -> Counts:
+    """Return counts from the voxels in both, in the prediction, in the label, and in total."""
+    return Counts(both, predicted - both, labeled - both, valid - predicted - labeled + both)
 
 
 def _checked(predictions: Tensor, label: Tensor, rule: Rule, channels: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return plain tensors, the label with its channels, or raise a ValueError that shows both."""
+    """Return plain tensors, the label with its channels; ``ValueError`` with both shapes if they do not fit."""
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
 
     def wrong(expected: str) -> ValueError:
@@ -183,7 +183,7 @@ def _checked(predictions: Tensor, label: Tensor, rule: Rule, channels: int | Non
         kind = "one-hot" if rule.onehot else "of class indices"
         raise wrong(f"a label {kind} of shape {list(expected)}")
     if rule.exclusive and not x.is_floating_point():
-        x = x.float()  # a one-hot prediction: the argmax of integers below 2**24
+        x = x.float()  # a one-hot prediction: float32 holds integers below 2**24
     return x.detach(), y.detach()
 
 

@@ -1,4 +1,4 @@
-"""How many predictions are right, sample by sample: element by element, or class by class."""
+"""Correct predictions per sample, compared element by element or class by class."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from monai_auxops.counting.overlap import ratio
 
 
 class Shares(NamedTuple):
-    """Exact int64 counts ``[B]``: the elements predicted right, those that have a label at all, and those whose label
-    is above 1."""
+    """Exact int64 counts ``[B]``: correct elements, elements with a label, and elements whose label is above 1."""
 
     right: Tensor
     labeled: Tensor
     above: Tensor
 
     def accuracy(self) -> Tensor:
-        """``right / labeled``, NaN where nothing is labeled."""
+        """Return ``right / labeled``, NaN where nothing is labeled."""
         return ratio(self.right, self.labeled)
 
 
 def of_elements(predictions: Tensor, label: Tensor, threshold: float = 0.5, left_out: Tensor | None = None) -> Shares:
-    """Compare ``(p > threshold) == (y > 0.5)`` where the label lies within 0..1; a NaN prediction is never right.
+    """Compare ``(p > threshold) == (y > 0.5)`` where the label is within 0..1; a NaN prediction is never right.
 
     Examples:
         >>> import torch
@@ -34,7 +33,7 @@ def of_elements(predictions: Tensor, label: Tensor, threshold: float = 0.5, left
         Shares(right=tensor([1]), labeled=tensor([3]), above=tensor([0]))
     """
     if not label.dtype.is_signed and label.dtype not in (torch.bool, torch.uint8):
-        label = label.long()  # torch compares wide unsigned types on few devices
+        label = label.long()  # torch compares wide unsigned types only on some devices
     above, known = label > 1, label >= 0  # false for NaN
     if left_out is not None:
         above, known = above & ~left_out, known & ~left_out
@@ -44,6 +43,6 @@ def of_elements(predictions: Tensor, label: Tensor, threshold: float = 0.5, left
 
 
 def of_classes(counts: Counts) -> Shares:
-    """From the counts of exclusive classes ``[B, C]``: a voxel is right in its own class."""
+    """Return shares from counts of exclusive classes ``[B, C]``: a voxel is right if predicted in its own class."""
     right = counts.tp.sum(1)
     return Shares(right, right + counts.fn.sum(1), torch.zeros_like(right))

@@ -1,7 +1,7 @@
-"""Turn the counts of a batch into the values of many aux-ops at once, in six operations whatever their number.
+"""Turn the counts of a batch into the values of many aux-ops at once, always in six operations.
 
-A value is a mean over valid fractions of counts: one class and one fraction for a class's Dice, all classes for their
-mean, one fraction of sums for an accuracy. So two matrices hold what all values need:
+A value is a mean over valid fractions of counts: the Dice of a class is one fraction, a mean Dice has a fraction per
+class, an accuracy is one fraction of sums. Two matrices therefore describe all values:
 
     counts [B, 4C], voxels        fractions                                values
     tp fp fn tn … n 1 ── @ rows ─▶ over  │ valid
@@ -9,9 +9,9 @@ mean, one fraction of sums for an accuracy. So two matrices hold what all values
                                    under │ valid
 
 ``valid / valid`` is 1, or 0 where a fraction has nothing to measure. There ``over`` is 0 as well, and a value without
-any valid fraction is 0 / 0: NaN. So that the first division has no 0 / 0, what is below it has 1e-300 added: nothing
-beside a count, and enough beside 0. Everything is float64, in which counts below 2**53 are exact; the values are
-rounded to float32 once, so their float64 sums are exact in any order.
+any valid fraction is 0 / 0: NaN. To avoid 0 / 0 in the first division, 1e-300 is added to its denominators, which does
+not change a count. Everything is float64, in which counts below 2**53 are exact; the values are rounded to float32
+once, so their float64 sums are exact in any order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from monai_auxops.counting.counts import Counts
 
 
 class Fraction(NamedTuple):
-    """``over / under`` where ``valid`` is positive: weights of tp, fp, fn, tn. ``over`` is 0 where ``valid`` is."""
+    """Weights of tp, fp, fn, tn for ``over / under`` where ``valid`` is positive; elsewhere ``over`` is 0."""
 
     over: tuple[int, int, int, int]
     under: tuple[int, int, int, int]
@@ -46,7 +46,7 @@ FRACTIONS = {
 class Column(NamedTuple):
     """One value per sample: the mean of a fraction over ``classes``, or with ``pooled`` the fraction of their sums.
 
-    With a number as ``empty_value`` a fraction of 0 / 0 has it, and every class is valid.
+    If ``empty_value`` is a number, it replaces 0 / 0, and every class is valid.
     """
 
     fraction: str
@@ -56,18 +56,18 @@ class Column(NamedTuple):
 
 
 WITHOUT_CLASS = Column("without class")
-"""The voxels of a sample whose label is no class."""
+"""The voxels of a sample whose label is not a class."""
 NOTHING = Column("nothing")
 """A column of zeros."""
 
 
 def fractions(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Tensor:
-    """Compute ``columns`` of a batch, before the last division.
+    """Compute ``columns`` of a batch, up to the last division.
 
     Args:
-        counts: of all classes, ``[B, C]`` each.
-        voxels: how many a sample has, at least 1.
-        columns: what to compute.
+        counts: counts of all classes, ``[B, C]`` each.
+        voxels: the number of voxels per sample, at least 1.
+        columns: the values to compute.
 
     Returns:
         Numerators and denominators, ``[B, 2 len(columns)]`` as float64.
@@ -80,7 +80,7 @@ def fractions(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Tenso
 
 
 def quotients(both: Tensor) -> Tensor:
-    """Divide what ``fractions`` returned: values ``[..., n]`` as float32, NaN where there is nothing to measure.
+    """Divide the result of ``fractions``: values ``[..., n]`` as float32, NaN where there is nothing to measure.
 
     Examples:
         >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
@@ -93,7 +93,7 @@ def quotients(both: Tensor) -> Tensor:
 
 
 class Recipe(NamedTuple):
-    """The two matrices of the picture."""
+    """The two matrices shown at the top of this module."""
 
     rows: Tensor
     columns: Tensor
@@ -106,7 +106,7 @@ def _constants(voxels: int, device: torch.device) -> Tensor:
 
 @functools.lru_cache(maxsize=64)
 def _recipe(columns: tuple[Column, ...], classes: int, device: torch.device) -> Recipe:
-    """Fill the matrices for ``columns``; a fraction that several columns read has one place."""
+    """Fill the matrices for ``columns``; columns that use the same fraction share it."""
     wanted = [*_fractions(NOTHING), *(part for column in columns for part in _fractions(column))]
     place = {part: number for number, part in enumerate(dict.fromkeys(wanted))}
     size = len(place)
@@ -122,7 +122,7 @@ def _recipe(columns: tuple[Column, ...], classes: int, device: torch.device) -> 
 
 
 class Part(NamedTuple):
-    """A fraction of the voxels of ``classes`` together; ``anywhere``: valid where it is no 0 / 0."""
+    """A fraction of the voxels of ``classes`` together; ``anywhere``: valid unless it is 0 / 0."""
 
     fraction: str
     classes: tuple[int, ...]
@@ -130,7 +130,7 @@ class Part(NamedTuple):
 
 
 def _fractions(column: Column) -> list[Part]:
-    """Name the fractions whose mean a column is: of each class, or of all together."""
+    """Return the fractions that a column averages: one per class, or one of all classes together."""
     anywhere = not math.isnan(column.empty_value)
     if column.pooled or not column.classes:
         return [Part(column.fraction, column.classes, anywhere)]
@@ -155,7 +155,7 @@ def _weights(part: Part, classes: int) -> Tensor:
 
 
 def _enter(entry: Tensor, place: int, empty_value: float) -> None:
-    """Let a fraction count in a column: ``entry[over or valid, place, A or B]``."""
+    """Add a fraction to a column: ``entry[over or valid, place, A or B]``."""
     over, valid = entry
     over[place, 0] += 1
     if math.isnan(empty_value):

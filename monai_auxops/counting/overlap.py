@@ -1,4 +1,4 @@
-"""What counts say: the overlap, and by name what else; everything from one pass over the voxels."""
+"""Overlap and named statistics, all computed from the same counts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ POOLED = ("global", "support")
 
 
 def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan) -> Tensor:
-    """``2 TP / (P + T)``, or with ``jaccard`` ``TP / (P + T - TP)``, per sample and class; NaN where ``T = 0``.
+    """Return ``2 TP / (P + T)``, or with ``jaccard`` ``TP / (P + T - TP)``, per sample and class; NaN where ``T = 0``.
 
-    With a number as ``empty_value`` that is the value where ``P + T = 0``, and a class predicted where there is none
-    scores 0.
+    If ``empty_value`` is a number, it is the value where ``P + T = 0``, and a class that is predicted but absent from
+    the label scores 0.
 
     Examples:
         >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
@@ -30,26 +30,26 @@ def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan
     over = tp if jaccard else 2 * tp
     under = over + fp + fn
     empty = tp + fn == 0 if math.isnan(empty_value) else under == 0
-    return (over / under.float()).masked_fill(empty, empty_value)  # integers alone divide in the default dtype
+    return (over / under.float()).masked_fill(empty, empty_value)  # integers would divide in the default dtype
 
 
 def precision(counts: Counts) -> Tensor:
-    """``TP / (TP + FP)``, NaN where nothing was predicted."""
+    """Return ``TP / (TP + FP)``, NaN where nothing was predicted."""
     return ratio(counts.tp, counts.tp + counts.fp)
 
 
 def recall(counts: Counts) -> Tensor:
-    """``TP / (TP + FN)``, NaN where the class is absent."""
+    """Return ``TP / (TP + FN)``, NaN where the class is absent."""
     return ratio(counts.tp, counts.tp + counts.fn)
 
 
 def specificity(counts: Counts) -> Tensor:
-    """``TN / (TN + FP)``, NaN where everything is the class."""
+    """Return ``TN / (TN + FP)``, NaN where every voxel is of the class."""
     return ratio(counts.tn, counts.tn + counts.fp)
 
 
 def balanced_accuracy(counts: Counts) -> Tensor:
-    """The mean of recall and specificity, NaN where either is."""
+    """Return the mean of recall and specificity, NaN where either is NaN."""
     return (recall(counts) + specificity(counts)) / 2
 
 
@@ -63,34 +63,34 @@ STATISTICS = (*POOLED, *PER_SAMPLE)
 
 
 def ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """``part / whole`` of counts as float32, NaN where the whole is 0.
+    """Return ``part / whole`` of counts as float32, NaN where ``whole`` is 0.
 
     Examples:
         >>> import torch
         >>> ratio(torch.tensor([1, 0]), torch.tensor([2, 0]))
         tensor([0.5000,    nan])
     """
-    return part / whole.float()  # of counts: 0 / 0; integers alone would divide in the process' default dtype
+    return part / whole.float()  # integers would divide in the default dtype
 
 
 def pooled_tags(names: Sequence[str]) -> list[str]:
-    """The sums that pooled statistics need: of each class the voxels of an overlap's two sides, and its samples."""
+    """Return the names of the sums that pooled statistics need: per class both sides of the overlap, and samples."""
     return [f"{kind}/{name}" for kind in ("over", "under", "present") for name in names]
 
 
 def pooled_rows(counts: Counts, jaccard: bool) -> Tensor:
-    """Per class and sample ``[3 C, B]``: the fraction's numerator and denominator, and 1 where the class occurs."""
+    """Return ``[3 C, B]``: per class the numerator and denominator of the overlap, and 1 where the class occurs."""
     tp, fp, fn, _ = counts
     over, under = (tp, tp + fp + fn) if jaccard else (2 * tp, 2 * tp + fp + fn)
     return torch.cat([over, under, (tp + fn > 0).long()], 1).T
 
 
 def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str], prefix: str = "") -> list[str]:
-    """The names of ``pooled_values``, in its order.
+    """Return the names of ``pooled_values``, in its order.
 
     Examples:
-        >>> pooled_names("dice", ["grey", "white"], ["support", "global"])
-        ['dice_global', 'dice_global/grey', 'dice_global/white', 'support/grey', 'support/white']
+        >>> pooled_names("dice", ["gray", "white"], ["support", "global"])
+        ['dice_global', 'dice_global/gray', 'dice_global/white', 'support/gray', 'support/white']
     """
     overlaps = [f"{tag}_global", *(f"{tag}_global/{name}" for name in names)] if "global" in wanted else []
     samples = [f"{prefix}support/{name}" for name in names] if "support" in wanted else []
@@ -98,10 +98,10 @@ def pooled_names(tag: str, names: Sequence[str], wanted: Sequence[str], prefix: 
 
 
 def pooled_values(sums: Mapping[str, float], names: Sequence[str], wanted: Sequence[str]) -> list[float]:
-    """What the sums under ``pooled_tags`` say of the whole epoch.
+    """Compute the statistics of the whole epoch from the sums named by ``pooled_tags``.
 
-    ``"global"`` is the overlap of all voxels as if of one image, which nnU-Net reports online: its mean over classes,
-    then each class. ``"support"`` is the number of samples in which each class occurred.
+    ``"global"`` is the overlap of all voxels as if they were one image, as nnU-Net reports it online: its mean over
+    classes, then each class. ``"support"`` is the number of samples in which each class occurred.
     """
     values: list[float] = []
     if "global" in wanted:

@@ -1,4 +1,4 @@
-"""How predictions and label become counts: the options that change what is counted, and the one function of them."""
+"""How predictions and label become counts: the options that change what is counted, and the function that counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ReadingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Reading:
-    """How a batch is read, checked once.
+    """The options that say how a batch is read; they are checked once.
 
     Args:
         data_format: ``"channels_first"`` or ``"channels_last"``.
@@ -40,13 +40,14 @@ class Reading:
         is_onehot_targets: the label is ``[B, C, *S]`` instead of indices ``[B, 1, *S]``.
         is_independent_predictions: channels do not exclude each other (sigmoid).
         threshold: on probabilities, where predictions are thresholded.
-        final_activation: what the network left out: None (it emits probabilities), ``"sigmoid"`` or ``"softmax"``.
+        final_activation: the activation that the network leaves out: None (it emits probabilities), ``"sigmoid"`` or
+            ``"softmax"``.
         ignore_index: a label, or a list of labels, whose voxels are left out; of one-hot labels the voxels of these
             channels. A class among them is left out of every mean, name and statistic as well.
-        num_classes: predictions are class indices ``[B, 1, *S]`` out of so many classes instead of scores.
+        num_classes: predictions are class indices ``[B, 1, *S]`` out of this many classes instead of scores.
 
     Raises:
-        ValueError: a value that an option cannot have.
+        ValueError: an option has an invalid value.
     """
 
     data_format: str = "channels_first"
@@ -82,7 +83,7 @@ class Reading:
             raise ValueError("expected scores with is_independent_predictions or final_activation, got num_classes")
 
     def with_channel(self, predictions: Tensor, label: Tensor | None) -> Tensor:
-        """The predictions with a channel: one logit a sample, and class indices ``[B, *S]``, have none."""
+        """Return the predictions with a channel axis, which one logit per sample and class indices ``[B, *S]`` lack."""
         if predictions.dim() == 1:
             return predictions[:, None]
         if self.num_classes is None or label is None or label.dim() == 1:
@@ -92,7 +93,7 @@ class Reading:
         return predictions.unsqueeze(channel) if predictions.dim() == labeled else predictions
 
     def cut(self, predictions: Tensor) -> tuple[float, str | None] | None:
-        """What the counts depend on; None where classes exclude each other, since an activation changes nothing there.
+        """Return what the counts depend on; None if classes are exclusive, where an activation changes nothing.
 
         Returns:
             The threshold on probabilities and the activation before it.
@@ -105,9 +106,9 @@ class Reading:
         return self.threshold, self.final_activation
 
     def classes(self, number: int) -> list[int]:
-        """Those of ``number`` classes that are looked at; ``ValueError`` if none is.
+        """Return the classes out of ``number`` that are measured; ``ValueError`` if there are none.
 
-        One channel is one class, whose labels are 0 and 1: leaving out a label leaves the class.
+        One channel is one class, whose labels are 0 and 1: ignoring one of them keeps the class.
         """
         if number == 1:
             if self.skip_background:
@@ -120,19 +121,19 @@ class Reading:
             )
         left = [c for c in range(int(self.skip_background), number) if c not in out]
         if not left:
-            raise ValueError(f"expected a class that is not left out, got {number} classes and {self}")
+            raise ValueError(f"expected at least one class that is not left out, got {number} classes and {self}")
         return left
 
     def kept(self, values: Tensor) -> Tensor:
-        """The columns ``[B, C']`` of the classes that are looked at, of ``[B, C]``."""
+        """Select the columns ``[B, C']`` of the measured classes from ``[B, C]``."""
         classes = self.classes(values.shape[1])
         first, last = classes[0], classes[-1]
         if last - first + 1 == len(classes):
             return values[:, first : last + 1]
-        return torch.stack([values[:, c] for c in classes], 1)  # a list as an index would wait for a GPU
+        return torch.stack([values[:, c] for c in classes], 1)  # indexing with a list would synchronize with a GPU
 
     def left_out(self, label: Tensor | None, dims: int, mask: Tensor | None = None) -> Tensor | None:
-        """Where voxels do not count, ``[B, 1, *S]``; None if all do.
+        """Return where voxels are not counted, ``[B, 1, *S]``; None if all are.
 
         Args:
             label: the label, with or without its channel.
@@ -159,13 +160,13 @@ class Reading:
 
 
 def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, left_out: Tensor | None = None) -> Counts:
-    """Count all classes of a batch ``[B, C]``, the background and ignored ones too, as ``reading`` says.
+    """Count all classes of a batch ``[B, C]`` as ``reading`` says, including background and ignored classes.
 
     Args:
         reading: the options.
-        predictions: ``[B, C, *S]``, or ``[B]`` with one logit a sample.
+        predictions: ``[B, C, *S]``, or ``[B]`` with one logit per sample.
         label: class indices or one-hot.
-        left_out: where voxels do not count, from ``left_out``.
+        left_out: where voxels are not counted, from ``Reading.left_out``.
     """
     if label is None:
         raise ValueError("expected a label, got None")
@@ -186,12 +187,12 @@ def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, left_
 
 
 def channels_first(x: Tensor, dims: int) -> Tensor:
-    """``x`` with its last axis as channels, if it has ``dims`` axes; else as it is."""
+    """Move the last axis of ``x`` to the channels if it has ``dims`` axes; else return it unchanged."""
     return x.movedim(-1, 1) if x.dim() == dims else x
 
 
 def unlabeled(label: Tensor, left_out: Tensor, onehot: bool) -> Tensor:
-    """The label with -1, which is counted nowhere, where a voxel is left out."""
+    """Return the label with -1, which is not counted, where a voxel is left out."""
     if not onehot and label.dim() < left_out.dim():
         label = label.unsqueeze(1)
     if not label.is_floating_point():
@@ -200,7 +201,7 @@ def unlabeled(label: Tensor, left_out: Tensor, onehot: bool) -> Tensor:
 
 
 def ignored_labels(ignore_index: int | Sequence[int] | None) -> tuple[int, ...]:
-    """``ignore_index`` as a tuple; ``ValueError`` unless it is None, an integer or a list of integers."""
+    """Return ``ignore_index`` as a tuple; ``ValueError`` unless it is None, an integer or a list of integers."""
     if ignore_index is None:
         return ()
     every = [ignore_index] if isinstance(ignore_index, Integral) else ignore_index
@@ -210,7 +211,7 @@ def ignored_labels(ignore_index: int | Sequence[int] | None) -> tuple[int, ...]:
 
 
 def holds(label: Tensor, value: int) -> Tensor:
-    """Where ``label`` is ``value``, also for a value that the label's dtype cannot hold: 255 is no int8.
+    """Return where ``label`` is ``value``, also for a value that the label's dtype cannot hold, such as 255 in int8.
 
     Examples:
         >>> holds(torch.tensor([-1, 1], dtype=torch.int8), 255)

@@ -163,7 +163,7 @@ class Batch:
                 )
 
     def _holds(self, op: object) -> bool:
-        """Whether all that a metric reads was written by aux-ops before post-processing."""
+        """Tell whether all that a metric reads was written by aux-ops before post-processing."""
         fields = {getattr(op, "field", None), getattr(op, "label_field", "label")} - {"label"}
         return fields <= set(self._values)
 

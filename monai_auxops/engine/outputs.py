@@ -11,7 +11,7 @@ Transform = Callable[[Any], Any]
 
 
 def is_decollated(output: Any) -> bool:
-    """Whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
+    """Tell whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
     return isinstance(output, list) and all(isinstance(item, dict) for item in output)
 
 

@@ -62,7 +62,7 @@ def training_step(engine: Engine) -> int:
         >>> from ignite.engine import Events
         >>> trainer, evaluator, seen = Engine(lambda engine, batch: None), Engine(lambda engine, batch: None), []
         >>> _ = trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0, 1]))
-        >>> _ = evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.append(training_step(engine)))
+        >>> _ = evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(training_step(e)))
         >>> _ = trainer.run([0], max_epochs=2)
         >>> seen
         [1, 2, 3, 4]

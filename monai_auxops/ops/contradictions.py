@@ -33,13 +33,13 @@ def grid(values: Tensor) -> Tensor:
 
 
 def beyond_probabilities(predictions: Tensor) -> Tensor:
-    """Whether a sample has values outside 0..1: bool ``[B]``."""
+    """Tell whether a sample has values outside 0..1: bool ``[B]``."""
     lowest, highest = _limits(predictions)
     return (lowest < -TOLERANCE) | (highest > 1 + TOLERANCE)
 
 
 def within_probabilities(predictions: Tensor) -> Tensor:
-    """Whether all values of a sample are within 0..1: bool ``[B]``, false where one is NaN."""
+    """Tell whether all values of a sample are within 0..1: bool ``[B]``, false where one is NaN."""
     lowest, highest = _limits(predictions)
     return (lowest >= -TOLERANCE) & (highest <= 1 + TOLERANCE)
 
@@ -55,12 +55,12 @@ def _limits(predictions: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def overlapping(label: Tensor) -> Tensor:
-    """Whether classes of a one-hot label ``[B, C, *S]`` share a voxel: bool ``[B]``."""
+    """Tell whether classes of a one-hot label ``[B, C, *S]`` share a voxel: bool ``[B]``."""
     return (_classes(label) > 1).any(1)
 
 
 def one_hot(label: Tensor) -> Tensor:
-    """Whether each voxel of ``[B, C, *S]`` has exactly one class: bool ``[B]``."""
+    """Tell whether each voxel of ``[B, C, *S]`` has exactly one class: bool ``[B]``."""
     return (_classes(label) == 1).all(1)
 
 
@@ -70,7 +70,7 @@ def _classes(label: Tensor) -> Tensor:
 
 
 def spoken_by(op: object, build_ctx: BuildContext, key: object) -> bool:
-    """Whether ``op`` is the first that reads this batch so: of several ops that see the same fault, one says it."""
+    """Tell if ``op`` is the first that reads this batch so: of several ops that see the same fault, one says it."""
     return build_ctx.once(("says", key), lambda: op) is op
 
 

@@ -83,5 +83,5 @@ def check(label_format: Sequence[int] | None, op: object = None) -> None:
 
 
 def is_count(value: object) -> bool:
-    """Whether ``value`` is a positive integer."""
+    """Tell whether ``value`` is a positive integer."""
     return isinstance(value, int) and value > 0

@@ -22,7 +22,7 @@ def ctx():
 
 
 @pytest.mark.parametrize("key", SERVED)
-def test_reserved_keys_are_served(ctx, key):
+def test_reserved_keys_are_available(ctx, key):
     assert ctx.is_reserved(key)
     assert ctx.must_get(key) is ctx.get(key)
     assert ctx.get(key) is not None
@@ -38,7 +38,7 @@ def test_reserved_values(ctx):
 @pytest.mark.parametrize("key", ["_graph", "_tf_session", "_mine", "_"])
 def test_other_reserved_keys_are_a_keyerror_that_says_so(ctx, key):
     for ask in (ctx.get, ctx.must_get):
-        with pytest.raises(KeyError, match=f"reserved key '{key}' is not served; expected one of.*_model_output"):
+        with pytest.raises(KeyError, match=f"reserved key '{key}' is not available; expected one of.*_model_output"):
             ask(key)
 
 
@@ -55,7 +55,7 @@ def test_what_is_not_there_is_the_default():
     assert ctx.get("_loss", "none") == "none"
     assert ctx.get("mine", 7) == 7
     assert ctx.get("_data_property") == {}
-    with pytest.raises(KeyError, match="nothing stands under '_loss'"):
+    with pytest.raises(KeyError, match="no value named '_loss'"):
         ctx.must_get("_loss")
 
 
