@@ -1,8 +1,8 @@
-"""Clara Train's auxiliary operations as in-training metrics for MONAI, and the way from an MMAR to a MONAI bundle.
+"""Clara Train's auxiliary operations as in-training metrics for MONAI, and a converter from MMARs to MONAI bundles.
 
-The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI. Where MONAI is
-loaded already they are loaded at once, because its bundle parser finds short names (``"_target_": "ComputeDice"``) only
-in modules that are loaded. Import MONAI first, or use a name of this package, before you parse such a configuration.
+The names below are loaded on first use, so that ``monai-auxops --help`` needs neither torch nor MONAI. If MONAI is
+already imported, they are loaded at once, because its bundle parser finds short names (``"_target_": "ComputeDice"``)
+only in loaded modules. Before you parse such a configuration, import MONAI first, or use a name of this package.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _load()
-    value = globals()[name] = getattr(sys.modules[f"{__name__}.{_HOME[name]}"], name)  # so that it is asked for once
+    value = globals()[name] = getattr(
+        sys.modules[f"{__name__}.{_HOME[name]}"], name
+    )  # cached: the next access does not come here
     return value
 
 

@@ -1,4 +1,4 @@
-"""`monai-auxops explain` for the names of this package that Clara Train did not have: classes, and their arguments."""
+"""Text of ``monai-auxops explain`` for classes and arguments of this package that Clara Train did not have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def describe(name: str) -> str | None:
 
 
 def _arguments(name: str) -> Iterator[str]:
-    """Yield each public class that documents an argument of this name, and what it says."""
+    """Yield each public class that documents an argument of this name, with its description."""
     entry = re.compile(rf"^(\s+){re.escape(name)}: (.+(?:\n\1\s+.+)*)", re.MULTILINE)
     for owner in monai_auxops.__all__:
         match = entry.search(inspect.getdoc(getattr(monai_auxops, owner)) or "")

@@ -1,4 +1,4 @@
-"""The numbers of the aux-ops as plain functions: tensors in, tensors out, nothing kept.
+"""The computations of the aux-ops as plain functions: tensors in, tensors out, no state.
 
 >>> import torch
 >>> from monai_auxops import functional
@@ -35,15 +35,15 @@ def counts(
     """Count true and false positives and negatives per sample and class.
 
     Args:
-        predictions: ``[B, C, *S]`` with 0 to 3 spatial dimensions: scores, of which the highest decides, or what is
-            compared with ``threshold`` (one channel, or ``is_independent_predictions``).
+        predictions: ``[B, C, *S]`` with 0 to 3 spatial dimensions: scores, of which the highest decides, or values to
+            compare with ``threshold`` (one channel, or ``is_independent_predictions``).
         label: class indices ``[B, 1, *S]`` or ``[B, *S]``; with ``is_onehot_targets`` ``[B, C, *S]``.
         mask: ``[B, 1, *S]``: only voxels where it is positive count.
         **options: ``data_format``, ``skip_background``, ``is_onehot_targets``, ``is_independent_predictions``,
             ``threshold``, ``final_activation``, ``ignore_index``: see ``Reading``.
 
     Returns:
-        A named tuple ``tp, fp, fn, tn`` of int64 ``[B, C]``, without class 0 where ``skip_background`` says so.
+        A named tuple ``tp, fp, fn, tn`` of int64 ``[B, C]``, without class 0 if ``skip_background`` is set.
 
     Raises:
         ValueError: shapes or options that do not fit.
@@ -75,7 +75,7 @@ def dice(
         label: as in ``counts``.
         mask: as in ``counts``.
         empty_value: the value where a class is in neither label nor prediction. NaN leaves out every class that is
-            absent from the label, as Clara does; with a number a class predicted where there is none scores 0.
+            absent from the label, as Clara does; with a number, a class predicted but absent from the label scores 0.
         **options: as in ``counts``.
 
     Returns:
@@ -132,11 +132,11 @@ def jaccard(
 
 
 def accuracy(predictions: Tensor, label: Tensor, *, exclusive: bool = False, threshold: float = 0.5) -> Tensor:
-    """Compute the share of right predictions per sample.
+    """Compute the share of correct predictions per sample.
 
-    Of predictions and label of one shape each element is compared, ``(p > threshold) == (y > 0.5)``; of class scores
-    ``[B, C, *S]`` and class indices ``[B, 1, *S]`` the argmax is. NaN, negative and out-of-range labels are left out;
-    a NaN prediction is never right.
+    If predictions and label have one shape, elements are compared, ``(p > threshold) == (y > 0.5)``; for class scores
+    ``[B, C, *S]`` and class indices ``[B, 1, *S]``, the argmax is compared. NaN, negative and out-of-range labels are
+    left out; a NaN prediction is never correct.
 
     Args:
         predictions: scores ``[B, C, *S]`` or ``[B]``.

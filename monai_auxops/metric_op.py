@@ -21,37 +21,38 @@ Arguments = Mapping[str, Any] | Callable[[BuildContext], Mapping[str, Any]]
 
 
 class MetricOp(AuxiliaryOperation):
-    """Any metric of ``monai.metrics`` or torchmetrics as an aux-op: console, curves, table of cases and page show it.
+    """Any metric of ``monai.metrics`` or torchmetrics as an aux-op, shown in console, curves, case table and report.
 
-    With values per case (``per_case``) the metric is called on each batch and emptied again: its own buffers never
-    grow, NaN means "nothing to measure" as everywhere, splitting the data into other batches or over other ranks gives
-    the same mean, and the values of a case are in the table of cases. Else the metric keeps what it needs and its value
-    is asked for once an epoch.
+    With values per case (``per_case``) the metric is called on each batch and then reset: its own buffers never
+    grow, NaN means "nothing to measure" as everywhere, the mean does not depend on batch size or ranks, and the case
+    table contains the values of each case. Otherwise the metric accumulates by itself, and its value is computed once
+    per epoch.
 
-    **What it costs.** A metric computes as it does on its own: ``HausdorffDistanceMetric`` and ``SurfaceDiceMetric``
-    copy each case to the host and take milliseconds to seconds per volume, in training as well; attach them to the
+    **Cost.** A metric computes as it does on its own: ``HausdorffDistanceMetric`` and ``SurfaceDiceMetric``
+    copy each case to the host and take milliseconds to seconds per volume, also in training; attach them to the
     evaluator. torchmetrics with ``per_case`` is called once per case. Without ``per_case`` the buffers hold the epoch
-    (``ROCAUCMetric``: all scores) and are gathered once per epoch: MONAI's by this class, torchmetrics' by itself.
+    (``ROCAUCMetric``: all scores) and are gathered once per epoch: MONAI's by this class, torchmetrics' by themselves.
 
     Args:
-        metric: the metric; it belongs to this aux-op from now on, and is emptied by it.
+        metric: the metric; from now on it belongs to this aux-op, which resets it.
         tag: the name of the mean over classes. The classes are ``<tag>/<class>``.
-        class_names: of the metric's columns; default their numbers. Given, the names are known before the first batch.
-        per_case: whether each case has values; default for MONAI's metrics that give ``[B]`` or ``[B, C]``.
-        binarize: compare masks: scores become the class of the highest one, or what exceeds ``threshold``, and index
-            labels become one channel per class. Default for metrics with ``include_background``.
-        threshold: a probability, of one channel and of independent predictions.
+        class_names: names of the metric's columns; default their numbers. If given, the tags are known before the first
+            batch.
+        per_case: whether each case has values; default true for MONAI's metrics that return ``[B]`` or ``[B, C]``.
+        binarize: compare masks: scores become one-hot by argmax, or by ``threshold``, and index labels become one
+            channel per class. Default true for metrics with ``include_background``.
+        threshold: a probability, for one channel and for independent predictions.
         final_activation: ``"sigmoid"`` if the network leaves out its sigmoid.
         is_independent_predictions: each channel is a class of its own.
-        higher_is_better: default what the metric says, or its name (a distance or an error: no), else unknown.
-        arguments: more for each call of the metric, for example ``{"spacing": (1.0, 1.0, 2.5)}``, or a function of the
-            ``BuildContext`` that returns them.
+        higher_is_better: default as the metric or its name says (a distance or an error: False), else unknown.
+        arguments: further arguments for each call of the metric, for example ``{"spacing": (1.0, 1.0, 2.5)}``, or a
+            function of the ``BuildContext`` that returns them.
         do_summary: whether TensorBoard shows the values.
         do_print: whether the console shows the values.
         **options: for every aux-op: ``stage``, ``output_transform``, ``report_path``, ``case_key``.
 
     Raises:
-        ValueError: no metric, a tag that is taken, a number of ``class_names`` that does not fit.
+        ValueError: not a metric, a tag that is taken, a number of ``class_names`` that does not fit.
 
     Examples:
         >>> from monai.metrics import HausdorffDistanceMetric
@@ -103,7 +104,7 @@ class MetricOp(AuxiliaryOperation):
             self.accumulated = (tag, *names)
 
     def __repr__(self) -> str:
-        """Name the metric by its class: its own representation is an address, or many lines."""
+        """Name the metric by its class, because its own representation is an address or many lines."""
         return f"MetricOp({type(self.metric).__name__}, tag={self.tag!r})"
 
     __str__ = __repr__
@@ -116,7 +117,7 @@ class MetricOp(AuxiliaryOperation):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """``{tag: [B], tag/<class>: [B]}`` with values per case, else nothing."""
+        """Return ``{tag: [B], tag/<class>: [B]}`` with values per case, else nothing."""
         if label is None:
             raise ValueError("expected a label, got None")
         pair = self._masks(predictions, label) if self.binarize else (predictions, label)
@@ -142,7 +143,7 @@ class MetricOp(AuxiliaryOperation):
         return (predictions > cut).float(), (label > 0.5).float()
 
     def _per_case(self, predictions: Tensor, label: Tensor, arguments: Mapping[str, Any]) -> Tensor:
-        """The values ``[B]`` or ``[B, C]`` of the batch; the metric is empty before and after."""
+        """Return the values ``[B]`` or ``[B, C]`` of the batch; the metric is empty before and after."""
         self.metric.reset()
         if is_of_monai(self.metric):
             values = self.metric(predictions, label, **arguments)
@@ -156,7 +157,7 @@ class MetricOp(AuxiliaryOperation):
         self.metric.reset()
         if not isinstance(values, Tensor) or values.dim() == 0 or len(values) != len(predictions):
             came = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
-            raise ValueError(f"expected a value for each of {len(predictions)} cases, got {came}; per_case=False?")
+            raise ValueError(f"expected a value for each of {len(predictions)} cases, got {came}; try per_case=False")
         return values.flatten(1) if values.dim() > 2 else values
 
     def _by_tag(self, values: Tensor) -> dict[str, Tensor]:
@@ -169,7 +170,7 @@ class MetricOp(AuxiliaryOperation):
         return {self.tag: values.nanmean(1)} | columns
 
     def epoch_values(self, totals: Totals, gather: ranks.Gather) -> dict[str, float]:
-        """The means over cases; without values per case, what the metric says of the whole epoch."""
+        """Return the means over cases; without values per case, the metric's value of the whole epoch."""
         if self.per_case:
             return super().epoch_values(totals, gather)
         value = self._of_monai(gather) if is_of_monai(self.metric) else self.metric.compute()
@@ -179,7 +180,7 @@ class MetricOp(AuxiliaryOperation):
         return missing | values
 
     def _of_monai(self, gather: ranks.Gather) -> Any:
-        """The metric's value of the buffers of all ranks: one gather, also where a rank had no batch."""
+        """Compute the metric from the buffers of all ranks: one gather, even if a rank had no batch."""
         buffers = self.metric._buffers
         mine = None if buffers is None else [torch.stack(list(kept)).cpu() for kept in buffers]
         parts = [part for part in gather(mine) if part is not None]
@@ -190,7 +191,7 @@ class MetricOp(AuxiliaryOperation):
         return self.metric.aggregate()
 
     def _flat(self, value: Any) -> dict[str, float]:
-        """The value by tag: one number, a number per class, or a dict of them."""
+        """Return the value by tag: one number, a number per class, or a dict of them."""
         if isinstance(value, Mapping):
             return {f"{self.tag}/{name}": float(each) for name, each in value.items()}
         if isinstance(value, list | tuple):  # MONAI's ConfusionMatrixMetric: a list of one
@@ -209,12 +210,12 @@ class MetricOp(AuxiliaryOperation):
         self.metric.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of this process; without values per case with all that the metric keeps, on the CPU."""
+        """Return the state of this process on the CPU; without values per case it includes the metric's own state."""
         state = super().state_dict()
         return state if self.per_case else state | {"metric": on_cpu(getattr(self.metric, self._kept_in))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue an epoch that was saved in its middle."""
+        """Continue an epoch that was saved before its end."""
         super().load_state_dict(state)
         if self._kept_in == "_buffers":
             self.metric._buffers = state.get("metric")
@@ -228,7 +229,7 @@ class MetricOp(AuxiliaryOperation):
 
 
 def on_cpu(state: Any) -> Any:
-    """A copy of tensors in lists and dicts, on the CPU."""
+    """Copy tensors in lists and dicts to the CPU."""
     if isinstance(state, Tensor):
         return state.detach().cpu().clone()
     if isinstance(state, Mapping):
@@ -237,13 +238,13 @@ def on_cpu(state: Any) -> Any:
 
 
 def one_hot(index: Tensor, classes: int) -> Tensor:
-    """A channel per class ``[B, C, *S]`` from indices ``[B, *S]``; an index that is no class is in none."""
+    """Return a channel per class ``[B, C, *S]`` from indices ``[B, *S]``; an index that is not a class is in none."""
     numbers = torch.arange(classes, device=index.device).reshape(1, -1, *(1,) * (index.dim() - 1))
     return (index.unsqueeze(1) == numbers).float()
 
 
 def is_of_monai(metric: Any) -> bool:
-    """Tell whether a metric is one of MONAI's, which give a batch's values when called.
+    """Tell whether a metric is one of MONAI's, which return a batch's values when called.
 
     Examples:
         >>> from monai.metrics import DiceMetric
@@ -256,12 +257,12 @@ def is_of_monai(metric: Any) -> bool:
 
 
 def gives_cases(metric: Any) -> bool:
-    """Tell whether a metric of MONAI gives a value per case; those that need all samples at once have none."""
+    """Tell whether a metric of MONAI returns a value per case; those that need all samples at once do not."""
     return not any(word in type(metric).__name__ for word in ("AUC", "AveragePrecision", "FID", "MMD"))
 
 
 def direction_of(metric: Any) -> bool | None:
-    """Tell whether more is better, as the metric says or as its name tells; None where neither does.
+    """Tell whether more is better, as the metric or its name says; None if neither does.
 
     Examples:
         >>> from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric

@@ -1,1 +1,1 @@
-"""Cases one by one: their names, their table, Clara's report files."""
+"""Individual cases: their names, their table, Clara's report files."""

@@ -1,4 +1,4 @@
-"""Clara's two report files, to the byte."""
+"""Clara's two report files, byte for byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEADER = "    mean  median     max     min   90percent   std"
 
 
 def summary(name: str, values: Sequence[float]) -> str:
-    """Return the statistics of the valid values. ``90percent`` heads the **10th** percentile, as in Clara's reports.
+    """Return the statistics of the valid values. The column ``90percent`` is the **10th** percentile, as in Clara.
 
     Examples:
         >>> print(summary("mean_dice", [0.5, 0.7, float("nan"), 0.9]), end="")
@@ -34,7 +34,7 @@ def raw_line(files: str, *columns: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` without line breaks, tabs and what is not UTF-8.
+    """Return ``text`` on one line, without tabs, with escapes for what is not UTF-8.
 
     Examples:
         >>> one_line("a" + chr(10) + "b" + chr(0xDCE9) + ".nii")

@@ -1,4 +1,4 @@
-"""What a case is called: a key of the batch, the files of its image, or a running number."""
+"""The name of a case: a key of the batch, the files of its image, or a running number."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def case_names(output: Any, batch: Any, key: str | None, size: int, first: int =
     """Name each of the ``size`` cases of a batch.
 
     Args:
-        output: the engine's output, a dict or decollated; its image's files are asked first.
-        batch: what the loader gave, a dict or decollated, or a tuple.
-        key: of the batch; what it holds is the name.
+        output: the engine's output, a dict or decollated; the files of its image come first.
+        batch: the loader's batch, a dict or decollated, or a tuple.
+        key: the key of the batch that holds the names.
         size: the number of cases.
-        first: the running number of the first of them.
+        first: the running number of the first case.
 
     Examples:
         >>> case_names(None, {"case": ["p12", "p13"]}, "case", 2)
@@ -29,13 +29,15 @@ def case_names(output: Any, batch: Any, key: str | None, size: int, first: int =
     """
     names = None if key is None else values_of(batch, key, size)
     if key is not None and names is None:
-        say_once(f"case_key={key!r}: expected a name for each of {size} cases under it in the batch; files are shown")
+        say_once(
+            f"case_key={key!r}: expected the batch to hold a name for each of {size} cases; using file names instead"
+        )
     names = names or files_of(output, "image", size) or files_of(batch, "image", size) or [""] * size
     return [name or str(first + i) for i, name in enumerate(names)]
 
 
 def values_of(batch: Any, key: str, size: int) -> list[str] | None:
-    """What stands under ``key`` for each case, as text; None if it is not there or has another number."""
+    """Return the value of ``key`` for each case, as text; None if it is missing or has another length."""
     if isinstance(batch, list) and batch and all(isinstance(item, dict) for item in batch):
         found = [one_value(item[key]) for item in batch if key in item]
         return found if len(found) == size else None
@@ -51,7 +53,7 @@ def values_of(batch: Any, key: str, size: int) -> list[str] | None:
 
 
 def one_value(value: Any) -> str:
-    """A case's value as text; of several the parts joined by commas."""
+    """Return a case's value as text; several parts are joined by commas."""
     if isinstance(value, Tensor):
         value = value.reshape(-1).tolist()
     if isinstance(value, list | tuple):
@@ -60,9 +62,9 @@ def one_value(value: Any) -> str:
 
 
 def files_of(data: Any, key: str, size: int) -> list[str] | None:
-    """The files of ``data[key]``, a name per case; None if they are not known.
+    """Return the files of ``data[key]``, a name per case; None if they are unknown.
 
-    One name for several cases is theirs together. Several files of a case are joined by commas.
+    A single name is shared by all cases. Several files of a case are joined by commas.
     """
     if isinstance(data, list):
         parts = [files_of(item, key, 1) for item in data]
@@ -75,7 +77,7 @@ def files_of(data: Any, key: str, size: int) -> list[str] | None:
 
 
 def names_per_case(names: Any, size: int) -> list[str] | None:
-    """A name for each of ``size`` cases, of what metadata hold.
+    """Return a name for each of ``size`` cases, from names in metadata.
 
     Examples:
         >>> names_per_case("a.nii", 2), names_per_case(["a", "b"], 2), names_per_case(["t1.nii", "t2.nii"], 1)

@@ -1,4 +1,4 @@
-"""What an aux-op leaves of its cases: Clara's two files, and a table with all that its engine measured."""
+"""The report of an aux-op on its cases: Clara's two files, and a table with everything its engine measured."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _writers: weakref.WeakValueDictionary[tuple[Path, str], CaseReport] = weakref.We
 
 
 class Arriving:
-    """Values on their way to the host. On a CUDA device nothing waits: what has not come yet comes later."""
+    """Values being copied to the host. On a CUDA device nothing waits: a copy is read once it has finished."""
 
     def __init__(self) -> None:
         self._queue: deque[tuple[Any, Tensor, torch.cuda.Event | None]] = deque()
@@ -53,7 +53,7 @@ class Arriving:
             event.record(torch.cuda.current_stream(values.device))
 
     def arrived(self, wait: bool = False) -> Iterator[tuple[Any, list[Any]]]:
-        """What has come, in order; all of it with ``wait``."""
+        """Yield the values that have arrived, in order; with ``wait`` all of them."""
         while self._queue:
             what, values, event = self._queue[0]
             if event is not None and not wait and not event.query():
@@ -64,21 +64,21 @@ class Arriving:
             yield what, values.tolist()
 
     def clear(self) -> None:
-        """Forget what is on its way."""
+        """Discard the pending copies."""
         self._queue.clear()
 
 
 class CaseReport:
-    """Collect a value per case and write three files.
+    """A collector of one value per case that writes three files.
 
     ``<name>_raw_results.txt`` and ``<name>_summary_results.txt`` are Clara's, of the latest epoch.
-    ``<name>_cases.csv`` grows while cases arrive: epoch, files, the value, and on an engine whatever else its aux-ops
-    found per sample. Values are copied to the host behind the computation, which does not wait for them. A disk that is
-    full is warned of once and ends no training.
+    ``<name>_cases.csv`` grows while cases arrive: epoch, files, the value, and on an engine the values per sample of
+    its other aux-ops. Values are copied to the host asynchronously. A full disk causes one warning and does not stop the
+    training.
 
     Args:
-        op: whose cases these are; its ``name``, else its first tag, names the files.
-        folder: made if need be; ``ValueError`` if it cannot be written to, now rather than after the epoch.
+        op: the aux-op that measures the cases; its ``name``, else its first tag, names the files.
+        folder: created if necessary; ``ValueError`` at once, not after the epoch, if it is not writable.
         case_key: the key of the batch that names a case; default the files of the image, else a running number.
     """
 
@@ -100,7 +100,7 @@ class CaseReport:
 
     @property
     def name(self) -> str:
-        """What the files are named after."""
+        """The name in the file names."""
         tags = self.op.epoch_tags or [column.rpartition("/")[0] or column for column in self._columns]
         return str(getattr(self.op, "name", None) or next(iter(tags), type(self.op).__name__))
 
@@ -110,9 +110,11 @@ class CaseReport:
         return escaped(self.name)
 
     def watch(self, engine: Engine) -> None:
-        """Take the epoch's number, the names of the columns and those of other aux-ops from ``engine``."""
+        """Read epoch number, column names and the values of other aux-ops from ``engine``."""
         self._engine = weakref.ref(engine)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)  # after the hub's, which is made before
+        engine.add_event_handler(
+            Events.ITERATION_COMPLETED, self.collect
+        )  # after the hub's handler, which was added before
 
     def unwatch(self) -> None:
         """Undo ``watch``."""
@@ -121,7 +123,7 @@ class CaseReport:
             engine.remove_event_handler(self.collect, Events.ITERATION_COMPLETED)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy is of no engine, and nothing is on its way to it."""
+        """Leave out the engine and pending copies."""
         return self.__dict__ | {"_engine": None, "_training": None, "_arriving": Arriving()}
 
     @property
@@ -130,19 +132,19 @@ class CaseReport:
         return None if self._engine is None else self._engine()
 
     def reset(self) -> None:
-        """Forget all cases."""
+        """Discard all cases."""
         self._epoch += bool(self._cases)
         self._arriving.clear()
         self._cases = []
 
     def add(self, values: Mapping[str, Tensor], build_ctx: BuildContext) -> None:
-        """Take the values ``[B]`` of a batch in a plain loop, and write what has arrived of earlier ones."""
+        """Add the values ``[B]`` of a batch in a plain loop, and write those of earlier batches that have arrived."""
         if values:
             size = build_ctx.batch_size
             self._send(names_in_context(build_ctx, self.case_key, size), [""] * size, values)
 
     def collect(self, engine: Engine) -> None:
-        """Take what the engine's aux-ops measured in this iteration."""
+        """Add the values that the engine's aux-ops measured in this iteration."""
         hub = Hub.of(engine)
         own = [] if hub is None else hub.columns_of(self.op)
         values = {} if hub is None else hub.case_values()
@@ -169,7 +171,7 @@ class CaseReport:
         self._take()
 
     def _take(self, wait: bool = False) -> None:
-        """Append to the file what has come to the host."""
+        """Append the cases whose values have arrived on the host to the file."""
         first = len(self._cases)
         for (names, labels), table in self._arriving.arrived(wait):
             for name, label, values in zip(names, labels, table, strict=True):
@@ -186,7 +188,7 @@ class CaseReport:
         return self._epoch if self.engine is None else training_epoch(self.engine)
 
     def _run_id(self) -> str:
-        """The run of these cases: that of the engine's training, or one of its own for a plain loop."""
+        """Return the run of these cases: that of the engine's training, or its own one for a plain loop."""
         engine = self.engine
         if engine is None:
             self._run = self._run or new_run_id()
@@ -196,13 +198,13 @@ class CaseReport:
             if self._run or earlier:
                 continue_run(engine, self._run or str(earlier))
         elif self._last is not None and self._last[0] == known_run(engine) and self.epoch < self._last[1]:
-            continue_run(engine, new_run_id())  # the same objects begin another training
+            continue_run(engine, new_run_id())  # the same objects start another training
         self._run = run_id(engine)
         self._last = self._run, self.epoch
         return self._run
 
     def _own_file(self) -> CaseFile:
-        """The file that this process appends to: on a rank beside the first it lives until the epoch's end."""
+        """Return the file that this process appends to; on other ranks than the first it is removed after the epoch."""
         path = self.folder / f"{self._own_stem()}_cases.csv"
         if not ranks.is_first():
             path = path.with_suffix(f".rank{dist.get_rank()}.{os.getpid()}.csv")
@@ -211,14 +213,14 @@ class CaseReport:
         return self._file
 
     def _own_stem(self) -> str:
-        """The name of the files; with a number if another engine of the same run writes under it."""
+        """Return the name of the files, with a number if another engine of the same run uses it."""
         number, run = 1, self._run_id()
         while not self._claims((self.folder.resolve() / self._numbered(number), run)):
             number += 1
         return self._numbered(number)
 
     def _claims(self, key: tuple[Path, str]) -> bool:
-        """Tell whether this report may write the files; not while another one of the same training does."""
+        """Tell whether this report may write the files, which another one of the same training may be using."""
         other, training = _writers.get(key), None if self.engine is None else training_of(self.engine)
         self._training = None if training is None else weakref.ref(training)
         if other is not None and other is not self and training is not None and other.training is training:
@@ -228,14 +230,14 @@ class CaseReport:
 
     @property
     def training(self) -> Engine | None:
-        """The training that this report wrote in last."""
+        """The training that this report last wrote for."""
         return None if self._training is None else self._training()
 
     def _numbered(self, number: int) -> str:
         return self.stem if number == 1 else f"{self.stem}_{number}"
 
     def write(self, gather: ranks.Gather) -> None:
-        """Write all files, on rank 0, with the cases of all ranks: one gather."""
+        """Write all files on rank 0 with the cases of all ranks; one gather."""
         self._take(wait=True)
         cases = self._cases if self.engine is None else without_padding(self._cases, self.engine)
         parts = gather((self._columns, cases, [case.values for case in self._cases]))
@@ -247,9 +249,9 @@ class CaseReport:
         self._safely(lambda: self._write_all(every, [row[0] for row in rows]))
 
     def _keep_details(self, rows: Sequence[Sequence[float]]) -> None:
-        """Leave the value of each class and case where MONAI's metrics do, for its ``MetricsSaver``.
+        """Store the value of each class and case where MONAI's metrics do, for its ``MetricsSaver``.
 
-        In the order in which that collects the names of the files: rank by rank, repeated samples included.
+        They are in the order in which it collects file names: rank by rank, including repeated samples.
         """
         details = getattr(getattr(self.engine, "state", None), "metric_details", None)
         if isinstance(details, dict) and rows:
@@ -270,7 +272,7 @@ class CaseReport:
     def write_scores(
         self, cases: Sequence[str], scores: Sequence[Sequence[float]], labels: Sequence[Sequence[float]], value: float
     ) -> None:
-        """The same for a value that no case has alone: scores and labels of each case, and the value."""
+        """Write scores and labels of each case, and a value that only the cases together have."""
         lines = zip(cases, scores, labels, strict=True)
         raw = "".join(raw_line(case, ",".join(map(str, x)), ",".join(map(str, y))) for case, x, y in lines)
         if ranks.is_first():
@@ -286,19 +288,19 @@ class CaseReport:
     def _safely(self, write: Any) -> None:
         try:
             write()
-        except OSError as error:  # a full disk, a folder that has gone: the values stay, the training goes on
+        except OSError as error:  # a full disk, a deleted folder: keep the values and continue the training
             if not self._failed:
-                warnings.warn(f"the report of {self.name!r} cannot be written to {self.folder}: {error}", stacklevel=4)
+                warnings.warn(f"cannot write the report of {self.name!r} to {self.folder}: {error}", stacklevel=4)
             self._failed = True
 
     def state_dict(self) -> dict[str, Any]:
-        """The cases of the epoch so far, and whose they are."""
+        """Return the cases of the epoch so far, and their run."""
         self._take(wait=True)
         cases = [[case.file, case.label_file, *case.values] for case in self._cases]
         return {"run": self._run, "epoch": self._epoch, "columns": list(self._columns), "cases": cases}
 
     def load_state_dict(self, state: Mapping[str, Any], is_open: bool) -> None:
-        """Continue: with the cases where the epoch goes on, else with the run alone."""
+        """Continue the run, and its cases if the epoch is still open."""
         self.reset()
         self._run, self._epoch, self._columns = str(state["run"]), int(state["epoch"]), list(state["columns"])
         if is_open:
@@ -313,21 +315,21 @@ def is_per_case(value: Tensor, size: int) -> bool:
 
 
 def names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> list[str]:
-    """The names of a batch's cases, from its context; empty where nothing is known."""
+    """Return the names of a batch's cases from its context; empty strings if they are unknown."""
     if key is not None and (names := values_of(build_ctx.batch, key, size)) is not None:
         return names
     return names_per_case(build_ctx.filenames, size) or [""] * size
 
 
 def without_same(values: Mapping[str, Tensor], hub: Hub, column: str) -> dict[str, Tensor]:
-    """The columns that say something new: of two that are equal by definition the one of the report stays."""
+    """Drop columns that equal another one by definition; ``column``, the report's own, is kept."""
     same = hub.same()
     twice = {same.get(column), *(name for name in values if name in same)} - {column}
     return {name: value for name, value in values.items() if name not in twice}
 
 
 def without_padding(cases: Sequence[Case], engine: Engine) -> list[Case]:
-    """The cases without those that a sampler repeats at the end so that every rank gets as many."""
+    """Drop the cases that a sampler repeats at the end so that every rank has equally many."""
     sampler = getattr(engine.state.dataloader, "sampler", None)
     if not isinstance(sampler, DistributedSampler) or len(cases) != len(sampler):
         return list(cases)
@@ -336,7 +338,7 @@ def without_padding(cases: Sequence[Case], engine: Engine) -> list[Case]:
 
 
 def shortest(value: float) -> str:
-    """A value in as many digits as float32 has.
+    """Format a value with the digits that float32 has.
 
     Examples:
         >>> shortest(0.6666666865348816), shortest(1.0), shortest(float("nan"))

@@ -1,4 +1,4 @@
-"""A table of cases that grows while they arrive: what a killed run measured is in the file."""
+"""A table of cases that grows while they arrive, so that it keeps what a killed run measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMULA = ("=", "+", "-", "@")
 
 
 class Case(NamedTuple):
-    """One sample: what it is called, its label's file (empty where unknown), and a value per column."""
+    """One sample: its name, its label's file (empty if unknown), and a value per column."""
 
     file: str
     label_file: str
@@ -41,10 +41,10 @@ class Block(NamedTuple):
 
 
 class CaseFile:
-    """The CSV file: a row per run, epoch and case. Cases are appended as they come; a finished epoch is worst first.
+    """A CSV file with a row per run, epoch and case. Cases are appended as they arrive; a finished epoch is sorted.
 
-    Rows of other runs stay as they are, whoever writes them, and when. A run that measures an epoch again, because it
-    was killed and resumed, has its own earlier rows set aside in ``*.old.csv``. A value without a column gets one.
+    The worst case comes first. Rows of other runs are never changed. If a run measures an epoch again, because it was
+    killed and resumed, its own earlier rows are moved to ``*.old.csv``. A value without a column gets one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +53,7 @@ class CaseFile:
         self._start, self._block = 0, b""
 
     def append(self, block: Block) -> None:
-        """Add cases of an epoch that has not ended, in any order."""
+        """Append cases of an unfinished epoch, in any order."""
         with locked(self.path.parent):
             self._begin(block)
             rows = self._rows(block, block.cases)
@@ -62,7 +62,7 @@ class CaseFile:
             self._block += rows
 
     def finish(self, block: Block) -> None:
-        """Put all cases of an epoch in the place of those that were appended."""
+        """Replace the appended cases of an epoch by all of its cases."""
         with locked(self.path.parent):
             self._begin(block)
             rows = self._rows(block, sorted(block.cases, key=_badness))
@@ -73,7 +73,7 @@ class CaseFile:
             self._block = rows
 
     def remove(self) -> None:
-        """Delete the file: its cases are in another."""
+        """Delete the file, whose cases are in another one."""
         self.path.unlink(missing_ok=True)
         self._key = None
 
@@ -87,7 +87,7 @@ class CaseFile:
             self._start = self.path.stat().st_size
 
     def _open(self, block: Block) -> None:
-        """Make the file, or set aside what this run measured before and measures again now."""
+        """Create the file, or move earlier rows of this run that are measured again to another one."""
         header = line([*FIXED, *block.columns])
         if not self.path.is_file() or not self.path.stat().st_size:
             self.path.write_bytes(header)
@@ -124,7 +124,7 @@ class CaseFile:
         new.replace(self.path)
 
     def _take_back(self) -> None:
-        """Remove this epoch's rows from the end of the file; from its middle where another process came between."""
+        """Remove this epoch's rows from the end of the file, or from its middle if another process has appended."""
         with self.path.open("r+b") as file:
             file.seek(self._start)
             if file.read() == self._block:
@@ -142,7 +142,7 @@ class CaseFile:
         return next(csv.reader([text]), [])
 
     def _rows(self, block: Block, cases: Iterable[Case]) -> bytes:
-        """The rows as CSV, each on one line, in the order of the file's columns."""
+        """Format the rows as CSV, each on one line, in the order of the file's columns."""
         columns = self._header()[len(FIXED) :] if self.path.is_file() else list(block.columns)
         places = [block.columns.index(name) if name in block.columns else None for name in columns]
         return b"".join(_row(block, case, places) for case in cases)
@@ -158,7 +158,7 @@ def _badness(case: Case) -> tuple[bool, float]:
 
 
 def is_again(row: bytes, block: Block) -> bool:
-    """Tell whether a row is measured again by the block's run: of the same epoch or a later one, or torn off by a kill.
+    """Tell whether the block's run replaces a row: one of its own from this epoch or later, or an incomplete one.
 
     Examples:
         >>> block = Block(3, "r", (), ())
@@ -170,13 +170,13 @@ def is_again(row: bytes, block: Block) -> bool:
 
 
 def run_and_epoch(row: bytes) -> tuple[str, int]:
-    """Whose row it is; of one that cannot be read, nobody's."""
+    """Return run and epoch of a row; a row that cannot be read belongs to no run."""
     fields = next(csv.reader([row.decode("utf-8", "replace").replace("\0", "")]), [])
     return (fields[3], int(fields[0])) if len(fields) > 3 and fields[0].isdecimal() else ("", -1)
 
 
 def latest_run(path: Path, epoch: int) -> str | None:
-    """The run in a table that got furthest before ``epoch``: the one that a resumed training continues."""
+    """Return the run in a table that got furthest before ``epoch``, which a resumed training continues."""
     best: tuple[int, str] | None = None
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -189,7 +189,7 @@ def latest_run(path: Path, epoch: int) -> str | None:
 
 
 def line(fields: Iterable[Any]) -> bytes:
-    """One row. Line breaks become spaces; text that a spreadsheet would run gets an apostrophe in front.
+    """Format one row. Line breaks become spaces; text that a spreadsheet would execute gets a leading apostrophe.
 
     Examples:
         >>> line([1, "=cmd|x", "a,b", 0.5])
@@ -203,7 +203,7 @@ def line(fields: Iterable[Any]) -> bytes:
 
 
 def quoted(text: str) -> str:
-    """``text`` on one line, and no formula; a number stays one."""
+    """Return ``text`` on one line, and never as a formula; a number is unchanged."""
     flat = one_line(text)
     return f"'{flat}" if flat.startswith(FORMULA) and not is_number(flat) else flat
 
@@ -218,14 +218,14 @@ def is_number(text: str) -> bool:
 
 
 def free_name(path: Path) -> Path:
-    """``x.old.csv`` for ``x.csv``, or ``x.old2.csv`` and so on where that exists."""
+    """Return ``x.old.csv`` for ``x.csv``, or ``x.old2.csv`` and so on if that exists."""
     names = (path.with_suffix(f".old{number}{path.suffix}") for number in ("", *range(2, 10_000)))
     return next(name for name in names if not name.exists())
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """While one process changes the files of ``folder``, others wait. The lock is the folder's own: no file is left."""
+    """Lock ``folder``, so that only one process at a time changes its files. No lock file is left behind."""
     if fcntl is None:
         yield
         return

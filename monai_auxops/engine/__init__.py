@@ -1,1 +1,1 @@
-"""Connect aux-ops to an Ignite engine: its events, its output, its resumed runs."""
+"""The connection of aux-ops to an Ignite engine: its events, its output, its resumed runs."""

@@ -1,4 +1,4 @@
-"""An aux-op on an engine: the name of its values there, and where it reads."""
+"""An aux-op on an engine: the names of its values there, and where it reads."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ OutputTransform = Callable[[Any], Any]
 
 @dataclass(frozen=True, eq=False)
 class Attachment:
-    """An attached op, the slot's name, and where its predictions and label come from.
+    """An attached op, the name of its slot, and where its predictions and label come from.
 
     Args:
         op: the aux-op or metric.
-        engine: where it is attached.
-        name: the metric name of its first accumulated tag; None: the tags' own names.
-        output_transform: from ``engine.state.output`` to a dict or a tuple with predictions and label, or a key or
+        engine: the engine that it is attached to.
+        name: the metric name of its first accumulated tag; None keeps the tags' own names.
+        output_transform: maps ``engine.state.output`` to a dict or a tuple with predictions and label; or a key or
             index into the network's output.
     """
 
@@ -34,7 +34,7 @@ class Attachment:
     output_transform: OutputTransform | str | int | None = None
 
     def metric_name(self, tag: str) -> str:
-        """Return the key of ``tag`` in ``state.metrics``: the slot's name, for further tags with its prefix."""
+        """Return the key of ``tag`` in ``state.metrics``: the slot's name, which is a prefix for further tags."""
         first = (self.op.epoch_tags or (tag,))[0]
         if self.name is None or tag == first:
             return self.name or tag
@@ -43,10 +43,10 @@ class Attachment:
 
     @property
     def names(self) -> dict[str, str]:
-        """``{metric name: tag}`` of what the op accumulates, as far as it is known."""
+        """``{metric name: tag}`` of the values the op accumulates, as far as they are known."""
         return {self.metric_name(tag): tag for tag in self.op.epoch_tags or ()}
 
     @property
     def signature(self) -> str:
-        """What every rank must have attached alike."""
+        """A description of the attachment that must be equal on every rank."""
         return f"{self.name}={signature(self.op)}"

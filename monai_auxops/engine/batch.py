@@ -1,4 +1,4 @@
-"""One iteration of an engine: what its aux-ops read, and what they leave behind."""
+"""One iteration of an engine: what its aux-ops read and write."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_o
 
 
 class Batch:
-    """The contexts of one iteration, made once and shared by the aux-ops of a stage.
+    """The contexts of one iteration, created once and shared by the aux-ops of a stage.
 
     Args:
         iteration: its number.
-        published: the tags that aux-ops wrote into the engine's output so far; grows.
+        published: the tags that aux-ops have written into the engine's output so far; it is extended in place.
     """
 
     def __init__(self, iteration: int, published: set[str]) -> None:
@@ -34,15 +34,15 @@ class Batch:
         self._measured: list[tuple[Attachment, dict[str, Tensor], int]] = []
 
     def after_postprocessing(self) -> None:
-        """Forget the contexts: post-processing may have changed predictions and label."""
+        """Discard the contexts, because post-processing may have changed predictions and label."""
         self._contexts = {}
 
     def release(self) -> None:
-        """Keep no tensor of the iteration alive."""
+        """Release all tensors of the iteration."""
         self._contexts, self._values, self._samples = {}, {}, []
 
     def case_values(self) -> dict[str, Tensor]:
-        """Return what the cases have of their own, ``[B]`` by metric name; worked out when somebody asks."""
+        """Return the values of each case, ``[B]`` by metric name; computed when called."""
         found: dict[str, list[Tensor]] = {}
         for entry, outputs, size in self._measured:
             for tag, value in entry.op.case_values(outputs, size).items():
@@ -50,14 +50,14 @@ class Batch:
         return {name: torch.cat(values) for name, values in found.items()}
 
     def case_columns(self, op: object) -> list[str]:
-        """Return the metric names of what ``op`` measured of each case, its first one first."""
+        """Return the metric names of the values that ``op`` measured per case, the main one first."""
         for entry, outputs, size in self._measured:
             if entry.op is op:
                 return [column_of(entry, tag) for tag in entry.op.case_values(outputs, size)]
         return []
 
     def run_together(self, engine: Engine, entries: Sequence[Attachment], plan: Plan | None) -> Plan | None:
-        """Let ops measure the raw output, those that share a count by one plan; return the plan of the next batch."""
+        """Measure the raw output with all ops, sharing counts by one plan; return the plan for the next batch."""
         context = self._shared_context(engine, entries)
         if context is None:
             for entry in entries:
@@ -72,7 +72,7 @@ class Batch:
         return plan
 
     def _shared_context(self, engine: Engine, entries: Sequence[Attachment]) -> BuildContext | None:
-        """Return the context of ops that read one batch alike; None for samples of their own, or several readings."""
+        """Return the context of ops that read the batch the same way; None if they differ, or for a list of samples."""
         output = engine.state.output
         if is_decollated(output) or len({entry.output_transform for entry in entries}) != 1:
             return None
@@ -83,7 +83,7 @@ class Batch:
         return self._context(engine, entries[0], output, engine.state.batch, self._values)
 
     def run(self, engine: Engine, entry: Attachment) -> None:
-        """Let one op measure, and write what it found into the engine's output."""
+        """Measure with one op, and write its outputs into the engine's output."""
         output = engine.state.output
         if is_decollated(output):
             self._run_samples(engine, entry, output)
@@ -102,7 +102,7 @@ class Batch:
     def _run_unequal(
         self, engine: Engine, entry: Attachment, parts: dict[str, Any], batches: list[tuple[Any, Any]]
     ) -> None:
-        """Do the same with a list of samples of different sizes."""
+        """Measure a list of samples of different sizes like ``run``."""
         size, output, batch = len(batches), engine.state.output, engine.state.batch
         if not self._samples:
             self._samples = [of_sample(self._values, i, size) for i in range(size)]
@@ -122,7 +122,7 @@ class Batch:
         return as_batch(batched, size)
 
     def _run_samples(self, engine: Engine, entry: Attachment, output: list[dict[str, Any]]) -> None:
-        """Do the same with a decollated batch: samples may differ in size, so each is a batch of one."""
+        """Measure a decollated batch like ``run``: samples may differ in size, so each is a batch of one."""
         batch = engine.state.batch if isinstance(engine.state.batch, list) else [{}] * len(output)
         if not self._samples:
             self._samples = [of_sample(self._values, i, len(output)) for i in range(len(output))]
@@ -141,15 +141,12 @@ class Batch:
     def _publish(self, entry: Attachment, output: dict[str, Any], outputs: dict[str, Tensor], sample: int = 0) -> None:
         taken = sorted(set(outputs) & set(output) - self._published)
         if taken and sample == 0:
-            raise ValueError(
-                f"{entry.op!r}: the engine's output holds {taken[0]!r} already, which would be overwritten; give the "
-                "tag another name"
-            )
+            raise ValueError(f"{entry.op!r}: the engine's output already has a key {taken[0]!r}; rename the tag")
         output.update(outputs)
         self._published.update(outputs)
 
     def read_early(self, readers: Iterable[Attachment]) -> None:
-        """Let metrics read what aux-ops found in this micro-batch, before the next one takes its place."""
+        """Let metrics read the outputs of aux-ops for this micro-batch before the next one replaces it."""
         if not self._contexts:
             return
         context = next(iter(self._contexts.values()))
@@ -158,12 +155,12 @@ class Batch:
                 entry.op.measure(context)
             else:
                 entry.op.warn_once(
-                    "the trainer measures several micro-batches in an iteration; what post-processing leaves, and so "
-                    "this value, is that of the last one"
+                    "the trainer runs several micro-batches in an iteration; this metric reads post-processed output, "
+                    "which exists only for the last one"
                 )
 
     def _holds(self, op: object) -> bool:
-        """Tell whether all that a metric reads was written by aux-ops before post-processing."""
+        """Tell whether aux-ops wrote everything that a metric reads before post-processing."""
         fields = {getattr(op, "field", None), getattr(op, "label_field", "label")} - {"label"}
         return fields <= set(self._values)
 
@@ -180,14 +177,14 @@ class Batch:
 
 
 def column_of(entry: Attachment, tag: str) -> str:
-    """Return the name of a table's column: the metric's, or the tag of an output without an epoch value."""
+    """Return the name of a table column: the metric's, or the tag of an output without an epoch value."""
     return entry.metric_name(tag) if tag in (entry.op.epoch_tags or ()) else tag
 
 
 def make_context(
     engine: Engine, entry: Attachment, parts: dict[str, Any], batch: Any, values: dict[str, Any]
 ) -> BuildContext:
-    """Return what one op may read of an iteration, whose predictions and label are in ``parts``."""
+    """Return the context of an iteration for one op; its predictions and label are in ``parts``."""
     optimizer = getattr(engine, "optimizer", None)
     learning_rate = None if optimizer is None else optimizer.param_groups[0]["lr"]
     with _naming_errors(entry):
@@ -207,7 +204,7 @@ def make_context(
 
 @contextlib.contextmanager
 def _naming_errors(entry: Attachment) -> Iterator[None]:
-    """Put the op's name before a ``ValueError``."""
+    """Prefix a ``ValueError`` with the op's name."""
     try:
         yield
     except ValueError as error:

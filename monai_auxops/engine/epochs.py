@@ -1,4 +1,4 @@
-"""Whose epoch it is: an evaluator's own counter says nothing about the training."""
+"""The training epoch that a value belongs to: an evaluator's own counter does not tell it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _LINK = "_auxops_trainer"
 
 
 def training_epoch(engine: Engine) -> int:
-    """Return the epoch that a value of ``engine`` belongs to: the trainer's, not the evaluator's own.
+    """Return the epoch that a value of ``engine`` belongs to: the trainer's epoch, not an evaluator's own.
 
-    A plain Ignite evaluator begins with epoch 1 in each of its runs, and several evaluators may run within one epoch of
-    a trainer. The trainer is the engine in whose event handler ``engine`` runs; else the one named by ``link``;
-    without a trainer the engine's own epoch is returned.
+    A plain Ignite evaluator starts with epoch 1 in each of its runs, and several evaluators may run within one epoch of
+    a trainer. The trainer is the engine in whose event handler ``engine`` runs, or else the one set by ``link``.
+    Without a trainer the engine's own epoch is returned.
 
     Call it in a handler of ``engine`` (or of its trainer).
 
@@ -34,13 +34,13 @@ def training_epoch(engine: Engine) -> int:
 
 
 def training_iteration(engine: Engine) -> int:
-    """Return the number of iterations that the training had done: as ``training_epoch``, for curves over steps."""
+    """Return the iterations that the training has completed, like ``training_epoch`` but for curves over steps."""
     trainer = trainer_of(engine)
     return int((engine if trainer is None else trainer).state.iteration)
 
 
 def trainer_of(engine: Engine) -> Engine | None:
-    """Return the engine that runs ``engine`` in one of its handlers, or the one it was linked to; else None."""
+    """Return the engine that runs ``engine`` in one of its handlers, or the one it is linked to; else None."""
     for outer in enclosing_engines():
         if outer is not engine:
             return outer
@@ -49,15 +49,15 @@ def trainer_of(engine: Engine) -> Engine | None:
 
 
 def link(evaluator: Engine, trainer: Engine) -> None:
-    """Remember that ``evaluator`` validates what ``trainer`` trains, for runs outside the trainer's own handlers."""
+    """Record that ``evaluator`` validates the model of ``trainer``, for runs outside the trainer's own handlers."""
     setattr(evaluator, _LINK, weakref.ref(trainer))
 
 
 def enclosing_engines() -> Iterator[Engine]:
-    """Yield the engines whose event handlers are being executed here, the innermost first.
+    """Yield the engines whose event handlers are being executed, the innermost first.
 
-    They are read from the call stack: an evaluator does not know who runs it, and a trainer without aux-ops has nobody
-    who would tell. A look takes some microseconds, once per run of an evaluator.
+    They are read from the call stack, because an evaluator does not know who runs it, and a trainer without aux-ops has
+    no hook that could tell. This takes a few microseconds, once per run of an evaluator.
     """
     frame = inspect.currentframe()
     while frame is not None:

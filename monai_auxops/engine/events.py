@@ -1,4 +1,4 @@
-"""What an engine is, and at which of its events raw predictions are there."""
+"""The kind of an engine, and the event at which its raw predictions are available."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from monai_auxops.core.ranks import world_size
 def raw_predictions_event(engine: Engine) -> Any:
     """Return the event at which ``engine.state.output`` holds the network's output, before any post-processing.
 
-    In a trainer the backward pass is over by then: its activations are freed and autocast is closed. A plain Ignite
-    engine has no such event and no post-processing, so its output is read when the iteration has completed.
+    In a trainer the backward pass is done by then: its activations are freed and autocast has ended. A plain Ignite
+    engine has neither such an event nor post-processing, so its output is read when the iteration is complete.
     """
     if not isinstance(engine, Workflow):
         return Events.ITERATION_COMPLETED
@@ -24,12 +24,12 @@ def raw_predictions_event(engine: Engine) -> Any:
 
 
 def is_key(engine: Engine, name: str | None) -> bool:
-    """Tell whether ``name`` is the engine's key metric; an engine may have none, and an aux-op no name."""
+    """Tell whether ``name`` is the engine's key metric; the engine may have none, and ``name`` may be None."""
     return name is not None and name == getattr(engine.state, "key_metric_name", None)
 
 
 def is_training(engine: Engine) -> bool | None:
-    """Tell whether the engine trains; None where it cannot be told."""
+    """Tell whether the engine trains; None if it is unknown."""
     if isinstance(engine, Trainer | Evaluator):
         return isinstance(engine, Trainer)
     network = getattr(engine, "network", None)
@@ -37,9 +37,9 @@ def is_training(engine: Engine) -> bool | None:
 
 
 def refuse_empty_loader(engine: Engine) -> None:
-    """``ValueError`` on a rank whose loader is empty: MONAI's ``run`` returns there and the other ranks would wait."""
+    """Raise a ``ValueError`` on a rank with an empty loader: MONAI's ``run`` returns there while other ranks wait."""
     if world_size() > 1 and getattr(engine.state, "epoch_length", None) == 0:
         raise ValueError(
-            f"the data loader of rank {dist.get_rank()} is empty, so this rank would never join the others at the "
-            "epoch's end; give every rank at least one batch (partition_dataset(..., even_divisible=True))"
+            f"the data loader of rank {dist.get_rank()} is empty, so this rank would never join the others at the end "
+            "of the epoch; give every rank at least one batch (partition_dataset(..., even_divisible=True))"
         )

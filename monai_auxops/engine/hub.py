@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Hub:
-    """What connects the aux-ops of one engine with its events. Made by the first ``attach``."""
+    """The connection between the aux-ops of one engine and its events; the first ``attach`` creates it."""
 
     _made: ClassVar[Counter[str]] = Counter()
 
@@ -50,29 +50,29 @@ class Hub:
             self._handlers.append((raw_predictions_event(engine), self._forward_done))
         for event, handler in self._handlers:
             engine.add_event_handler(event, handler)
-        # Epoch values are written before any handler reads them, also before those that were added earlier.
+        # Epoch values are written before any handler reads them, including handlers that were added earlier.
         completed = engine._event_handlers[Events.EPOCH_COMPLETED]
         completed.insert(0, completed.pop())
 
     @classmethod
     def of(cls, engine: Engine) -> Hub | None:
-        """Return the hub of ``engine``, if an aux-op was attached to it."""
+        """Return the hub of ``engine``; None if no aux-op was attached to it."""
         return getattr(engine, "_auxops_hub", None)
 
     def add(self, attachment: Attachment) -> None:
-        """Take one more op; ``ValueError`` if another one has a metric name of its already."""
+        """Add one op; ``ValueError`` if another op already uses one of its metric names."""
         twice = self._names_twice(attachment)
-        if twice:  # statistics then take the op's tag: "dice/recall" and "iou/recall"
+        if twice:  # then statistics are prefixed with the op's tag: "dice/recall" and "iou/recall"
             for entry in [each for each in (*self.entries, attachment) if twice & set(each.names)]:
                 entry.op.qualify()
             twice = self._names_twice(attachment)
         if twice:
             raise ValueError(
                 f"{attachment.op!r}: the metric name {min(twice)!r} is already taken on this engine by another "
-                "aux-op; give the slot or the tag another name"
+                "aux-op; rename the slot or the tag"
             )
         if self.entries and self.entries[0].op.group is not attachment.op.group:
-            raise ValueError(f"{attachment.op!r}: expected the group= of the other aux-ops of this engine")
+            raise ValueError(f"{attachment.op!r}: expected the same group= as the other aux-ops of this engine")
         self.entries.append(attachment)
         self._checked = False
         if not self._identity:  # the n-th engine of this kind with this slot: the same on every rank
@@ -84,7 +84,7 @@ class Hub:
         return {name for other in self.entries for name in other.names} & set(attachment.names)
 
     def remove(self, attachment: Attachment) -> None:
-        """Let one op go; with the last one the engine is left as it was."""
+        """Remove one op; removing the last one restores the engine."""
         self.entries.remove(attachment)
         if not self.entries:
             for event, handler in self._handlers:
@@ -94,12 +94,12 @@ class Hub:
             del self._engine._auxops_hub
 
     def running(self, flag: str | None = None) -> dict[str, float]:
-        """Return the means so far of this process, by metric name.
+        """Return the running means of this process, by metric name.
 
-        It copies to the host: call it when somebody looks, not in every iteration.
+        It copies to the host, so call it when a value is shown, not in every iteration.
 
         Args:
-            flag: ``"do_print"`` or ``"do_summary"`` keeps the ops that have it.
+            flag: ``"do_print"`` or ``"do_summary"`` selects the ops for which it is true.
         """
         values: dict[str, float] = {}
         for entry in self.entries:
@@ -109,21 +109,21 @@ class Hub:
         return values
 
     def hidden(self, flag: str) -> set[str]:
-        """Return the metric names whose op has ``flag`` (do_print or do_summary) off."""
+        """Return the metric names whose op has ``flag`` (do_print or do_summary) set to False."""
         return {name for entry in self.entries if not getattr(entry.op, flag) for name in entry.names}
 
     def case_values(self) -> dict[str, Tensor]:
-        """Return what the latest batch's cases have, ``[B]`` by metric name; not what is one value of the batch."""
+        """Return the values per case of the latest batch, ``[B]`` by metric name, without values of the whole batch."""
         return self._batch.case_values()
 
     def same(self) -> dict[str, str]:
-        """Return the metric names whose value is, by definition, that of another: ``{name: the other's}``."""
+        """Return the metric names whose value equals another one by definition: ``{name: the other name}``."""
         by_tag = {tag: name for entry in self.entries for name, tag in entry.names.items()}
         fields = {name: getattr(entry.op, "same_as", None) for entry in self.entries for name in entry.names}
         return {name: by_tag[field] for name, field in fields.items() if field in by_tag and by_tag[field] != name}
 
     def columns_of(self, op: object) -> list[str]:
-        """Return the metric names of what ``op`` measured of the latest batch's cases, its first one first."""
+        """Return the metric names of the values per case that ``op`` measured, the main one first."""
         return self._batch.case_columns(op)
 
     # --- a run ---
@@ -141,7 +141,7 @@ class Hub:
                 self._agreed_on = layout
 
     def _watch(self, engine: Engine) -> None:
-        """Guard what chooses by our values: here, and on the trainer that runs this evaluator."""
+        """Guard the handlers that choose by our values: on this engine, and on the trainer that runs this evaluator."""
         for each in (engine, *enclosing_engines()):
             self._guard.watch(each)
 
@@ -174,11 +174,11 @@ class Hub:
     # --- a batch ---
 
     def _forward_done(self, engine: Engine) -> None:
-        if isinstance(engine.state.output, dict) and "pred" in engine.state.output:  # an ensemble has none yet
+        if isinstance(engine.state.output, dict) and "pred" in engine.state.output:  # an ensemble does not have it yet
             self._measure(engine)
 
     def _measure(self, engine: Engine) -> None:
-        if self._batch.iteration == engine.state.iteration:  # a trainer that fires the event per micro-batch
+        if self._batch.iteration == engine.state.iteration:  # the trainer fires the event per micro-batch
             self._batch.read_early([entry for entry in self.entries if entry.op.stage != "raw"])
         self._batch = Batch(engine.state.iteration, self._published)
         raw = [entry for entry in self.entries if entry.op.stage == "raw"]
@@ -197,7 +197,7 @@ class Hub:
             self._check_key_metric(engine)
 
     def _check_key_metric(self, engine: Engine) -> None:
-        """After the first batch every op knows its tags."""
+        """Check that the key metric has an epoch value. After the first batch every op knows its tags."""
         self._checked = True
         for entry in self.entries:
             if is_key(engine, entry.name) and entry.op.epoch_tags == ():
@@ -206,7 +206,7 @@ class Hub:
     # --- the end of an epoch ---
 
     def _epoch_completed(self, engine: Engine) -> None:
-        """One collective and one copy to the host for all aux-ops of the engine; then every name is written."""
+        """Reduce all aux-ops with one collective and one copy to the host, then write the epoch values."""
         self._watch(engine)
         ranks, ops = self._ranks(), [entry.op for entry in self.entries]
         purpose = f"{self._identity}, end of epoch {engine.state.epoch}, with {self._layout()}"
@@ -221,7 +221,7 @@ class Hub:
 
 
 def attach(op: AuxiliaryOperation, engine: Engine, name: str | None = None, output_transform: Any = None) -> Attachment:
-    """Connect ``op`` with ``engine`` through its hub, which the first op makes; ``ValueError`` for a name twice."""
+    """Connect ``op`` to ``engine`` through its hub, which the first op creates; ``ValueError`` if a name is taken."""
     refuse_empty_loader(engine)
     hub = Hub.of(engine)
     if hub is None:

@@ -1,4 +1,4 @@
-"""What an engine leaves in its state: where predictions and label are, and how outputs stand beside them."""
+"""The output in an engine's state: where predictions and label are, and how aux-op outputs are added."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Transform = Callable[[Any], Any]
 
 
 def is_decollated(output: Any) -> bool:
-    """Tell whether ``output`` is what MONAI's decollation leaves: a list with a dict per sample."""
+    """Tell whether ``output`` is a decollated batch as MONAI makes it: a list with a dict per sample."""
     return isinstance(output, list) and all(isinstance(item, dict) for item in output)
 
 
 def of_one(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a sample as a batch of one; a list of outputs (deep supervision) is one of each."""
+    """Return a sample as a batch of one; so is each output of a list (deep supervision)."""
     return {key: _with_batch_axis(value) for key, value in item.items()}
 
 
@@ -29,7 +29,7 @@ def _with_batch_axis(value: Any) -> Any:
 
 
 def of_sample(values: dict[str, Any], i: int, size: int) -> dict[str, Any]:
-    """Return what aux-ops left of the i-th of ``size`` samples, as of a batch of one; the rest is as it was."""
+    """Return aux-op outputs of the i-th of ``size`` samples as a batch of one; other values are unchanged."""
 
     def own(value: Any) -> Any:
         has_batch_axis = isinstance(value, Tensor) and value.dim() > 0 and len(value) == size
@@ -39,7 +39,7 @@ def of_sample(values: dict[str, Any], i: int, size: int) -> dict[str, Any]:
 
 
 def filenames(image: Any) -> list[str] | None:
-    """The file each sample of a MetaTensor batch came from."""
+    """Return the file that each sample of a MetaTensor batch came from."""
     names = getattr(image, "meta", {}).get("filename_or_obj")
     if names is None:
         return None
@@ -47,12 +47,12 @@ def filenames(image: Any) -> list[str] | None:
 
 
 def pick(output: Any, transform: Transform | str | int | None, who: object) -> dict[str, Any]:
-    """Return predictions, label and loss of an engine's output: a dict, or ``(y_pred, y[, loss])``.
+    """Return predictions, label and loss from an engine's output: a dict, or ``(y_pred, y[, loss])``.
 
     Args:
         output: what the engine's step returned.
-        transform: makes such an output of another one; a key or index says which part of the predictions is meant.
-        who: the op that an error names.
+        transform: maps another output to one of these; a key or index selects a part of the predictions.
+        who: the op to name in errors.
     """
     if callable(transform):
         output = transform(output)
@@ -71,7 +71,7 @@ def pick(output: Any, transform: Transform | str | int | None, who: object) -> d
 
 def _part(predictions: Any, key: str | int, who: object) -> Any:
     if isinstance(predictions, Tensor):
-        return predictions  # many networks return several outputs while they train, and one otherwise
+        return predictions  # many networks return several outputs in training only
     try:
         return predictions[key]
     except (KeyError, IndexError, TypeError):
@@ -82,7 +82,7 @@ def _part(predictions: Any, key: str | int, who: object) -> Any:
 
 
 def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:
-    """Outputs with a batch axis: scalars and per-sample values as ``[B, 1]``, which decollates without a host sync."""
+    """Give scalars and per-sample values the shape ``[B, 1]``, which decollates without a host synchronization."""
     batch: dict[str, Tensor] = {}
     for tag, value in outputs.items():
         if value.dim() == 0 or value.shape == (1,):

@@ -11,13 +11,13 @@ from ignite.engine import Engine
 
 @dataclass(frozen=True)
 class Resume:
-    """How the first epoch of a run begins.
+    """How the first epoch of a run starts.
 
     Args:
-        anew: whether its first samples come now, so that aux-ops start from nothing.
-        rewind_to: the iteration to set the engine back to; None: it continues where it is.
-        epoch_length: the iterations of an epoch from here on; None: as the engine says.
-        why: the reason for setting it back.
+        anew: whether it starts with its first samples, so that aux-ops start empty.
+        rewind_to: the iteration to rewind the engine to; None continues where it is.
+        epoch_length: the iterations of an epoch from here on; None keeps the engine's.
+        why: the reason for rewinding.
     """
 
     anew: bool
@@ -27,16 +27,17 @@ class Resume:
 
 
 def plan(epoch: int, iteration: int, length: int | None, expected: int | None, can_continue: bool) -> Resume:
-    """Return where the first epoch of a run begins, so that each of its samples counts once.
+    """Return where the first epoch of a run starts, so that each of its samples counts once.
 
-    In mid-epoch Ignite continues with the loader's *first* items, and it keeps the checkpoint's number of iterations
-    even if the loader's batches have another size. Both would be an epoch of some samples twice and others never.
+    When Ignite resumes in the middle of an epoch, it continues with the loader's *first* items, and it keeps the
+    checkpoint's number of iterations even if the batch size has changed. Either way the epoch would count some
+    samples twice and others never.
 
     Args:
         epoch: the number of the epoch that starts, from 1.
         iteration: the iterations done before it.
-        length: the iterations of an epoch, by the engine's state.
-        expected: the iterations of an epoch as this run was set up, if a checkpoint has replaced that number since.
+        length: the iterations of an epoch according to the engine's state.
+        expected: the iterations of an epoch as this run was set up, if a checkpoint has since replaced that number.
         can_continue: whether all aux-ops hold the epoch's samples so far, and the loader can continue.
 
     Examples:
@@ -45,21 +46,21 @@ def plan(epoch: int, iteration: int, length: int | None, expected: int | None, c
     """
     done = epoch - 1
     if iteration == done == 0:
-        return Resume(anew=False)  # a new engine: an aux-op that was restored continues with the rest of the data
+        return Resume(anew=False)  # a new engine: a restored aux-op continues with the rest of the data
     if not length or done != iteration // length:
-        return Resume(anew=True)  # not resumed: the epoch before was ended by terminate(), or an evaluator runs again
+        return Resume(anew=True)  # not resumed: terminate() ended the previous epoch, or an evaluator runs again
     into = iteration % length
     if expected and expected != length:
-        why = f"the checkpoint's epochs have {length} iterations, this run's {expected}"
+        why = f"the checkpoint's epochs have {length} iterations and this run's have {expected}"
         return Resume(True, done * expected, expected, why)
     if into and not can_continue:
-        why = f"the checkpoint was saved after {into} of {length} iterations, and the loader starts from its beginning"
+        why = f"the checkpoint was saved after {into} of {length} iterations and the data loader starts over"
         return Resume(True, done * length, None, why)
     return Resume(anew=not into)
 
 
 class LoadedLength:
-    """Notes how long an engine's epochs were meant to be, just before a checkpoint replaces that number."""
+    """A record of an engine's intended epoch length, taken just before a checkpoint replaces it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.expected = engine, None
@@ -74,9 +75,9 @@ class LoadedLength:
         engine.load_state_dict = noting
 
     def forget(self) -> None:
-        """Take the length that was run with for the one that was meant."""
+        """Discard the record, so that the current length counts as intended."""
         self.expected = None
 
     def release(self) -> None:
-        """Leave the engine as it was."""
+        """Restore the engine."""
         del self._engine.load_state_dict

@@ -1,4 +1,4 @@
-"""Which run a value belongs to: one training with its validations, or one evaluation on its own."""
+"""The run that a value belongs to: one training with its validations, or one evaluation on its own."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def training_of(engine: Engine) -> Engine:
 
 
 def note_start(engine: Engine) -> None:
-    """Remember at an engine's start whether it continues an earlier run."""
+    """Record at an engine's start whether it continues an earlier run."""
     if trainer_of(engine) is None:
         engine._auxops_resumed = engine.state.epoch > 0
 
 
 def is_resumed(engine: Engine) -> bool:
-    """Tell whether the training of ``engine`` began after its first epoch: it continues an earlier one."""
+    """Tell whether the training of ``engine`` continues an earlier one, starting after its first epoch."""
     return bool(getattr(training_of(engine), "_auxops_resumed", False))
 
 
 def run_id(engine: Engine) -> str:
-    """Return the id of the run that ``engine`` belongs to, made when it is asked for first."""
+    """Return the id of the run that ``engine`` belongs to; the first call creates it."""
     trainer = training_of(engine)
     if known_run(engine) is None:
         trainer._auxops_run = new_run_id()
@@ -38,25 +38,25 @@ def run_id(engine: Engine) -> str:
 
 
 def known_run(engine: Engine) -> str | None:
-    """Return the id of the run that ``engine`` belongs to, if it has one already."""
+    """Return the id of the run that ``engine`` belongs to; None if it has none yet."""
     run = getattr(training_of(engine), "_auxops_run", None)
     return None if run is None else str(run)
 
 
 def continue_run(engine: Engine, run: str) -> None:
-    """Say that the training of ``engine`` continues ``run``."""
+    """Record that the training of ``engine`` continues ``run``."""
     training_of(engine)._auxops_run = run
 
 
 def new_run_id() -> str:
-    """Return an id that no other process has: start, process, and a number from a process' second run on."""
+    """Return a unique id: start time, process, and a number from the second run of a process on."""
     at, number = datetime.datetime.now().strftime("%Y%m%d-%H%M%S"), next(_number)
     suffix = f"-{number}" if number > 1 else ""
     return f"{at}-{os.getpid()}{suffix}"
 
 
 def training_step(engine: Engine) -> int:
-    """Return the iterations of ``engine`` over the whole training: an evaluator's own counter begins anew each time.
+    """Return the iterations of ``engine`` over the whole training; an evaluator's own counter restarts in each run.
 
     Examples:
         >>> from ignite.engine import Events

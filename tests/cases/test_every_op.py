@@ -129,7 +129,7 @@ def test_names_of_a_batch_of_four(tmp_path, names, expected):
 
 def test_a_key_that_is_not_in_the_batch_is_said(tmp_path):
     run = evaluator([item("x")], ma.ComputeDice("dice", report_path=tmp_path, case_key="nobody"))
-    with pytest.warns(UserWarning, match=r"case_key='nobody': expected a name for each of 1 cases"):
+    with pytest.warns(UserWarning, match=r"case_key='nobody': expected the batch to hold a name for each of 1 cases"):
         run.run()
     assert [row["file"] for row in rows(tmp_path / "dice_cases.csv")] == ["x"]
 
@@ -227,7 +227,7 @@ def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("monai_auxops.cases.report.CaseFile.append", full)
-    with pytest.warns(UserWarning, match="report of 'mean' cannot be written.*No space left"):
+    with pytest.warns(UserWarning, match="cannot write the report of 'mean'.*No space left"):
         engine.run([0.5, 0.25])
     assert len(rows(tmp_path / "mean_cases.csv")) == 2  # there is space again at the epoch's end
 

@@ -67,7 +67,7 @@ def test_own_keys(ctx):
     assert ctx.must_get("other") is None
     with pytest.raises(KeyError, match="'mine' was already written"):
         ctx.must_set("mine", 3)
-    with pytest.raises(KeyError, match=r"under 'missing'.*left: mine, other"):
+    with pytest.raises(KeyError, match=r"named 'missing'.*have written: mine, other"):
         ctx.must_get("missing")
 
 

@@ -117,7 +117,9 @@ def test_values_of_a_batch_that_are_not_its_samples_stay_whole(engines, decollat
 def test_an_output_of_the_engine_is_not_overwritten(stage):
     engine = Engine(lambda engine, batch: {"pred": torch.rand(1, 3, 4), "label": torch.ones(1, 1, 4), "score": 5})
     ma.ComputeAccuracy("score", stage=stage).attach(engine)
-    with pytest.raises(ValueError, match=r"ComputeAccuracy\(tag='score'.*the engine's output holds 'score' already"):
+    with pytest.raises(
+        ValueError, match=r"ComputeAccuracy\(tag='score'.*the engine's output already has a key 'score'"
+    ):
         engine.run([0])
 
 

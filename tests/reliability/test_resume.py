@@ -115,7 +115,7 @@ def test_another_batch_size(whole, at, size):
     saved = stopped_at(at)
     trainer, values = trained(batch_size=size)
     restore(trainer, saved)
-    with pytest.warns(UserWarning, match=rf"have 3 iterations, this run's {-(-7 // size)}: restarting epoch 2"):
+    with pytest.warns(UserWarning, match=rf"have 3 iterations and this run's have {-(-7 // size)}: restarting epoch 2"):
         trainer.run()
     assert trainer.state.iteration == EPOCHS * -(-7 // size)
     same(values, whole)
