@@ -73,8 +73,8 @@ class CaseReport:
 
     ``<name>_raw_results.txt`` and ``<name>_summary_results.txt`` are Clara's, of the latest epoch.
     ``<name>_cases.csv`` grows while cases arrive: epoch, files, the value, and on an engine the values per sample of
-    its other aux-ops. Values are copied to the host asynchronously. A full disk causes one warning and does not stop the
-    training.
+    its other aux-ops. Values are copied to the host asynchronously. A full disk causes one warning and does not stop
+    the training.
 
     Args:
         op: the aux-op that measures the cases; its ``name``, else its first tag, names the files.

@@ -158,7 +158,7 @@ class Hub:
             entry.op.epoch_started(anew)
 
     def _resumes_anew(self, engine: Engine) -> bool:
-        """Tell if the first epoch of a run begins with its first sample; sets a resumed engine back so that it does."""
+        """Rewind a resumed engine if necessary; tell whether the run's first epoch starts with its first sample."""
         state = engine.state
         carried = all(entry.op.resumed for entry in self.entries if entry.op.epoch_tags != ())
         can_continue = carried and hasattr(state.dataloader, "load_state_dict")
