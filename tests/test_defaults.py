@@ -60,7 +60,7 @@ def value(make, predictions, label):
     return op.aggregate()
 
 
-@pytest.mark.filterwarnings("ignore:.*look one-hot", "ignore:.*name no class")
+@pytest.mark.filterwarnings("ignore:.*look one-hot", "ignore:.*are not class indices")
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("other", [torch.float16, torch.bfloat16, torch.float64, "meta"], ids=str)
 @pytest.mark.parametrize(("make", "predictions", "label"), OPS.values(), ids=OPS)

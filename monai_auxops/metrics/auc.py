@@ -22,10 +22,10 @@ from monai_auxops.ops.multiclass_preds import onehot
 
 
 class AUCMetric(ValidationMetric):
-    """Base of the AUC metrics: no mean over batches is an AUC, so scores and labels are kept for the epoch.
+    """Base class of the AUC metrics. A mean over batches is not an AUC, so scores and labels are kept for the epoch.
 
-    Memory grows with the samples, and in a distributed run they are gathered once per epoch. The running value of an
-    epoch is not shown.
+    Memory grows with the number of samples, and in a distributed run they are gathered once per epoch. There is no
+    running value within an epoch.
     """
 
     bounds = (0.0, 1.0)
@@ -42,7 +42,7 @@ class AUCMetric(ValidationMetric):
 
     @property
     def epoch_tags(self) -> tuple[str, ...]:
-        """The AUC has an epoch value, though it is no mean."""
+        """The metric's name: the AUC has an epoch value, although it is not a mean."""
         return (self.name,)
 
     def _forget(self) -> None:
@@ -54,7 +54,7 @@ class AUCMetric(ValidationMetric):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """Keep the batch's scores ``[B, n]`` and labels; nothing is left for others."""
+        """Keep the batch's scores ``[B, n]`` and labels; return nothing for other aux-ops."""
         pair = [self.read(field, build_ctx) for field in (self.field, self.label_field)]
         scores, labels = (x[:, None] if x.dim() == 1 else x for x in pair)
         if scores.dim() != 2 or labels.dim() != 2 or len(scores) != len(labels):
@@ -75,15 +75,15 @@ class AUCMetric(ValidationMetric):
         return {}
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
-        """``ValueError`` if ``scores [B, n]`` and ``labels [B, m]`` do not fit each other and the arguments."""
+        """Raise a ``ValueError`` unless ``scores [B, n]`` and ``labels [B, m]`` fit each other and the arguments."""
         raise NotImplementedError
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
-        """The value of all samples: ``scores [N, n]``, ``labels [N, n]`` or ``[N, 1]``."""
+        """Compute the AUC of all samples: ``scores [N, n]``, ``labels [N, n]`` or ``[N, 1]``."""
         raise NotImplementedError
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
-        """The AUC over all ranks: one gather."""
+        """Return the AUC over all ranks; one gather."""
         mine = (*self._kept(), self._cases) if self._scores else None
         parts = [part for part in gather(mine) if part is not None]
         if not parts:
@@ -92,8 +92,8 @@ class AUCMetric(ValidationMetric):
         value = self.auc(ranking, labels)
         if n := self.unusable(scores, labels):
             self.warn_once(
-                f"{n} labels under {self.label_field!r} are no class (neither 0 nor 1 where they are binary) and were "
-                "left out; check the labels",
+                f"{n} labels in {self.label_field!r} are not class indices (0 or 1 if they are binary) and were "
+                "ignored; check the labels",
                 about="labels",
             )
         if self._report is not None:
@@ -102,7 +102,10 @@ class AUCMetric(ValidationMetric):
         return {self.name: value}
 
     def _kept(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores, what ranks them, and labels of this process in float64: a sigmoid in float32 is 1.0 from 17 on."""
+        """Return scores, the values to rank by, and labels of this process, in float64.
+
+        Logits are ranked instead of probabilities if available, because a sigmoid in float32 is 1.0 from 17 on.
+        """
         scores, labels = (torch.cat([x.cpu().double() for x in kept]) for kept in (self._scores, self._labels))
         given = [x.cpu().double() for x in self._log_odds if x is not None]
         if len(given) < len(self._log_odds) or [x.shape for x in given] != [x.shape for x in self._scores]:
@@ -112,7 +115,7 @@ class AUCMetric(ValidationMetric):
         return scores, ranking if as_published else scores, labels
 
     def unusable(self, scores: Tensor, labels: Tensor) -> int:
-        """The number of labels, neither NaN nor negative, that are no class."""
+        """Count labels that are not a class, except NaN and negative ones."""
         if labels.shape[1] < scores.shape[1]:
             return int((labels > scores.shape[1] - 1).sum())
         return int(((labels > 0) & ~is_binary(labels)).sum())
@@ -123,7 +126,7 @@ class AUCMetric(ValidationMetric):
         self._forget()
 
     def state_dict(self) -> dict[str, Any]:
-        """The samples so far, on the CPU."""
+        """Return the samples so far, on the CPU."""
         kept = {"scores": [x.cpu() for x in self._scores], "labels": [x.cpu() for x in self._labels]}
         odds = {"log_odds": [None if x is None else x.cpu() for x in self._log_odds]}
         return super().state_dict() | kept | odds | {"cases": list(self._cases)}
@@ -139,28 +142,27 @@ class AUCMetric(ValidationMetric):
 class ComputeAUC(AUCMetric):
     """Area under the ROC curve of scores against labels.
 
-    Scores are ranked as they come, in float64; those of ``ComputeBinaryPreds`` and
-    ``ComputeMulticlassPreds`` by the logits they were made of. Labels are ``[B, n]`` binary, or one
-    index ``[B, 1]`` for n > 1 score columns (one against the rest). Labels that are neither 0 nor 1 are left out of
-    their column, which is said unless they are NaN or negative; a column with one kind of label only has no AUC and is
-    skipped; a NaN score makes its column NaN.
+    Scores are ranked in float64; those of ``ComputeBinaryPreds`` and ``ComputeMulticlassPreds`` by their logits. Labels
+    are ``[B, n]`` binary, or one index ``[B, 1]`` for n > 1 score columns (one against the rest). Labels that are
+    neither 0 nor 1 are left out of their column, with a warning unless they are NaN or negative. A column with only one
+    kind of label has no AUC and is skipped; a NaN score makes its column NaN.
 
     Args:
         name: the metric's name.
         field: tag of the scores ``[B, n]``, e.g. ``"binary_preds"``.
         label_field: tag of the labels, e.g. ``"binary_labels"``.
         auc_average: ``"macro"`` (mean over columns), ``"weighted"`` (by positives) or ``"micro"`` (all entries as one).
-        class_index: look at this column alone.
-        include_list: look at these columns alone.
+        class_index: measure only this column.
+        include_list: measure only these columns.
         report_path: folder for ``<name>_raw_results.txt``, the scores and labels of each case, and
             ``<name>_summary_results.txt``, the value.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
-        is_key_metric: make it the key metric, where no slot says which is.
+        is_key_metric: make it the key metric, unless a slot says which one is.
         case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
-        ValueError: shapes that do not fit, a column that is not there, an unknown average.
+        ValueError: shapes that do not fit, a column that does not exist, an unknown average.
 
     Examples:
         >>> metric = ComputeAUC("auc", field="model", label_field="label")
@@ -206,7 +208,7 @@ class ComputeAUC(AUCMetric):
             self.fail("include_list to name a column, got none")
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
-        """Labels have the scores' columns or one of indices; the chosen columns are there."""
+        """Check that labels have the scores' columns or one of indices, and that the chosen columns exist."""
         columns = scores.shape[1]
         if labels.shape[1] not in (1, columns):
             raise ValueError(f"expected labels [B, {columns}] or [B, 1], got {list(labels.shape)}")
@@ -214,7 +216,7 @@ class ComputeAUC(AUCMetric):
             raise ValueError(f"expected columns within 0..{columns - 1}, got {list(self._chosen or ())}")
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
-        """Over the chosen columns."""
+        """Compute the AUC of the chosen columns."""
         return averaged_auc(*self._columns(scores, labels), self.auc_average)
 
     def _columns(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,7 +226,7 @@ class ComputeAUC(AUCMetric):
         return scores, labels
 
     def plot(self, ax: Any = None) -> Any:
-        """The receiver operating characteristic of each column, over the samples of this process."""
+        """Draw the receiver operating characteristic of each column, over the samples of this process."""
         if not self._scores:
             self.fail("samples to plot, got none yet")
         _, ranking, labels = self._kept()

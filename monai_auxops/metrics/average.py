@@ -1,4 +1,4 @@
-"""The mean of what an aux-op wrote."""
+"""The mean of an aux-op's output."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class ComputeAverage(CaseMetric):
     Args:
         name: the metric's name.
         field: the tag of an aux-op on the same engine.
-        invalid_value: values equal to it are skipped; NaN always is.
+        invalid_value: values equal to it are skipped, like NaN.
         report_path: folder for ``<name>_raw_results.txt``, ``<name>_summary_results.txt`` and ``<name>_cases.csv``.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
-        is_key_metric: make it the key metric, where no slot says which is.
-        negate_value: minus the mean, for a field of which less is better.
+        is_key_metric: make it the key metric, unless a slot says which one is.
+        negate_value: return minus the mean, for a field of which less is better.
         case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
-        ValueError: nothing under ``field``, or more than one value per sample.
+        ValueError: no value named ``field``, or more than one value per sample.
 
     Examples:
         >>> from monai_auxops import BuildContext, ComputeDice
@@ -60,12 +60,12 @@ class ComputeAverage(CaseMetric):
 
     @property
     def same_as(self) -> str | None:
-        """The tag whose mean this metric is, where nothing is left out or negated."""
+        """The tag whose mean this metric is, if nothing is left out or negated."""
         is_plain = self.invalid_value != self.invalid_value and not self.negate_value
         return self.field if is_plain else None
 
     def values(self, build_ctx: BuildContext) -> Tensor:
-        """The field ``[B]``, NaN where invalid."""
+        """Return the field ``[B]``, NaN where invalid."""
         values = self.read_values(self.field, build_ctx)
         values = values if values.is_floating_point() else values.float()
         values = values.masked_fill(values == self.invalid_value, torch.nan)

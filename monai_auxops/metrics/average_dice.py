@@ -1,4 +1,4 @@
-"""Dice of the finished prediction, case by case."""
+"""Dice per case of the prediction after post-processing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from monai_auxops.metrics.base import CaseMetric
 
 
 class ComputeAverageDice(CaseMetric):
-    """Dice of two volumes per case, over the classes its label has, and the mean over the cases that have any.
+    """Dice of two volumes per case over the classes in its label, and the mean over the cases that have any.
 
     Reads the prediction after post-processing. With several channels and index labels the predicted class is the
     argmax; one channel, and each channel of one-hot targets, is thresholded. One channel is one class: split an
-    argmaxed volume of several classes first (Clara's SplitBasedOnLabel), or measure before the argmax.
+    argmaxed volume of several classes first (as Clara's SplitBasedOnLabel does), or measure before the argmax.
 
     Args:
         name: the metric's name.
         field: ``"model"``, the prediction, or a key of the engine's output that post-processing made.
-        label_field: likewise.
+        label_field: the same for the label.
         is_2d: check that the volumes have two spatial dimensions.
         remove_bg: leave out class 0, where there is more than one channel.
         logit_thresh: threshold of one channel and of independent channels.
@@ -30,11 +30,11 @@ class ComputeAverageDice(CaseMetric):
         report_path: folder for ``<name>_raw_results.txt``, ``<name>_summary_results.txt`` and ``<name>_cases.csv``.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
-        is_key_metric: make it the key metric, where no slot says which is.
+        is_key_metric: make it the key metric, unless a slot says which one is.
         case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
-        ValueError: nothing under a field, shapes that do not fit.
+        ValueError: no value for a field, shapes that do not fit.
 
     Examples:
         >>> import torch
@@ -70,7 +70,7 @@ class ComputeAverageDice(CaseMetric):
         super().__init__(name, field, report_path, do_summary, do_print, is_key_metric, case_key=case_key)
 
     def values(self, build_ctx: BuildContext) -> Tensor:
-        """Dice ``[B]``, NaN where no class is present."""
+        """Return Dice ``[B]``, NaN where no class is present."""
         prediction, label = self.read(self.field, build_ctx), self.read(self.label_field, build_ctx)
         if self.is_2d and prediction.dim() != 4:
             raise ValueError(f"expected [B, C, H, W] with is_2d, got {list(prediction.shape)}")

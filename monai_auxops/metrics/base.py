@@ -1,4 +1,4 @@
-"""What Clara's validation metrics share: they read what an aux-op wrote, or the prediction after post-processing."""
+"""The base of Clara's validation metrics, which read an aux-op's output, or the prediction after post-processing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monai_auxops.ops.naming import check_tag
 
 
 class ValidationMetric(AuxiliaryOperation):
-    """Base of Clara's validation metrics: one epoch value under ``name``, larger is better.
+    """Base class of Clara's validation metrics: one epoch value called ``name``, larger is better.
 
     All aux-ops of the engine run before any metric reads, whatever the order of attaching.
     """
@@ -44,18 +44,18 @@ class ValidationMetric(AuxiliaryOperation):
         self.accumulated = (name,)
 
     def read(self, field: str, build_ctx: BuildContext) -> Tensor:
-        """What stands under ``field``: an aux-op's tag, a post-processed key, or ``"model"``, the prediction itself."""
+        """Return the value of ``field``: an aux-op's tag, a post-processed key, or ``"model"`` for the prediction."""
         reserved = {"model": "_model_output", "label": "_label_input"}
         try:
             value = build_ctx.must_get(reserved.get(field, field))
         except KeyError as error:
-            raise ValueError(f"expected a tensor under {field!r}: {error.args[0]}") from error
+            raise ValueError(f"expected a tensor named {field!r}: {error.args[0]}") from error
         if not isinstance(value, Tensor):
-            raise ValueError(f"expected a tensor under {field!r}, got {type(value).__name__}")
+            raise ValueError(f"expected a tensor named {field!r}, got {type(value).__name__}")
         return value
 
     def read_values(self, field: str, build_ctx: BuildContext) -> Tensor:
-        """A value per sample ``[B]`` from ``field``; a scalar stands for each sample."""
+        """Return a value per sample ``[B]`` from ``field``; a scalar is repeated for each sample."""
         value, size = self.read(field, build_ctx), build_ctx.batch_size
         flat = value.reshape(-1) if value.numel() in (1, size) else value
         if not is_per_sample(flat, size):
@@ -70,7 +70,7 @@ class ValidationMetric(AuxiliaryOperation):
         output_transform: OutputTransform | None = None,
         group: Any = None,
     ) -> None:
-        """As ``attach``; ``is_key_metric`` makes it the key metric where no slot says."""
+        """Attach like any aux-op; ``is_key_metric`` makes it the key metric unless a slot says which one is."""
         name = self.name if name is None else name
         key = getattr(engine.state, "key_metric_name", None)
         super().attach(engine, name, output_transform=output_transform, group=group)
@@ -78,7 +78,10 @@ class ValidationMetric(AuxiliaryOperation):
         if self._made_key:
             engine.state.key_metric_name = name
         elif self.is_key_metric and key != name:
-            warnings.warn(f"{self!r} is in the slot {name!r}, but the key metric is {key!r}, which wins", stacklevel=2)
+            warnings.warn(
+                f"{self!r} has is_key_metric=True in the slot {name!r}, but the engine's key metric is {key!r}",
+                stacklevel=2,
+            )
 
     def detach(self) -> None:
         """Undo ``attach``."""
@@ -88,11 +91,11 @@ class ValidationMetric(AuxiliaryOperation):
 
 
 class CaseMetric(ValidationMetric):
-    """Base of the metrics that have a value per case, and whose epoch value is the mean over the valid ones."""
+    """Base class of metrics that have a value per case, and as epoch value the mean over valid cases."""
 
     @abstractmethod
     def values(self, build_ctx: BuildContext) -> Tensor:
-        """The value of each sample ``[B]``, NaN where there is none."""
+        """Return the value of each sample ``[B]``, NaN where there is none."""
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext

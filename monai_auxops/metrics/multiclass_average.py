@@ -1,4 +1,4 @@
-"""AUC of a network that answers several labels at once."""
+"""AUC of a network that predicts several labels at once."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from monai_auxops.ops.multiclass_preds import onehot
 
 
 class ComputeMulticlassAverage(AUCMetric):
-    """AUC of a network that answers several labels: per label one class against the rest, then the mean over labels.
+    """AUC of a network that predicts several labels: one class against the rest per label, then the mean over labels.
 
     Args:
         name: the metric's name.
         field: tag of the probabilities ``[B, sum(label_format)]`` (``ComputeMulticlassPreds``).
         label_field: tag of the labels ``[B, L]``.
         auc_average: how to average over the classes of a label: ``"macro"``, ``"weighted"`` or ``"micro"``.
-        label_index: look at this label alone.
+        label_index: measure only this label.
         report_path: folder for ``<name>_raw_results.txt``, the scores and labels of each case, and
             ``<name>_summary_results.txt``, the value.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
-        is_key_metric: make it the key metric, where no slot says which is.
+        is_key_metric: make it the key metric, unless a slot says which one is.
         label_format: one integer per label. Default: ``label_format`` of the context's ``_data_property``.
         case_key: the key of the batch that names a case; default the image's file, else a running number.
 
     Raises:
-        ValueError: no label_format, shapes that do not fit it, a label that is not there.
+        ValueError: no label_format, shapes that do not fit it, a label that does not exist.
 
     Examples:
         >>> metric = ComputeMulticlassAverage("auc", "model", "label", label_format=[3])
@@ -77,12 +77,12 @@ class ComputeMulticlassAverage(AUCMetric):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """Keep the batch, and remember the data's label_format."""
+        """Keep the batch and the data's label_format."""
         self._format = label_format_of(self.label_format, build_ctx) or ()
         return super().get_output_tensors(predictions, label, build_ctx)
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
-        """Both fit the label_format; the chosen label is there."""
+        """Check that both fit the label_format, and that the chosen label exists."""
         columns, number = scores.shape[1], labels.shape[1]
         if [columns, number] != [sum(self._format), len(self._format)]:
             raise ValueError(
@@ -92,12 +92,12 @@ class ComputeMulticlassAverage(AUCMetric):
             raise ValueError(f"expected label_index within 0..{number - 1}, got {self.label_index}")
 
     def unusable(self, scores: Tensor, labels: Tensor) -> int:
-        """The number of labels above their classes."""
+        """Count labels above their classes."""
         tops = torch.tensor([max(k, 2) - 1 for k in self._format], device=labels.device)
         return int((labels > tops).sum())
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
-        """The mean over the chosen labels that have an AUC."""
+        """Return the mean over the chosen labels that have an AUC."""
         chosen = range(len(self._format)) if self.label_index is None else [self.label_index]
         groups = scores.split(list(self._format), 1)
         each = [averaged_auc(groups[i], onehot(labels[:, i], self._format[i]), self.auc_average) for i in chosen]

@@ -11,10 +11,10 @@ AVERAGES = ("macro", "weighted", "micro")
 
 
 def roc_auc(scores: Tensor, labels: Tensor) -> float:
-    """``P(score of a positive > score of a negative)``, ties one half: ``scores`` and ``labels`` of shape ``[N]``.
+    """Return ``P(score of a positive > score of a negative)``, ties count half; ``scores`` and ``labels`` are ``[N]``.
 
-    By ranks (Mann and Whitney, 1947), exact, in ``O(N log N)``. Labels other than 0 and 1 are left out. NaN without
-    both kinds of label, or with a NaN score.
+    It is computed from ranks (Mann and Whitney, 1947), exactly, in ``O(N log N)``. Labels other than 0 and 1 are left
+    out. The result is NaN without both kinds of label, or with a NaN score.
 
     Examples:
         >>> roc_auc(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
@@ -32,12 +32,12 @@ def roc_auc(scores: Tensor, labels: Tensor) -> float:
 
 
 def is_binary(labels: Tensor) -> Tensor:
-    """Where a label is 0 or 1."""
+    """Return where a label is 0 or 1."""
     return (labels == 0) | (labels == 1)
 
 
 def roc_curve(scores: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
-    """False and true positive rates at every threshold: ``scores`` and ``labels`` of shape ``[N]``.
+    """Return false and true positive rates at every threshold; ``scores`` and ``labels`` are ``[N]``.
 
     Examples:
         >>> roc_curve(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
@@ -53,7 +53,7 @@ def roc_curve(scores: Tensor, labels: Tensor) -> tuple[list[float], list[float]]
 
 
 def averaged_auc(scores: Tensor, labels: Tensor, average: str) -> float:
-    """The AUC of ``[N, n]`` columns: their ``"macro"`` or ``"weighted"`` mean, or ``"micro"``, of all entries."""
+    """Return the AUC of ``[N, n]`` columns: their ``"macro"`` or ``"weighted"`` mean, or ``"micro"`` of all entries."""
     if average == "micro":
         return roc_auc(scores.flatten(), labels.flatten())
     columns = zip(scores.unbind(1), labels.unbind(1), strict=True)

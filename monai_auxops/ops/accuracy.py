@@ -1,4 +1,4 @@
-"""The share of correct predictions."""
+"""Accuracy: the share of correct predictions."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ if TYPE_CHECKING:
 class ComputeAccuracy(AuxiliaryOperation):
     """The share of elements where the rounded prediction equals the label, per sample.
 
-    Of predictions and label of the same shape each element is compared: ``(p > 0.5) == (y > 0.5)``. Of class scores
-    ``[B, C, *S]`` and class indices ``[B, 1, *S]`` the argmax is. NaN, negative and out-of-range labels are left out; a
-    NaN prediction is never right.
+    If predictions and label have the same shape, elements are compared: ``(p > 0.5) == (y > 0.5)``. For class scores
+    ``[B, C, *S]`` and class indices ``[B, 1, *S]``, the argmax is compared. NaN, negative and out-of-range labels are
+    left out; a NaN prediction is never correct.
 
     On one-hot labels the element-wise share is inflated: guessing among C classes scores ``1 - 2 (C - 1) / C**2``, 0.98
     for 105 classes. ``exclusive=True`` compares the argmax instead.
 
     Args:
         tag: name of the value ``[B]``.
-        use_sigmoid: apply a sigmoid to predictions of the label's shape first.
+        use_sigmoid: first apply a sigmoid to predictions of the label's shape.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         exclusive: labels ``[B, C, *S]`` are one-hot: compare the argmax over channels.
-        final_activation: ``"sigmoid"`` is ``use_sigmoid``; ``"softmax"`` fits only class indices or ``exclusive``.
-        ignore_index: a label, or a list of labels, that is left out, such as 255; of one-hot labels with ``exclusive``
-            the voxels of these channels.
+        final_activation: ``"sigmoid"`` is the same as ``use_sigmoid``; ``"softmax"`` fits only class indices or
+            ``exclusive``.
+        ignore_index: a label, or a list of labels, to leave out, such as 255; for one-hot labels with ``exclusive`` the
+            voxels of these channels.
         mask_key: a tensor ``[B, 1, *S]`` of the batch, or of an earlier aux-op: only voxels where it is positive count.
-        num_classes: predictions are class indices ``[B, 1, *S]`` out of so many classes instead of scores.
+        num_classes: predictions are class indices ``[B, 1, *S]`` out of this many classes instead of scores.
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
-        ValueError: shapes that do not fit, ``use_sigmoid`` and ``final_activation`` both, a softmax of binary labels.
+        ValueError: shapes that do not fit, both ``use_sigmoid`` and ``final_activation``, a softmax of binary labels.
 
     Examples:
         >>> import torch
@@ -99,12 +100,12 @@ class ComputeAccuracy(AuxiliaryOperation):
 
     @property
     def definition(self) -> str:
-        """What the values depend on, for a state that is loaded."""
+        """The options that a loaded state must agree on."""
         return f"{self._indices}, exclusive={self.exclusive}, mask_key={self.mask_key!r}, sigmoid={self._sigmoid}"
 
     @property
     def _cut(self) -> float:
-        """Where an element becomes positive."""
+        """The threshold above which an element is positive."""
         return 0.0 if self._sigmoid else 0.5
 
     def get_output_tensors(
@@ -118,7 +119,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         return {self.tag: of_classes(Counts(*map(reading.kept, counts))).accuracy()}
 
     def _reading(self, build_ctx: BuildContext) -> Reading | None:
-        """How classes are read; None where elements are compared."""
+        """Return how classes are read; None if elements are compared."""
         predictions, label = _with_channels(build_ctx, self.num_classes)
         same = predictions.shape == label.shape
         if self.num_classes is not None:
@@ -156,7 +157,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         return outside if left_out is None else left_out | outside
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
-        """Say how the share of right classes follows from counts; None where elements are compared."""
+        """Return how the share of correct classes follows from counts; None if elements are compared."""
         reading = self._reading(build_ctx)
         if reading is None or build_ctx.get(self.mask_key or "") is not None:
             return None
@@ -169,8 +170,11 @@ class ComputeAccuracy(AuxiliaryOperation):
         return Formula(reading, self.mask_key, (Column("recall", classes, pooled=True), *notes), asks)
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
-        """Labels that are no class; samples whose predictions are not what the options say; labels that overlap under
-        an argmax, and labels that are one-hot where elements are compared."""
+        """Count per sample what contradicts the options.
+
+        Labels that are not a class; samples whose predictions are not what the options say; labels that overlap under
+        an argmax, and labels that are one-hot although elements are compared.
+        """
         reading, (predictions, label) = self._reading(build_ctx), _with_channels(build_ctx, self.num_classes)
         nothing = torch.zeros(build_ctx.batch_size, dtype=torch.int64, device=predictions.device)
         no_class = outside = overlaps = one_hot = nothing
@@ -189,7 +193,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         return torch.stack([no_class, outside, overlaps, one_hot])
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
-        """Labels that are no class, a missing or a second activation, labels that overlap or are one-hot."""
+        """Report labels that are not a class, overlap or are one-hot, and a missing or second activation."""
         sums, samples = totals.sums, totals.counts[noted.RANGE]
         if n := int(sums[noted.NO_CLASS]):
             yield noted.NO_CLASS, noted.no_class(n, self._channels)
@@ -201,7 +205,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         if n := int(sums[noted.OVERLAP]):
             yield noted.OVERLAP, noted.overlap(n, samples, "leave out exclusive=True")
         if sums[noted.ONE_HOT] == samples > 0:
-            message = "the labels look one-hot, where this share is inflated; exclusive=True compares classes"
+            message = "the labels look one-hot, which inflates this accuracy; pass exclusive=True to compare classes"
             yield noted.ONE_HOT, message
 
 

@@ -1,4 +1,4 @@
-"""The one base class: an aux-op is a metric that returns ``{tag: value}`` for one batch."""
+"""The base class: an aux-op is a metric that returns ``{tag: value}`` for one batch."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 
 
 class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed
-    """Clara's name for what is built from a ``BuildContext``."""
+    """Clara's name for an object that is built from a ``BuildContext``."""
 
     @abstractmethod
     def build(self, build_ctx: BuildContext) -> dict[str, Tensor]:
-        """Run on what the context offers."""
+        """Run on the values in the context."""
 
 
 class AuxiliaryOperation(GraphComponent):
-    """Base of all aux-ops. A new one writes ``get_output_tensors`` and nothing else.
+    """Base class of all aux-ops. A subclass only has to implement ``get_output_tensors``.
 
     One object is used in one of three ways: in a plain loop (call, ``aggregate``, ``reset``), in a metric slot
     of a MONAI engine, or attached to any Ignite engine with ``attach``. Values of shape ``()``, ``[1]`` or ``[B]``
-    accumulate to a mean over samples; NaN is skipped. Other outputs only stand in the context for later aux-ops.
+    accumulate to a mean over samples; NaN is skipped. Other outputs are only available to later aux-ops.
 
     Args:
         do_summary: whether ``AuxTensorBoardStatsHandler`` shows the values.
         do_print: whether ``AuxStatsHandler`` shows the values.
-        **options: for every aux-op, see ``OpOptions``: ``stage``, ``output_transform``,
-            ``report_path``, ``case_key``.
+        **options: options of every aux-op, see ``OpOptions``: ``stage``, ``output_transform``, ``report_path``,
+            ``case_key``.
 
     Raises:
         TypeError: an unknown option.
@@ -71,10 +71,10 @@ class AuxiliaryOperation(GraphComponent):
     """
 
     keywords = OP_OPTIONS
-    accumulated: tuple[str, ...] | None = None  # the tags with an epoch value; None: decided at the first batch
-    sum_tags: tuple[str, ...] = ()  # names of what ``sums`` adds up
-    without_batch_axis: tuple[str, ...] = ()  # tags whose first axis is no batch, whatever its length
-    unsettled = False  # whether the tags were decided by a batch, which another rank may not have seen
+    accumulated: tuple[str, ...] | None = None  # the tags with an epoch value; None: determined by the first batch
+    sum_tags: tuple[str, ...] = ()  # names of the rows of ``sums``
+    without_batch_axis: tuple[str, ...] = ()  # tags whose first axis is not the batch, whatever its length
+    unsettled = False  # whether a batch determined the tags; another rank may not have seen one
     skip_nan = True
     do_summary = do_print = True
     stage = "raw"
@@ -82,8 +82,8 @@ class AuxiliaryOperation(GraphComponent):
     report_path: Any = None
     case_key: str | None = None
     higher_is_better: bool | None = None  # None: neither
-    bounds: Bounds = (None, None)  # of a value; None: no bound on that side
-    cause_of_nothing = ""  # what else a user may have done, where an epoch has no value
+    bounds: Bounds = (None, None)  # bounds of a value; None: unbounded on that side
+    cause_of_nothing = ""  # a hint on user errors, for an epoch without a value
     group: Any = None  # the process group whose ranks share the values; None: all ranks
     _accumulator: Accumulator | None = None
     _report: CaseReport | None = None
@@ -91,12 +91,12 @@ class AuxiliaryOperation(GraphComponent):
 
     def __init__(self, do_summary: bool = True, do_print: bool = True, **options: Unpack[OpOptions]) -> None:
         self.do_summary, self.do_print = do_summary, do_print
-        for name, default in self.keywords.items():  # kept under their names, for repr and whoever reads them back
+        for name, default in self.keywords.items():  # stored as attributes, for repr and for reading them back
             setattr(self, name, options.get(name, default))
         refuse_unknown(self, options, self.keywords)
         if self.stage not in ("raw", "post"):
             self.fail(f"stage to be 'raw' or 'post', got {self.stage!r}")
-        for name, default in self._arguments():  # JSON's "false" is true
+        for name, default in self._arguments():  # the string "false" from a JSON file would be true
             if isinstance(default, bool) and getattr(self, name, default) not in (True, False):
                 self.fail(f"{name} to be True or False, got {getattr(self, name)!r}")
         with naming_errors(self):
@@ -105,18 +105,18 @@ class AuxiliaryOperation(GraphComponent):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.build is not AuxiliaryOperation.build:
-            raise TypeError(f"{cls.__name__} overrides build(); an aux-op writes get_output_tensors() instead")
+            raise TypeError(f"{cls.__name__} overrides build(); an aux-op implements get_output_tensors() instead")
 
     @abstractmethod
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """The values of one batch.
+        """Compute the values of one batch.
 
         Args:
             predictions: raw network output ``[B, C, *S]``.
             label: the batch's label, or None.
-            build_ctx: what earlier aux-ops left, the loss, and more.
+            build_ctx: outputs of earlier aux-ops, the loss, and more.
 
         Returns:
             One tensor per tag.
@@ -124,12 +124,12 @@ class AuxiliaryOperation(GraphComponent):
 
     @final
     def build(self, build_ctx: BuildContext) -> dict[str, Tensor]:
-        """Run on one batch and leave each output in the context under its tag. An error names this aux-op."""
+        """Run on one batch and store each output in the context by its tag. Errors name this aux-op."""
         try:
             batch = build_ctx.get("_model_output"), build_ctx.get("_label_input"), build_ctx
             outputs = self.get_output_tensors(*batch)
             if isinstance(outputs, dict) and any(build_ctx.holds(tag) for tag in outputs) and self.qualify():
-                outputs = self.get_output_tensors(*batch)  # under longer names: another op has these
+                outputs = self.get_output_tensors(*batch)  # with longer names, because another op uses these
             return self._left(outputs, build_ctx)
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from error
@@ -142,9 +142,7 @@ class AuxiliaryOperation(GraphComponent):
         detached = {check_tag(tag): plain(value) for tag, value in outputs.items()}
         for tag, value in detached.items():
             if build_ctx.get(tag) is not None and self.stage != "read":
-                raise ValueError(
-                    f"the tag {tag!r} was already written in this iteration; give one of them another name"
-                )
+                raise ValueError(f"the tag {tag!r} was already written in this iteration; rename one of them")
             build_ctx.set(tag, value)
         return detached
 
@@ -170,28 +168,28 @@ class AuxiliaryOperation(GraphComponent):
         return tags
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
-        """Say how the values follow from shared counts; None if they need more, and the op takes the ordinary way."""
+        """Return how the values follow from shared counts; None if they need more, so that the op runs in full."""
         return None
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
-        """Integers of one batch to add up over the epoch, ``[n, B]``: a row for each of ``sum_tags``."""
+        """Return integers of one batch to sum over the epoch, ``[n, B]``: a row for each of ``sum_tags``."""
         raise NotImplementedError
 
     @property
     def accumulator(self) -> Accumulator | None:
-        """What is added up over the epoch; None while the tags of an undeclared op are unknown."""
+        """The sums over the epoch; None while the tags of an undeclared op are unknown."""
         if self._accumulator is None and self.accumulated is not None:
             self._accumulator = Accumulator(self.accumulated, self.skip_nan, self.sum_tags)
         return self._accumulator
 
     @property
     def running(self) -> RunningMean | None:
-        """The means of the epoch so far; None while the tags of an undeclared op are unknown."""
+        """The running means of the epoch; None while the tags of an undeclared op are unknown."""
         return None if self.accumulator is None else self.accumulator.mean
 
     @property
     def states(self) -> list[RunningMean]:
-        """All that is summed over the epoch and over ranks."""
+        """Everything that is summed over the epoch and over ranks."""
         return [] if self.accumulator is None else self.accumulator.states
 
     @property
@@ -207,19 +205,19 @@ class AuxiliaryOperation(GraphComponent):
         loss: Tensor | None = None,
         build_ctx: BuildContext | None = None,
     ) -> dict[str, Tensor]:
-        """Measure one batch and add it to the epoch: the plain loop.
+        """Measure one batch and add it to the epoch, in a plain loop.
 
         Args:
-            y_pred: predictions ``[B, C, *S]``, a list of outputs of which the first counts, or a list of samples.
+            y_pred: predictions ``[B, C, *S]``, a list of outputs of which the first is used, or a list of samples.
             y: the label, or a list with one for each sample.
             loss: the batch's loss, for ``NegLoss``.
-            build_ctx: made from the same tensors, to share counts and intermediate values with other aux-ops.
+            build_ctx: a context made from the same tensors, to share counts and values with other aux-ops.
         """
         parts = pick((y_pred, y), self.output_transform, self)
         predictions, label = parts["pred"], parts.get("label")
         if build_ctx is not None:
             if loss is not None:
-                self.fail("the loss inside build_ctx, got loss= beside it")
+                self.fail("the loss in build_ctx, got loss= as well")
             check_inputs(self, build_ctx)
             with naming_errors(self):
                 build_ctx.require(predictions, label)
@@ -230,7 +228,7 @@ class AuxiliaryOperation(GraphComponent):
         return {tag: joined([outputs[tag] for outputs in every]) for tag in every[0]}
 
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]:
-        """Run on one batch and add it to the epoch: the one step of every way to use an aux-op."""
+        """Run on one batch and add it to the epoch; every way to use an aux-op ends here."""
         check_inputs(self, build_ctx)
         with undisturbed(build_ctx.predictions.device):
             outputs = self.build(build_ctx)
@@ -238,9 +236,9 @@ class AuxiliaryOperation(GraphComponent):
         return outputs
 
     def case_values(self, outputs: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
-        """What each case has of a batch's outputs, ``[B]`` by tag; not what is one value for the whole batch.
+        """Return the outputs that have a value per case, ``[B]`` by tag, without values of the whole batch.
 
-        An op without an epoch value that has ``report_path`` shows the columns of its outputs ``[B, n]`` instead.
+        For an op with ``report_path`` but no epoch value these are the columns of its outputs ``[B, n]``.
         """
         tags = self.accumulated or ()
         found = {tag: value for tag, value in outputs.items() if tag in tags and is_per_case(value, size)}
@@ -253,17 +251,17 @@ class AuxiliaryOperation(GraphComponent):
     def aggregate(self, sync: bool = True, group: Any = None) -> dict[str, float]:
         """Return the epoch value of each accumulated tag; NaN where nothing was valid.
 
-        In a distributed run it is the value over all ranks, so each of them has to call it. A rank that calls something
-        else is an error at once; a rank that does not come is an error after the process group's timeout.
+        In a distributed run it is the value over all ranks, so each of them has to call it. It fails at once if a rank
+        calls something else, and after the process group's timeout if a rank does not call it.
 
         Args:
-            sync: False returns the value over the batches of this process alone.
-            group: the ``torch.distributed`` process group whose ranks are meant; default the attribute ``group``, and
-                all ranks where that is None.
+            sync: False returns the value over the batches of this process only.
+            group: the ``torch.distributed`` process group of these ranks; default the attribute ``group``, or all ranks
+                if that is None.
 
         Raises:
-            ValueError: the ranks have different aux-ops, or call this in another order.
-            RuntimeError: a rank does not come.
+            ValueError: the ranks have different aux-ops, or call this in a different order.
+            RuntimeError: a rank does not call it.
         """
         ranks = Ranks.alone() if not sync else Ranks.of(self.group if group is None else group)
         purpose = f"aggregate() of {signature(self)}"
@@ -275,19 +273,19 @@ class AuxiliaryOperation(GraphComponent):
     def get_buffer(self) -> Tensor:
         """Return an empty tensor ``[0, 1]``, which MONAI's ``IgniteMetricHandler`` keeps as details.
 
-        An aux-op adds up and keeps no value of each image; ``report_path=`` writes them to a file.
+        An aux-op keeps sums, not the value of each image; ``report_path=`` writes those to a file.
         """
         return torch.empty(0, 1, device="cpu")
 
     def plot(self, ax: Any = None) -> Any:
-        """Bars of this process' values so far, or of the epoch that just ended; returns matplotlib axes.
+        """Draw this process' values so far, or of the epoch that just ended, as bars; return matplotlib axes.
 
         Args:
-            ax: draw here; default axes in a figure of their own, which a notebook shows.
+            ax: axes to draw in; default new axes in a new figure, which a notebook shows.
         """
         values = self.values_of(Totals.of(self.states))
         if not values:
-            self.fail("an aux-op with an epoch value to plot, and a batch measured")
+            self.fail("an epoch value to plot and at least one measured batch")
         return draw_bars({tag: x for tag, x in values.items() if not tag.startswith("support/")}, self.bounds, ax)
 
     def reset(self) -> None:
@@ -299,11 +297,11 @@ class AuxiliaryOperation(GraphComponent):
 
     @property
     def definition(self) -> str:
-        """What the values depend on: an epoch that was saved with another one cannot continue."""
+        """The options that the values depend on; a saved epoch can continue only with the same ones."""
         return ""
 
     def qualify(self) -> bool:
-        """Give outputs a longer name because another op of the engine has theirs; False if this cannot be done."""
+        """Give outputs longer names, because another op of the engine uses theirs; False if that is impossible."""
         return False
 
     @property
@@ -312,23 +310,23 @@ class AuxiliaryOperation(GraphComponent):
         return self.accumulated
 
     def epoch_started(self, anew: bool = False) -> None:
-        """Reset, unless the epoch goes on after ``load_state_dict``; ``anew``: its first samples come again."""
+        """Reset, unless the epoch continues after ``load_state_dict``; ``anew``: it restarts with its first samples."""
         if anew or not self.resumed:
             self.reset()
         elif self.accumulator is not None:
             self.accumulator.phase = Phase.OPEN
 
     def values_of(self, totals: Totals) -> dict[str, float]:
-        """The values by tag, from sums and counts: the means, unless the op knows better."""
+        """Return the values by tag, from sums and counts: the means, unless overridden."""
         means = totals.means()
         return {tag: means[tag] for tag in self.accumulated or ()}
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
-        """What the epoch's data cannot be as the options say: a key, and a sentence that says how to mend it."""
+        """Yield contradictions between the epoch's data and the options: a key, and a message with the remedy."""
         yield from ()
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
-        """The epoch's values by tag. ``gather`` brings a value of every rank, for what needs more than sums."""
+        """Return the epoch's values by tag; ``gather`` collects a value of every rank if sums are not enough."""
         measured = self.accumulator is not None and self.accumulator.phase is not Phase.CLOSED
         if measured and self.accumulated and not any(totals.counts[tag] for tag in self.accumulated):
             self.warn_once(f"nothing to measure in a whole epoch, so its values are NaN{self.cause_of_nothing}")
@@ -339,7 +337,7 @@ class AuxiliaryOperation(GraphComponent):
         return self.values_of(totals)
 
     def epoch_completed(self) -> None:
-        """The epoch's values were taken: a state saved from now on belongs to no open epoch."""
+        """Close the epoch, so that a state saved from now on belongs to no open epoch."""
         if self.accumulator is not None:
             self.accumulator.phase = Phase.CLOSED
 
@@ -355,17 +353,17 @@ class AuxiliaryOperation(GraphComponent):
 
         Args:
             engine: a MONAI workflow or any Ignite engine.
-            name: the metric name of the first accumulated tag; default the tags' own names.
-            output_transform: from ``engine.state.output`` to a dict with ``pred`` and ``label`` (and ``loss``) or to
-                ``(y_pred, y[, loss])``; needed where the output is neither. Default: the option of that name.
+            name: the metric name of the first accumulated tag; by default tags keep their own names.
+            output_transform: maps ``engine.state.output`` to a dict with ``pred`` and ``label`` (and ``loss``) or to
+                ``(y_pred, y[, loss])``; needed if the output is neither. Default: the option of that name.
             group: the ``torch.distributed`` process group whose ranks run this engine; default the attribute
-                ``group``, and all ranks where that is None.
+                ``group``, or all ranks if that is None.
 
         Raises:
-            ValueError: attached already, a metric name twice, or a key metric without an epoch value.
+            ValueError: already attached, a metric name that is taken, or a key metric without an epoch value.
         """
         if self._attachment is not None:
-            raise ValueError(f"{self!r} is attached already; an engine needs an aux-op object of its own")
+            raise ValueError(f"{self!r} is already attached; each engine needs its own aux-op object")
         if self.epoch_tags == () and is_key(engine, name):
             raise ValueError(f"{self!r} has no epoch value and cannot be the key metric {name!r}")
         transform = self.output_transform if output_transform is None else output_transform
@@ -375,7 +373,7 @@ class AuxiliaryOperation(GraphComponent):
             self._report.watch(engine)
 
     def detach(self) -> None:
-        """Undo ``attach``: the engine runs as it would without this aux-op. Values written so far stay."""
+        """Undo ``attach``: the engine runs as without this aux-op. Values written so far are kept."""
         if self._attachment is not None:
             detach(self._attachment)
             self._attachment = None
@@ -383,40 +381,44 @@ class AuxiliaryOperation(GraphComponent):
                 self._report.unwatch()
 
     def __getstate__(self) -> tuple[dict[str, Any], bool]:
-        """Leave out what belongs to an engine or to this process."""
+        """Leave out state that belongs to an engine or to this process."""
         own = {key: value for key, value in self.__dict__.items() if key not in ("_attachment", "group")}
         return own, self._attachment is not None
 
     def __setstate__(self, saved: tuple[dict[str, Any], bool]) -> None:
-        """Become a copy: of an attached aux-op a fresh one that is not attached."""
+        """Restore a copy; a copy of an attached aux-op is not attached."""
         own, was_attached = saved
         self.__dict__.update(own)
         if was_attached:
             self.reset()
 
+    def __copy__(self) -> Any:
+        """Copy deeply, because two aux-ops must not share their sums."""
+        return copy.deepcopy(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Copy everything but the process group, which both share."""
+        """Copy everything except the process group, which is shared."""
         other = memo[id(self)] = type(self).__new__(type(self))
         other.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         other.group = self.group
         return other
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of this process, small and on the CPU; no collective, safe on one rank alone.
+        """Return the state of this process, small and on the CPU; no collective, safe to call on a single rank.
 
-        With ``report_path`` it holds the cases of the epoch so far as well.
+        With ``report_path`` it includes the cases of the epoch so far.
         """
         state = {"open": False, "states": []} if self.accumulator is None else self.accumulator.state_dict()
         state |= {"definition": self.definition}
         return state if self._report is None else state | {"report": self._report.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue an epoch that was saved in its middle: the next reset at an epoch's start is skipped."""
+        """Continue an epoch that was saved before its end: the next reset at an epoch's start is skipped."""
         if self.accumulated is None and state["states"]:
             self.accumulated = tuple(state["states"][0]["tags"])
         self.reset()
         if state["open"] and state.get("definition", self.definition) != self.definition:
-            self.fail(f"a state measured as {self.definition}, got one measured as {state['definition']}")
+            self.fail(f"a state measured with {self.definition}, got one measured with {state['definition']}")
         if self.accumulator is not None:
             with naming_errors(self):
                 self.accumulator.load_state_dict(state)

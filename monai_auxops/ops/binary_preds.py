@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class ComputeBinaryPreds(AuxiliaryOperation):
-    """The sigmoid of the binary columns and their labels, for ``ComputeAUC``. Never accumulated.
+    """The sigmoid of the binary columns and their labels, for ``ComputeAUC``; not accumulated.
 
     Args:
         binary_preds_name: name of the scores ``[B, n]``.
-        binary_labels_name: name of their labels ``[B, n]``.
+        binary_labels_name: name of the labels ``[B, n]``.
         label_format: one integer per label, 1 for the binary ones. Default: ``label_format`` of the context's
             ``_data_property``, else all columns are binary.
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
-        ValueError: no binary label, or shapes that do not fit.
+        ValueError: no label is binary, or shapes do not fit.
 
     Examples:
         >>> op = ComputeBinaryPreds(label_format=[3, 1])
@@ -61,7 +61,7 @@ class ComputeBinaryPreds(AuxiliaryOperation):
     def get_output_tensors(  # type: ignore[override]  # Clara's signature
         self, predictions: Tensor, label: Tensor, build_ctx: BuildContext | None = None
     ) -> dict[str, Tensor]:
-        """``{binary_preds_name: [B, n], binary_labels_name: [B, n]}``."""
+        """Return ``{binary_preds_name: [B, n], binary_labels_name: [B, n]}``."""
         columns = 1 if predictions.dim() == 1 else predictions.shape[1]
         label_format = label_format_of(self.label_format, build_ctx) or (1,) * columns
         binary = [pair for pair, k in zip(split(predictions, label, label_format), label_format, strict=True) if k == 1]

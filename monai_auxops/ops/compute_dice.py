@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 class ComputeDice(DiceOperation):
     """Dice of hard predictions: per sample the mean over its valid classes, and which classes were valid.
 
-    Per sample b and class c ``2 TP / (P + T)`` from voxel counts; NaN, and left out, where the class is absent from the
-    label. P is the argmax over channels, or ``prediction > threshold`` with ``is_independent_predictions`` and always
-    with one channel; T the label's index, or ``label > 0.5`` with ``is_onehot_targets``.
+    Per sample b and class c the value is ``2 TP / (P + T)`` from voxel counts; it is NaN, and left out, where the class
+    is absent from the label. P is the argmax over channels, or ``prediction > threshold`` with
+    ``is_independent_predictions`` and always with one channel; T is the label's index, or ``label > 0.5`` with
+    ``is_onehot_targets``.
 
-    Voxels whose index is NaN, negative, fractional or too large are left out: 255 in a mask of 0 and 255 is no class.
-    After the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key``
-    is given.
+    Voxels whose index is NaN, negative, fractional or too large are left out, such as 255 in a mask of 0 and 255. After
+    the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key`` is
+    given.
 
     Args:
         tag: name of the value ``[B]``.
@@ -49,7 +50,7 @@ class ComputeDice(DiceOperation):
         >>> import torch
         >>> dice = ComputeDice("dice", is_independent_predictions=True)
         >>> _ = dice(torch.tensor([[[0.9, 0.8, 0.1]], [[0.9, 0.1, 0.1]]]), torch.tensor([[[1, 0, 0]], [[0, 0, 0]]]))
-        >>> dice.aggregate()  # the second sample has nothing to find, and does not count
+        >>> dice.aggregate()  # the second sample has no foreground and does not count
         {'dice': 0.6666666865348816}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.ComputeDice``.
@@ -88,7 +89,7 @@ class ComputeDice(DiceOperation):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
+        """Return ``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
         dice, mean = self.overlaps(build_ctx)
         outputs = {self.tag: mean} | self.named(self.tag, dice, build_ctx)
         if self.mask_tag is not None:
@@ -96,5 +97,5 @@ class ComputeDice(DiceOperation):
         return outputs
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
-        """Say how the values follow from counts; None with a mask, which is no fraction."""
+        """Return how the values follow from counts; None with ``mask_tag``, which is not a fraction."""
         return super().formula(build_ctx) if self.mask_tag is None else None

@@ -1,6 +1,7 @@
-"""What cannot be as the options say: noted per sample on the device, said once at the epoch's end.
+"""Contradictions between data and options: counted per sample on the device, reported once at the epoch's end.
 
-Nothing here waits for a device. Of large samples a regular grid is looked at: a missing activation shows everywhere.
+Nothing here waits for a device. Large samples are checked on a regular grid, because a missing activation shows
+everywhere.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from monai_auxops.core.context import BuildContext
 
 NO_CLASS, RANGE, OVERLAP = "note/no_class", "note/range", "note/overlap"  # names of the sums
 ONE_HOT = "note/one_hot"
-GRID = 65_536  # values of a sample that are looked at, about
-TOLERANCE = 0.01  # resampling and sums of windows leave the unit interval by less, logits by more
+GRID = 65_536  # approximate number of values of a sample to check
+TOLERANCE = 0.01  # resampling and sliding windows exceed the unit interval by less, logits by more
 
 
 def grid(values: Tensor) -> Tensor:
-    """View a regular grid of ``values`` ``[B, C, *S]`` with at most some ``GRID`` values a sample: nothing is copied.
+    """View a regular grid of ``values`` ``[B, C, *S]`` with about ``GRID`` values per sample, without copying.
 
     Examples:
         >>> grid(torch.zeros(1, 2, 512, 512)).shape
@@ -65,7 +66,7 @@ def one_hot(label: Tensor) -> Tensor:
 
 
 def _classes(label: Tensor) -> Tensor:
-    """The number of classes that each voxel has, ``[B, n]``."""
+    """Return the number of classes of each voxel, ``[B, n]``."""
     return (grid(label) > 0.5).sum(1).reshape(len(label), -1)
 
 
@@ -75,38 +76,38 @@ def spoken_by(op: object, build_ctx: BuildContext, key: object) -> bool:
 
 
 def no_class(number: int, channels: int) -> str:
-    """Say that labels are no class and what may be meant; ``channels`` of the predictions."""
+    """Return the message that labels are not a class, with remedies; the predictions have ``channels``."""
     if channels == 1:
         return (
-            f"{number} labels name no class of one channel (they are neither 0 nor 1) and were left out; give a score "
-            "for each class, or class indices with num_classes=, or pass ignore_index= if this is intended"
+            f"{number} labels are neither 0 nor 1, although predictions have one channel, and were ignored; predict a "
+            "score per class, or class indices with num_classes=, or pass ignore_index= if this is intended"
         )
     return (
-        f"{number} labels name no class from 0 to {channels - 1} (255, negative, a fraction or NaN) and were left out; "
-        "check the labels, or pass ignore_index= if this is intended"
+        f"{number} labels are not class indices from 0 to {channels - 1} (255, negative, fractional or NaN) and were "
+        "ignored; check the labels, or pass ignore_index= if this is intended"
     )
 
 
 def not_probabilities(number: int, samples: int, threshold: float, channels: int) -> str:
-    """Say that values which are no probabilities were compared with one."""
+    """Return the message that values which are not probabilities were compared with a probability."""
     indices = " if they are class indices, pass num_classes=;" if channels == 1 else ""
     return (
         f"in {number} of {samples} samples predictions outside 0 to 1 were compared with the threshold {threshold}; if "
-        f"they are logits, pass final_activation='sigmoid';{indices} if another scale is intended, choose its threshold"
+        f"they are logits, pass final_activation='sigmoid';{indices} if they have another scale, pass threshold= on it"
     )
 
 
 def already_probabilities(option: str) -> str:
-    """Say that ``option`` applies an activation to what is a probability already."""
+    """Return the message that ``option`` applies an activation to probabilities."""
     return (
-        f"all predictions lie within 0 to 1, although {option} says that they are not yet probabilities; leave it out "
-        "if the network ends in its activation"
+        f"all predictions lie within 0 to 1, although {option} expects logits; omit it if the network ends with its "
+        "activation"
     )
 
 
 def overlap(number: int, samples: int, mend: str) -> str:
-    """Say that one-hot labels overlap where an argmax predicts."""
+    """Return the message that one-hot labels overlap although an argmax predicts."""
     return (
-        f"in {number} of {samples} samples the one-hot labels overlap, although an argmax predicts one class a voxel; "
-        f"{mend} if classes do not exclude each other"
+        f"in {number} of {samples} samples the one-hot labels overlap, but an argmax predicts one class per voxel; "
+        f"{mend} if classes are not exclusive"
     )

@@ -1,4 +1,4 @@
-"""What ComputeDice and DiceMaskedOutput share: Dice per sample and class, from voxel counts."""
+"""The common base of ComputeDice and DiceMaskedOutput: Dice per sample and class, from voxel counts."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ NOTES = (noted.NO_CLASS, noted.RANGE, noted.OVERLAP)
 
 
 class DiceOperation(AuxiliaryOperation):
-    """Base of the Dice aux-ops: reads ``DiceOptions``, counts, divides."""
+    """Base class of the Dice aux-ops, which count voxels as ``DiceOptions`` says and divide the counts."""
 
     keywords = DICE_KEYWORDS
     higher_is_better = True
     bounds = (0.0, 1.0)
-    cause_of_nothing = "; is each class absent, or are the labels no class indices (masks of 0 and 255)?"
+    cause_of_nothing = "; check whether every class is absent, or the labels are not class indices (masks of 0 and 255)"
     _channels = 0  # of the last batch
 
     def __init__(
@@ -54,7 +54,7 @@ class DiceOperation(AuxiliaryOperation):
         self.is_independent_predictions = is_independent_predictions
         self.jaccard = jaccard
         self.threshold = threshold
-        super().__init__(do_summary, do_print, **options)  # type: ignore[misc]  # keywords says which it takes
+        super().__init__(do_summary, do_print, **options)  # type: ignore[misc]  # its keywords are checked at run time
         try:
             self.options = DiceOptions(**{name: getattr(self, name) for name in FIELDS})
             self._own_tags = tuple(tags)
@@ -65,12 +65,12 @@ class DiceOperation(AuxiliaryOperation):
     def _name_outputs(self, prefix: str) -> None:
         options, own = self.options, self._own_tags
         tags = options.tags(own, prefix)
-        if len(set(tags)) < len(tags) and not prefix:  # a class or another tag has the name of a statistic
+        if len(set(tags)) < len(tags) and not prefix:  # a class or another tag has the same name as a statistic
             prefix = f"{own[0]}/"
             tags = options.tags(own, prefix)
         if len(set(tags)) < len(tags):
             twice = sorted({tag for tag in tags if tags.count(tag) > 1})
-            raise ValueError(f"expected different names of tags, classes and statistics, got {twice} twice")
+            raise ValueError(f"expected different names for tags, classes and statistics, got {twice} twice")
         self._prefix, self.accumulated = prefix, tags
         self._pooled_names = options.pooled_names(own[0], prefix)
         self._epoch_tags = (*tags, *self._pooled_names)
@@ -79,7 +79,7 @@ class DiceOperation(AuxiliaryOperation):
         self._accumulator = None
 
     def qualify(self) -> bool:
-        """Put the op's tag before the names of its statistics; False if there are none, or a batch was measured."""
+        """Prefix the names of statistics with the op's tag; return False if there are none, or a batch was measured."""
         if self._prefix or not self.options.statistics or (self.running is not None and self.running.updates):
             return False
         self._name_outputs(prefix=f"{self._own_tags[0]}/")
@@ -87,11 +87,11 @@ class DiceOperation(AuxiliaryOperation):
 
     @property
     def definition(self) -> str:
-        """What the values depend on, for a state that is loaded."""
+        """The options that a loaded state must agree on."""
         return repr(self.options)
 
     def named(self, tag: str, dice: Tensor, build_ctx: BuildContext) -> dict[str, Tensor]:
-        """What the names and statistics add to the outputs, ``[B]`` each."""
+        """Return the outputs for class names and statistics, ``[B]`` each."""
         names = self.options.class_names or ()
         if not names and not self.options.statistics:
             return {}
@@ -105,7 +105,7 @@ class DiceOperation(AuxiliaryOperation):
         return outputs
 
     def values_of(self, totals: Totals) -> dict[str, float]:
-        """The means, and the pooled statistics of all voxels of the epoch."""
+        """Return the means, and the pooled statistics of all voxels of the epoch."""
         values = super().values_of(totals)
         if self._pooled_names:
             options = self.options
@@ -119,13 +119,13 @@ class DiceOperation(AuxiliaryOperation):
         return self._epoch_tags
 
     def counts(self, build_ctx: BuildContext) -> Counts:
-        """The counts of the classes that are looked at, shared with every aux-op that reads the batch alike."""
+        """Return the counts of the measured classes, shared with every aux-op that reads the batch the same way."""
         return Counts(*map(self.options.kept, self._shared(build_ctx).counts))
 
     def overlaps(self, build_ctx: BuildContext) -> tuple[Tensor, Tensor]:
-        """Dice of the classes that are looked at ``[B, C']``, and its mean over valid classes ``[B]``.
+        """Return Dice of the measured classes ``[B, C']``, and its mean over valid classes ``[B]``.
 
-        Computed once for all aux-ops that declare the same; copies, because what an op leaves others may change.
+        They are computed once for all aux-ops with the same options. The results are copies, so users may modify them.
         """
         options, shared = self.options, self._shared(build_ctx)
         key = ("overlap", *shared.key, options.jaccard, repr(options.empty_value))
@@ -138,12 +138,12 @@ class DiceOperation(AuxiliaryOperation):
         return shared_counts(build_ctx, self.options, self.options.mask_key)
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
-        """Say how means and classes follow from counts; None where a statistic or a sum needs more than fractions."""
+        """Return how means and classes follow from counts; None if a statistic or a sum needs more than fractions."""
         options = self.options
         if self._pooled_tags or not set(options.per_sample) <= set(FRACTIONS):
             return None
         if options.mask_key is not None and build_ctx.get(options.mask_key) is not None:
-            return None  # an op of this iteration makes the mask
+            return None  # an op of this iteration writes the mask
         shared = self._shared(build_ctx)
         asks = options.is_onehot_targets or shared.left_out is not None or options.num_classes is not None
         asks = asks or options.cut(build_ctx.predictions) is not None
@@ -163,7 +163,7 @@ class DiceOperation(AuxiliaryOperation):
         return [own, *singles, *named[1:], *(c for group in each for c in group if options.class_names)]
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
-        """The rows of the pooled statistics, then those of ``NOTES``."""
+        """Return the rows of the pooled statistics, then those of ``NOTES``."""
         shared = self._shared(build_ctx)
         rows = torch.stack(self._notes(build_ctx, shared))
         if not self._pooled_tags:
@@ -172,8 +172,11 @@ class DiceOperation(AuxiliaryOperation):
         return torch.cat([pooled_rows(counts, self.options.jaccard), rows])
 
     def _notes(self, build_ctx: BuildContext, shared: SharedCounts) -> list[Tensor]:
-        """Voxels whose label is no class; samples whose predictions are not what the activation says; samples whose
-        one-hot labels overlap though an argmax predicts."""
+        """Count what contradicts the options.
+
+        Voxels whose label is not a class; samples whose predictions do not fit the activation; samples whose one-hot
+        labels overlap although an argmax predicts.
+        """
         options, nothing = self.options, shared.counts.tp.new_zeros(build_ctx.batch_size)
         no_class = outside = overlaps = nothing
         if noted.spoken_by(self, build_ctx, shared.key):
@@ -188,11 +191,11 @@ class DiceOperation(AuxiliaryOperation):
                 channels = 1 if options.num_classes else self._channels
                 no_class = shared.without_class(math.prod(predictions.shape[1:]) // channels)
             elif not compared and options.data_format == "channels_first":
-                overlaps = noted.overlapping(build_ctx.label).long()  # type: ignore[arg-type]  # it was counted
+                overlaps = noted.overlapping(build_ctx.label).long()  # type: ignore[arg-type]  # not None: it was counted
         return [no_class, outside, overlaps]
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
-        """Labels that are no class, a missing or a second activation, classes that overlap."""
+        """Report labels that are not a class, a missing or second activation, and classes that overlap."""
         options, sums, samples = self.options, totals.sums, totals.counts[noted.RANGE]
         if n := int(sums[noted.NO_CLASS]):
             yield noted.NO_CLASS, noted.no_class(n, self._channels)

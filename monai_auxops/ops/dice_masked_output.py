@@ -1,4 +1,4 @@
-"""Dice per class, and their mean over the classes present."""
+"""Dice per class, and its mean over the classes present."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class DiceMaskedOutput(DiceOperation):
-    """Dice under one name per class: a class that is absent from a label is not counted for that sample.
+    """Dice with a tag per class: a class that is absent from a label is not counted for that sample.
 
-    Voxels whose index is NaN, negative, fractional or too large are left out: 255 in a mask of 0 and 255 is no class.
-    After the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key``
-    is given.
+    Voxels whose index is NaN, negative, fractional or too large are left out, such as 255 in a mask of 0 and 255. After
+    the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key`` is
+    given.
 
     Args:
-        tags: the first names the mean over the present classes ``[B]``, the others one class each ``[B]``, in order
-            (after ``skip_background``). A string or a list of 1, or of 1 + the number of classes; with one class
-            exactly 1.
+        tags: the first is the tag of the mean over the present classes ``[B]``, the others of one class each ``[B]``,
+            in order (after ``skip_background``). A string, or a list of 1 or of 1 + the number of classes; with one
+            class exactly 1.
         data_format: ``"channels_first"`` or ``"channels_last"``.
         skip_background: leave out class 0.
         is_onehot_targets: the label is ``[B, C, *S]`` instead of indices ``[B, 1, *S]``.
@@ -44,11 +44,11 @@ class DiceMaskedOutput(DiceOperation):
 
     Examples:
         >>> import torch
-        >>> dice = DiceMaskedOutput(["dice", "dice_grey", "dice_white"], skip_background=True)
+        >>> dice = DiceMaskedOutput(["dice", "dice_gray", "dice_white"], skip_background=True)
         >>> scores = torch.nn.functional.one_hot(torch.tensor([[0, 1, 1, 0]]), 3).movedim(-1, 1)
         >>> _ = dice(scores.float(), torch.tensor([[[0, 1, 0, 0]]]))
         >>> dice.aggregate()
-        {'dice': 0.6666666865348816, 'dice_grey': 0.6666666865348816, 'dice_white': nan}
+        {'dice': 0.6666666865348816, 'dice_gray': 0.6666666865348816, 'dice_white': nan}
 
     Source: Clara Train 3.1, ``ai4med.components.aux_ops.DiceMaskedOutput``.
     """
@@ -85,7 +85,7 @@ class DiceMaskedOutput(DiceOperation):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """``[B]`` for each tag."""
+        """Return ``[B]`` for each tag."""
         dice, mean = self.overlaps(build_ctx)
         classes = dice.shape[1]
         if len(self.tags) not in (1, 1 + classes if classes > 1 else 1):

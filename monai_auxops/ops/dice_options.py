@@ -1,4 +1,4 @@
-"""The options of the Dice aux-ops: each once, with its check."""
+"""The options of the Dice aux-ops, with their checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monai_auxops.ops.options import OP_OPTIONS, OpOptions
 
 
 class DiceKeywords(OpOptions, total=False):
-    """What the Dice aux-ops take by keyword beside Clara's arguments: see ``DiceOptions``."""
+    """The keyword arguments that the Dice aux-ops add to Clara's: see ``DiceOptions``."""
 
     final_activation: str | None
     class_names: Sequence[str] | None
@@ -28,21 +28,21 @@ class DiceKeywords(OpOptions, total=False):
 
 @dataclass(frozen=True)
 class DiceOptions(Reading):
-    """How a batch is read, and what is reported of its counts.
+    """The options that say how a batch is read, and what is reported from its counts.
 
     Args:
         jaccard: ``TP / (P + T - TP)`` instead of ``2 TP / (P + T)``.
-        class_names: of the classes (after ``skip_background``); each gets a value under ``<tag>/<class>``.
-        statistics: what else to report from the same counts. Per sample, as means over samples: ``"precision"``,
-            ``"recall"``, ``"specificity"``, ``"balanced_accuracy"``, with the classes' names also per class. Over the
-            whole epoch, and only with names: ``"global"``, the overlap of all voxels together as nnU-Net reports it
-            (``<tag>_global``), and ``"support"``, the number of samples in which a class occurred.
-        empty_value: the value where a class is in neither label nor prediction: NaN (Clara: an absent class is never
-            counted), or a number; then a class predicted where there is none scores 0.
+        class_names: names of the classes (after ``skip_background``); each gets a value ``<tag>/<class>``.
+        statistics: further values from the same counts. Means over samples are ``"precision"``, ``"recall"``,
+            ``"specificity"`` and ``"balanced_accuracy"``, with ``class_names`` also per class. Values of the whole
+            epoch, which need ``class_names``, are ``"global"``, the overlap of all voxels together as nnU-Net reports
+            it (``<tag>_global``), and ``"support"``, the number of samples in which a class occurred.
+        empty_value: the value where a class is in neither label nor prediction: NaN (as in Clara, an absent class is
+            not counted), or a number; then a class predicted but absent from the label scores 0.
         mask_key: a tensor ``[B, 1, *S]`` of the batch, or of an earlier aux-op: only voxels where it is positive count.
 
     Raises:
-        ValueError: a value that an option cannot have.
+        ValueError: an option has an invalid value.
     """
 
     jaccard: bool = False
@@ -65,7 +65,9 @@ class DiceOptions(Reading):
         if isinstance(self.statistics, str) or not set(self.statistics) <= set(STATISTICS):
             raise ValueError(f"expected statistics to be a list out of {STATISTICS}, got {self.statistics!r}")
         if names is None and set(self.statistics) & set(POOLED):
-            raise ValueError(f"expected class_names with {self.statistics!r}, which are per class, got none")
+            raise ValueError(
+                f"expected class_names for the statistics {self.statistics!r}, which are per class, got none"
+            )
 
     @property
     def per_sample(self) -> list[str]:
@@ -73,17 +75,17 @@ class DiceOptions(Reading):
         return [name for name in self.statistics if name not in POOLED]
 
     def tags(self, own: Sequence[str], prefix: str = "") -> tuple[str, ...]:
-        """The op's ``own`` tags, and what names and statistics add to them; ``prefix`` comes before a statistic."""
+        """Return the op's ``own`` tags, and those of class names and statistics; ``prefix`` precedes a statistic."""
         names, wanted = self.class_names or (), [prefix + name for name in self.per_sample]
         more = [f"{tag}/{name}" for tag in (own[0], *wanted) for name in names]
         return (*own, *wanted, *more)
 
     def pooled_names(self, tag: str, prefix: str = "") -> list[str]:
-        """The values that are no mean over samples."""
+        """Return the names of the values that are not means over samples."""
         return pooled_names(tag, self.class_names or (), self.statistics, prefix)
 
     def pooled_tags(self) -> list[str]:
-        """The sums that these need."""
+        """Return the names of the sums that pooled values need."""
         return pooled_tags(self.class_names or ()) if set(self.statistics) & set(POOLED) else []
 
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 
-LOG_ODDS = "log_odds"  # what the context holds of probabilities, under "<their tag>/log_odds": never saturated
+LOG_ODDS = "log_odds"  # the context holds "<tag>/log_odds" for probabilities, because log odds never saturate
 
 
 def log_odds(logits: Tensor) -> Tensor:
-    """``log(p / (1 - p))`` of each probability: of the sigmoid of one column, of the softmax of several; float64.
+    """Return ``log(p / (1 - p))`` of the sigmoid of one column or the softmax of several, in float64.
 
     Examples:
         >>> log_odds(torch.tensor([[20.0], [28.0]])).tolist(), log_odds(torch.tensor([[60.0, 0.0]])).tolist()
@@ -28,7 +28,7 @@ def log_odds(logits: Tensor) -> Tensor:
 
 
 def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None) -> tuple[int, ...] | None:
-    """The op's own ``label_format``, else the data's (``_data_property``), else None."""
+    """Return the op's own ``label_format``, else the data's (``_data_property``), else None."""
     if given is None and build_ctx is not None:
         given = build_ctx.get("_data_property", {}).get("label_format")
         check(given)
@@ -36,7 +36,7 @@ def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None)
 
 
 def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-    """Logits ``[B, k]`` and label ``[B]`` of each label. Shapes that do not fit are a ``ValueError``.
+    """Return logits ``[B, k]`` and values ``[B]`` of each label; ``ValueError`` if shapes do not fit.
 
     Examples:
         >>> import torch
@@ -59,7 +59,7 @@ def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> l
 
 
 def named(label: Tensor, classes: int) -> Tensor:
-    """Where a label names one of its classes (0 or 1 of a binary one): not NaN, negative, fractional or too large."""
+    """Return where a label is one of its classes (0 or 1 if binary): not NaN, negative, fractional or too large."""
     top = max(classes, 2) - 1
     label = widened(label)
     whole = label == label.round() if label.is_floating_point() and classes > 1 else label == label
@@ -67,14 +67,14 @@ def named(label: Tensor, classes: int) -> Tensor:
 
 
 def widened(label: Tensor) -> Tensor:
-    """``label`` in a dtype that holds every class: 299 compared with a uint8 is 43, with a bfloat16 300."""
+    """Convert ``label`` to a dtype that holds every class: in uint8 299 would become 43, in bfloat16 300."""
     if label.is_floating_point():
         return label if label.dtype in (torch.float32, torch.float64) else label.float()
     return label.long()
 
 
 def check(label_format: Sequence[int] | None, op: object = None) -> None:
-    """A ``ValueError``, of ``op``, unless ``label_format`` is None or a list of positive integers."""
+    """Raise a ``ValueError`` that names ``op`` unless ``label_format`` is None or a list of positive integers."""
     if label_format is None:
         return
     if not (isinstance(label_format, Sequence) and label_format and all(is_count(k) for k in label_format)):

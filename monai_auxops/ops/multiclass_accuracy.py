@@ -1,4 +1,4 @@
-"""Accuracy of a network that answers several labels at once."""
+"""Accuracy of a network that predicts several labels at once."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class ComputeMulticlassAccuracy(AuxiliaryOperation):
-    """Per sample the share of its labels that are predicted right: binary ones by ``> 0.5``, others by argmax.
+    """The share of correctly predicted labels per sample: binary ones by ``> 0.5``, others by argmax.
 
     NaN, negative and out-of-range labels are left out; a label with NaN among its logits is wrong.
 
     Args:
         tag: name of the value ``[B]``.
         use_sigmoid_for_binary: the network emits logits for binary labels.
-        use_softmax_for_multiclass: kept for old configurations; an argmax is the same with and without.
-        use_sigmoid_for_accuracy: apply a second sigmoid to binary columns, as Clara did literally: each becomes
-            positive. Warns once.
+        use_softmax_for_multiclass: for old configurations; it has no effect on the argmax.
+        use_sigmoid_for_accuracy: apply a second sigmoid to binary columns as Clara did, which makes each positive; it
+            causes one warning.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         label_format: one integer per label: 1 binary with one logit, k a label of k classes with k logits. Default:
@@ -40,7 +40,7 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
-        ValueError: no label_format, or predictions ``[B, sum(label_format)]`` / labels ``[B, L]`` that do not fit.
+        ValueError: no label_format, or predictions ``[B, sum(label_format)]`` or labels ``[B, L]`` that do not fit.
 
     Examples:
         >>> accuracy = ComputeMulticlassAccuracy("accuracy", label_format=[3, 1])
@@ -88,10 +88,10 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         return {self.tag: ratio((right & valid).sum(1), valid.sum(1))}
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
-        """Labels above their classes, and samples whose binary columns are not what the options say."""
+        """Count labels above their classes, and samples whose binary columns contradict the options."""
         predictions, labels = build_ctx.predictions, build_ctx.label
         label_format = label_format_of(self.label_format, build_ctx) or ()
-        pairs = split(predictions, labels, label_format)  # type: ignore[arg-type]  # it was measured
+        pairs = split(predictions, labels, label_format)  # type: ignore[arg-type]  # not None: it was measured
         tops = [max(k, 2) - 1 for k in label_format]
         above = torch.stack([widened(label) > top for (_, label), top in zip(pairs, tops, strict=True)], 1).sum(1)
         binary = [logits for logits, _ in pairs if logits.shape[1] == 1]
@@ -102,26 +102,26 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         return torch.stack([above, outside])
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
-        """Labels above their classes, a missing or a second sigmoid."""
+        """Report labels above their classes, and a missing or second sigmoid."""
         sums, samples = totals.sums, totals.counts[RANGE]
         if n := int(sums[NO_CLASS]):
-            message = f"{n} labels are above the classes that label_format gives them, and were left out"
+            message = f"{n} labels are above the classes that label_format allows and were ignored"
             yield NO_CLASS, f"{message}; check label_format and the labels"
         if (n := int(sums[RANGE])) and not self.use_sigmoid_for_binary:
             message = f"in {n} of {samples} samples binary predictions outside 0 to 1 were compared with 0.5"
             yield RANGE, f"{message}; if they are logits, pass use_sigmoid_for_binary=True"
         elif n and n == samples:
-            message = "all binary predictions lie within 0 to 1, although use_sigmoid_for_binary=True takes them for"
+            message = "all binary predictions lie within 0 to 1, although use_sigmoid_for_binary=True expects"
             yield RANGE, f"{message} logits; pass use_sigmoid_for_binary=False if they are probabilities"
 
     @property
     def definition(self) -> str:
-        """What the values depend on, for a state that is loaded."""
+        """The options that a loaded state must agree on."""
         return f"label_format={self.label_format}, sigmoids={self._sigmoids}"
 
     @property
     def _cut(self) -> float:
-        """Where a binary column becomes positive: sigmoid(x) > 0.5 is x > 0, and sigmoid(x) > 0 is x > -inf."""
+        """The threshold of a binary column: sigmoid(x) > 0.5 is x > 0, and sigmoid(x) > 0 is x > -inf."""
         return (0.5, 0.0, -math.inf)[self._sigmoids]
 
     @property

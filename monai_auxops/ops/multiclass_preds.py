@@ -1,4 +1,4 @@
-"""Probabilities of a network that answers several labels at once."""
+"""Probabilities of a network that predicts several labels at once."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class ComputeMulticlassPreds(AuxiliaryOperation):
-    """The logits split by ``label_format``, a sigmoid or softmax per label, joined again. Never accumulated.
+    """Logits split by ``label_format``, with a sigmoid or softmax per label, joined again; not accumulated.
 
     Args:
         preds_name: name of the probabilities ``[B, sum(label_format)]``.
         labels_name: name of the labels ``[B, L]``.
-        use_sigmoid_for_binary: sigmoid for binary labels; else the column as it is.
-        use_softmax_for_multiclass: softmax for the others; else the columns as they are.
+        use_sigmoid_for_binary: apply a sigmoid to binary labels.
+        use_softmax_for_multiclass: apply a softmax to the other labels.
         label_format: one integer per label: 1 binary with one logit, k a label of k classes with k logits. Default:
             ``label_format`` of the context's ``_data_property``.
-        labels_onehot: give the labels as ``[B, sum(label_format)]``, one-hot per label; NaN where a label is NaN,
+        labels_onehot: return the labels as ``[B, sum(label_format)]``, one-hot per label; NaN where a label is NaN,
             negative or out of range.
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
@@ -69,7 +69,7 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
     def get_output_tensors(  # type: ignore[override]  # Clara's signature
         self, predictions: Tensor, labels: Tensor, build_ctx: BuildContext | None = None
     ) -> dict[str, Tensor]:
-        """``{preds_name: [B, sum(label_format)], labels_name: [B, L]}``."""
+        """Return ``{preds_name: [B, sum(label_format)], labels_name: [B, L]}``."""
         label_format = label_format_of(self.label_format, build_ctx)
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
@@ -89,8 +89,8 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
 
 
 def onehot(label: Tensor, classes: int) -> Tensor:
-    """``[B]`` as float ``[B, classes]`` (a binary label stays one column), NaN where no class is named."""
-    first = 0 if classes > 1 else 1  # of a binary label the one column says whether it is 1
+    """Convert ``[B]`` to float ``[B, classes]`` (one column for a binary label), NaN where it is not a class."""
+    first = 0 if classes > 1 else 1  # the single column of a binary label says whether it is 1
     index = torch.arange(first, first + classes, device=label.device)
     label = widened(label)
     return (label[:, None] == index).float().masked_fill(~named(label, classes)[:, None], float("nan"))

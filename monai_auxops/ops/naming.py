@@ -1,4 +1,4 @@
-"""How an aux-op names itself in errors and warnings, and which names and shapes its outputs may have."""
+"""The name of an aux-op in errors and warnings, and checks of the names of its outputs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any, ClassVar, NoReturn
 
 from monai_auxops.core.context import BuildContext
 
-TAKEN = ("image", "label", "pred", "loss")  # what MONAI's engines keep in state.output
+TAKEN = ("image", "label", "pred", "loss")  # keys of MONAI's engines in state.output
 
 
 class Named:
-    """An object whose messages begin with the call that makes it."""
+    """An object whose messages start with the call that constructs it."""
 
     keywords: ClassVar[Mapping[str, Any]] = {}  # the options taken as **options, with their defaults
     _warned: frozenset[str] = frozenset()
 
     def fail(self, problem: str) -> NoReturn:
-        """Raise the ``ValueError`` for a wrong argument: names the aux-op and its tag."""
+        """Raise a ``ValueError`` for a wrong argument that names the aux-op and its tag."""
         raise ValueError(f"{self!r}: expected {problem}")
 
     def warn_once(self, message: str, about: str | None = None) -> None:
-        """Say ``message``, or what it is ``about``, once in the life of this object."""
+        """Warn with ``message`` once per object, or once per topic that it is ``about``."""
         if (about or message) not in self._warned:
             self._warned |= {about or message}
             warnings.warn(f"{self!r}: {message}", stacklevel=2)
 
     def __repr__(self) -> str:
-        """The class, the names it writes, and what differs from its defaults."""
+        """Show the class, the names it writes, and arguments that differ from their defaults."""
         shown = []
         for name, default in self._arguments():
             value = getattr(self, name, default)
@@ -50,7 +50,7 @@ class Named:
 
 
 def check_tag(tag: Any, op: Named | None = None) -> str:
-    """``tag``, if it can be the name of an output; else a ``ValueError`` that says why, and of which ``op``."""
+    """Return ``tag`` if it can be the name of an output; else raise a ``ValueError`` that names ``op``."""
     who = "" if op is None else f"{op!r}: "
     if not isinstance(tag, str) or not tag:
         raise ValueError(f"{who}expected a tag to be a non-empty string, got {tag!r}")
@@ -61,10 +61,10 @@ def check_tag(tag: Any, op: Named | None = None) -> str:
 
 
 def for_trackers(names: Sequence[str]) -> tuple[str, ...]:
-    """Class names as every tracker takes them; ``ValueError`` if two become the same.
+    """Return class names that every tracker accepts; ``ValueError`` if two become equal.
 
-    MLflow refuses a metric whose name has other characters than letters, digits, spaces and ``_ - . : /``, in the first
-    epoch. Others become underscores, here, where the name is given.
+    In the first epoch MLflow would reject a metric name with other characters than letters, digits, spaces and
+    ``_ - . : /``. They are replaced by underscores as soon as the name is given.
 
     Examples:
         >>> for_trackers(["gray", "white (L)"])

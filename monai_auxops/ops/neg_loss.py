@@ -1,4 +1,4 @@
-"""The loss, with its sign turned."""
+"""The negative loss."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class NegLoss(AuxiliaryOperation):
     """Minus the loss of the batch: larger is better, so it can be the key metric.
 
-    In a trainer it is the training loss. An evaluator and a plain loop have none: give ``loss_function``, which is
+    In a trainer it is the training loss. An evaluator and a plain loop have none: pass ``loss_function``, which is
     called once per batch on predictions and label, in float32. A NaN loss is not skipped: the epoch becomes NaN, and a
-    warning says in which of its iterations it happened first.
+    warning names the first iteration in which it happened.
 
     Args:
-        tag: name of the value, a scalar that weighs as its batch's size.
+        tag: name of the value, a scalar weighted by the size of its batch.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
-        loss_function: ``loss_function(predictions, label)``, used where the context has no loss.
+        loss_function: ``loss_function(predictions, label)``, used if the context has no loss.
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
@@ -65,25 +65,27 @@ class NegLoss(AuxiliaryOperation):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """``{tag: scalar}``."""
+        """Return ``{tag: scalar}``."""
         loss = build_ctx.get("_loss")
         if loss is None and self.loss_function is not None:
             function = self.loss_function
             loss = build_ctx.once(("loss", id(function)), lambda: function(in_float32(predictions), label))
         if loss is None:
-            raise ValueError("expected a loss; got none from the engine (an evaluator has none): give loss_function=")
+            raise ValueError("expected a loss, got none from the engine (an evaluator has none); pass loss_function=")
         if not isinstance(loss, Tensor):
             loss = torch.tensor(loss, dtype=torch.float32, device=predictions.device)
         return {self.tag: -loss.float().mean()}
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
-        """The mean; warns about a NaN with the iteration that began it on this process."""
+        """Return the mean; warn about NaN with the first iteration that had it on this process."""
         first = {} if self.running is None else self.running.first_nan
         if first:
-            warnings.warn(f"{self!r}: the loss is NaN since iteration {first[self.tag]} of the epoch", stacklevel=2)
+            warnings.warn(
+                f"{self!r}: the loss has been NaN since iteration {first[self.tag]} of the epoch", stacklevel=2
+            )
         return super().epoch_values(totals, gather)
 
 
 def in_float32(predictions: Tensor) -> Tensor:
-    """Half precision as float32: a loss of an evaluator is not the place to overflow."""
+    """Convert half precision to float32, so that an evaluator's loss does not overflow."""
     return predictions.float() if predictions.dtype in (torch.float16, torch.bfloat16) else predictions

@@ -12,14 +12,14 @@ OutputTransform = Callable[[Any], Any]
 
 
 class OpOptions(TypedDict, total=False):
-    """What every aux-op takes beside its own arguments, by keyword.
+    """Keyword arguments of every aux-op besides its own.
 
     Args:
         stage: ``"raw"`` (default) reads the network's output, ``"post"`` prediction and label after post-processing.
-        output_transform: where predictions and label are in the engine's output: a callable as ``attach`` takes it, or
-            a key or index into the network's output such as ``"out"`` or ``-1``.
+        output_transform: where predictions and label are in the engine's output: a callable as in ``attach``, or a key
+            or index into the network's output such as ``"out"`` or ``-1``.
         report_path: folder for a table of the value of each case.
-        case_key: key of the batch under which the cases have their names.
+        case_key: key of the batch that holds the names of the cases.
     """
 
     stage: str
@@ -32,7 +32,7 @@ OP_OPTIONS: Mapping[str, Any] = {"stage": "raw", "output_transform": None, "repo
 
 
 def refuse_unknown(op: object, given: Iterable[str], known: Mapping[str, Any]) -> None:
-    """``TypeError`` for the first option of ``op`` that is not ``known``; names the one that may have been meant."""
+    """Raise a ``TypeError`` for the first option of ``op`` that is not ``known``, with a suggestion."""
     for name in given:
         if name not in known:
             positional = [key for key in inspect.signature(type(op).__init__).parameters if key != "self"]

@@ -1,4 +1,4 @@
-"""The mean prediction over annotated places."""
+"""The mean prediction over annotated voxels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ReduceMeanMasked(AuxiliaryOperation):
-    """The mean of the predictions over valid entries, and where there were any.
+    """The mean of the predictions over valid entries, and a mask of where there were any.
 
     An entry is valid if it is finite and, where the label has or broadcasts to the predictions' shape, its label is
     neither NaN nor negative (Clara's "not annotated").
@@ -28,15 +28,15 @@ class ReduceMeanMasked(AuxiliaryOperation):
     Args:
         tag: name of the mean; NaN where nothing was valid.
         mask_tag: name of the mask, 1.0 where at least one valid entry was reduced. Default ``tag + "_mask"``.
-        axis: what to reduce, counted on the batched tensor ``[B, C, *S]`` as in TensorFlow: an axis, a list, or None
-            for one value per sample. Accumulated only where a value per sample remains.
+        axis: axes to reduce, counted on the batched tensor ``[B, C, *S]`` as in TensorFlow: an axis, a list, or None
+            for one value per sample. The mean is accumulated only if one value per sample remains.
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         final_activation: ``"sigmoid"`` or ``"softmax"`` (over channels), applied before the mean.
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:
-        ValueError: an axis the predictions do not have.
+        ValueError: an axis that the predictions do not have.
 
     Examples:
         >>> mean = ReduceMeanMasked("mean")
@@ -73,13 +73,13 @@ class ReduceMeanMasked(AuxiliaryOperation):
 
     @property
     def definition(self) -> str:
-        """What the values depend on, for a state that is loaded."""
+        """The options that a loaded state must agree on."""
         return f"axis={self.axis}, final_activation={self.final_activation!r}"
 
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """``{tag: mean, mask_tag: mask}``, both reduced alike."""
+        """Return ``{tag: mean, mask_tag: mask}``, both reduced over the same axes."""
         axes = self._axes(predictions.dim())
         self.without_batch_axis = (self.tag, self._mask_tag) if 0 in axes else ()
         per_sample = set(axes) == set(range(1, predictions.dim()))
@@ -93,11 +93,11 @@ class ReduceMeanMasked(AuxiliaryOperation):
         return {self.tag: mean, self._mask_tag: (number > 0).float()}
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
-        """Samples whose predictions are probabilities before the activation."""
+        """Count samples whose predictions are probabilities before the activation."""
         return within_probabilities(build_ctx.predictions).long()[None]
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
-        """An activation of what is a probability already."""
+        """Report an activation that is applied to probabilities."""
         if totals.sums[RANGE] == totals.counts[RANGE] > 0:
             yield RANGE, already_probabilities(f"final_activation={self.final_activation!r}")
 
@@ -114,12 +114,14 @@ class ReduceMeanMasked(AuxiliaryOperation):
         if self.final_activation == "sigmoid":
             return values.sigmoid()
         if self.final_activation == "softmax" and values.dim() == 1:
-            raise ValueError("expected predictions [B, C, *S] with final_activation='softmax', got one logit a sample")
+            raise ValueError(
+                "expected predictions [B, C, *S] with final_activation='softmax', got one logit per sample"
+            )
         return values.softmax(1) if self.final_activation == "softmax" else values
 
 
 def annotated(values: Tensor, label: Tensor | None) -> Tensor:
-    """Where the label is neither NaN nor negative; everywhere if it does not broadcast to ``values``."""
+    """Return where the label is neither NaN nor negative; everywhere if it does not broadcast to ``values``."""
     if label is not None and values.dim() == 1 and label.shape == (len(values), 1):
         label = label[:, 0]
     elif label is not None and values.dim() > 1 and label.shape == values.shape[:1] + values.shape[2:]:

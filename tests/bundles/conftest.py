@@ -13,8 +13,8 @@ NAMES = ("brain_extraction", "brain_tissue_segmentation", "slice_view_classifica
 
 
 REMARKS = (  # of aux-ops on data that cannot be as their options say: none of it is true here
-    *("name no class", "are no class", "above the classes", "outside 0 to 1", "within 0 to 1"),
-    *("labels overlap", "look one-hot", "outputs of one size", "nothing to measure"),
+    *("not class indices", "neither 0 nor 1", "above the classes", "outside 0 to 1", "within 0 to 1"),
+    *("labels overlap", "look one-hot", "outputs of the same size", "nothing to measure"),
 )
 
 

@@ -171,12 +171,12 @@ def test_labels_that_are_no_class_are_said_once_with_their_number():
     engine, label_of = Engine(step), [batch(seed)[1] for seed in range(4)]
     for name in ("dice", "iou", "accuracy"):
         OPS[name]().attach(engine)
-    with pytest.warns(UserWarning, match="labels name no class") as caught:
+    with pytest.warns(UserWarning, match="labels are not class indices") as caught:
         engine.run(range(4), max_epochs=1)
     said = [str(warning.message) for warning in caught if "no class" in str(warning.message)]
     wrong = sum(int(((label < 0) | (label >= C)).sum()) for label in label_of)
     assert len(said) == 1
-    assert f" {wrong} labels name no class from 0 to {C - 1} " in said[0]
+    assert f" {wrong} labels are not class indices from 0 to {C - 1} " in said[0]
 
 
 # --- what it costs ------------------------------------------------------------------------

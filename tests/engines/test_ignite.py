@@ -200,7 +200,7 @@ def test_one_warning_does_not_silence_another():
     labels = [torch.tensor([[[0.0, 1, 255, 255]]]), torch.zeros(1, 1, 4)]
     engine = Engine(lambda engine, batch: (torch.rand(1, 2, 4), labels[engine.state.epoch - 1]))
     ma.ComputeDice("dice", skip_background=True).attach(engine)
-    with pytest.warns(UserWarning, match="no class"), pytest.warns(UserWarning, match="nothing to measure"):
+    with pytest.warns(UserWarning, match="not class indices"), pytest.warns(UserWarning, match="nothing to measure"):
         engine.run([0], max_epochs=2)
 
 
@@ -216,7 +216,7 @@ def test_labels_that_are_no_class_are_said_once(value):
     ma.ComputeAccuracy("accuracy").attach(engine)  # counts first
     ma.ComputeDice("dice").attach(engine)
     ma.ComputeDice("jaccard", jaccard=True).attach(engine)
-    with pytest.warns(UserWarning, match="no class") as said:
+    with pytest.warns(UserWarning, match="not class indices") as said:
         engine.run([0, 1], max_epochs=3)
     assert [str(w.message).partition(" name")[0] for w in said] == ["ComputeAccuracy(tag='accuracy'): 12 labels"]
 
@@ -231,7 +231,7 @@ def test_what_is_meant_is_not_said(options, recwarn):
     context = ma.BuildContext(torch.rand(3, 2, 4), label, batch={"valid": torch.tensor([[[1, 1, 0, 0]]] * 3)})
     dice.measure(context)
     dice.aggregate()
-    assert not [w for w in recwarn if "no class" in str(w.message)]
+    assert not [w for w in recwarn if "not class indices" in str(w.message)]
 
 
 def test_one_epoch_with_something_to_measure_says_nothing(recwarn):

@@ -309,7 +309,7 @@ def test_a_nan_loss_makes_the_epoch_nan_and_names_the_iteration(engines):
     trainer = engines.trainer(
         max_epochs=1, loss_function=loss, key_train_metric={"train_negloss": ma.NegLoss("negloss")}
     )
-    with pytest.warns(UserWarning, match=r"NegLoss\(tag='negloss'\): the loss is NaN since iteration 2"):
+    with pytest.warns(UserWarning, match=r"NegLoss\(tag='negloss'\): the loss has been NaN since iteration 2"):
         trainer.run()
     assert math.isnan(trainer.state.metrics["train_negloss"])
     assert trainer.state.best_metric_epoch == -1
@@ -406,7 +406,7 @@ def test_a_tag_twice_is_refused_at_the_first_batch(engines, caplog):
 
 
 def test_a_contradiction_on_the_key_metric_warns_and_the_slot_wins(engines):
-    with pytest.warns(UserWarning, match="the key metric is 'val_dice', which wins"):
+    with pytest.warns(UserWarning, match="the engine's key metric is 'val_dice'"):
         evaluator = engines.evaluator(
             key_val_metric={"val_dice": ma.ComputeDice("dice")},
             additional_metrics={"val_mean": ma.ComputeAverage("mean", "dice", is_key_metric=True)},

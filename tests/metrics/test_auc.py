@@ -326,7 +326,7 @@ def test_a_label_that_is_neither_0_nor_1_is_left_out_and_said(odd):
     scores, labels = torch.tensor([[0.1], [0.9], [0.5], [0.0]]), torch.tensor([[0], [1], [odd], [odd]])
     metric = ComputeAUC("auc", "model", "label")
     metric(scores, labels)
-    with pytest.warns(UserWarning, match=r"ComputeAUC\(.*2 labels under 'label' are no class"):
+    with pytest.warns(UserWarning, match=r"ComputeAUC\(.*2 labels in 'label' are not class indices"):
         assert metric.aggregate()["auc"] == 1.0
 
 
@@ -338,7 +338,7 @@ def test_places_that_nobody_annotated_are_left_out_quietly():
 def test_indices_above_the_classes_are_said():
     metric = ComputeAUC("auc", "model", "label")
     metric(torch.rand(4, 3), torch.tensor([[0], [1], [2], [7]]))
-    with pytest.warns(UserWarning, match="1 labels under 'label' are no class"):
+    with pytest.warns(UserWarning, match="1 labels in 'label' are not class indices"):
         metric.aggregate()
 
 

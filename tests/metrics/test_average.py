@@ -97,14 +97,14 @@ def test_more_than_one_value_per_sample_is_refused(value):
 def test_a_field_that_nobody_wrote_is_refused(values):
     ctx = BuildContext(torch.zeros(1, 1), values=values)
     with pytest.raises(
-        ValueError, match=r"ComputeAverage\(name='mean', field='dcie'\): expected a tensor under 'dcie'"
+        ValueError, match=r"ComputeAverage\(name='mean', field='dcie'\): expected a tensor named 'dcie'"
     ):
         ComputeAverage("mean", "dcie")(ctx.predictions, None, build_ctx=ctx)
 
 
 def test_a_field_that_is_no_tensor_is_refused():
     ctx = BuildContext(torch.zeros(1, 1), values={"value": "text"})
-    with pytest.raises(ValueError, match=r"ComputeAverage\(name='mean'.*expected a tensor under 'value', got str"):
+    with pytest.raises(ValueError, match=r"ComputeAverage\(name='mean'.*expected a tensor named 'value', got str"):
         ComputeAverage("mean", "value")(ctx.predictions, None, build_ctx=ctx)
 
 

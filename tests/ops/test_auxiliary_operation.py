@@ -262,7 +262,7 @@ def test_a_list_of_batches_is_deep_supervision_and_the_first_counts():
 def test_of_outputs_of_one_size_the_first_is_measured_and_said_once():
     op = ComputeDice("dice")
     with pytest.warns(
-        UserWarning, match=r"ComputeDice.*3 outputs of one size, of which the first.*transform=-1"
+        UserWarning, match=r"ComputeDice.*3 outputs of the same size, and the first.*transform=-1"
     ) as said:
         _ = [op([SCORES, -SCORES, -SCORES], INDICES) for _ in range(2)]
     assert len(said) == 1
@@ -514,7 +514,7 @@ def test_what_has_no_epoch_value_cannot_be_the_key_metric():
 def test_one_object_is_attached_once():
     op = ComputeDice("dice")
     op.attach(Engine(lambda engine, batch: batch))
-    with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice'\) is attached already"):
+    with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice'\) is already attached"):
         op.attach(Engine(lambda engine, batch: batch))
 
 

@@ -90,19 +90,19 @@ SAID = {
         ComputeDice("d"),
         torch.randn(1, 3, 8, 8),
         FOUR,
-        r"16 labels name no class from 0 to 2",
+        r"16 labels are not class indices from 0 to 2",
     ),
     "indices that are no class, accuracy": (
         ComputeAccuracy("a"),
         torch.randn(1, 3, 8, 8),
         FOUR,
-        r"16 labels name no class from 0 to 2.*ignore_index=",
+        r"16 labels are not class indices from 0 to 2.*ignore_index=",
     ),
     "others than the ignored": (
         ComputeDice("d", ignore_index=2),
         torch.randn(1, 3, 8, 8),
         FOUR,
-        r"16 labels name no class from 0 to 2",
+        r"16 labels are not class indices from 0 to 2",
     ),
 }
 
@@ -172,7 +172,7 @@ def test_a_later_batch_is_seen_as_well_and_the_numbers_add_up():
     engine = Engine(lambda engine, batch: {"pred": x, "label": batch})
     DiceMaskedOutput(["dice", "ncr", "ed", "et"], skip_background=True).attach(engine)
     ComputeAccuracy("acc").attach(engine)
-    with pytest.warns(UserWarning, match=r"DiceMaskedOutput.*72 labels name no class from 0 to 3") as caught:
+    with pytest.warns(UserWarning, match=r"DiceMaskedOutput.*72 labels are not class indices from 0 to 3") as caught:
         engine.run([y, z, z, z], max_epochs=2)
     assert len(caught) == 1  # of two aux-ops that see it, one says it, in one of two epochs
 
@@ -183,7 +183,7 @@ def test_a_state_carries_what_was_noted():
     second.load_state_dict(first.state_dict())
     second.epoch_started()
     second(torch.randn(1, 3, 8, 8), torch.zeros_like(FOUR))
-    with pytest.warns(UserWarning, match="16 labels name no class"):
+    with pytest.warns(UserWarning, match="16 labels are not class indices"):
         second.aggregate()
 
 

@@ -73,7 +73,7 @@ def test_the_training_loss_wins_over_the_loss_function():
 
 def test_nan_makes_the_epoch_nan_and_warns_with_the_iteration():
     op = losses(NegLoss("negloss"), [(1.0, 2), (2.0, 2), (math.nan, 2), (1.0, 1), (math.nan, 2)])
-    with pytest.warns(UserWarning, match=r"NegLoss\(tag='negloss'\).*NaN since iteration 3") as caught:
+    with pytest.warns(UserWarning, match=r"NegLoss\(tag='negloss'\).*has been NaN since iteration 3") as caught:
         assert math.isnan(op.aggregate()["negloss"])
     assert len(caught) == 1
     op.reset()
