@@ -173,7 +173,7 @@ def test_labels_that_are_no_class_are_said_once_with_their_number():
         OPS[name]().attach(engine)
     with pytest.warns(UserWarning, match="labels are not class indices") as caught:
         engine.run(range(4), max_epochs=1)
-    said = [str(warning.message) for warning in caught if "no class" in str(warning.message)]
+    said = [str(warning.message) for warning in caught if "not class indices" in str(warning.message)]
     wrong = sum(int(((label < 0) | (label >= C)).sum()) for label in label_of)
     assert len(said) == 1
     assert f" {wrong} labels are not class indices from 0 to {C - 1} " in said[0]

@@ -218,7 +218,7 @@ def test_labels_that_are_no_class_are_said_once(value):
     ma.ComputeDice("jaccard", jaccard=True).attach(engine)
     with pytest.warns(UserWarning, match="not class indices") as said:
         engine.run([0, 1], max_epochs=3)
-    assert [str(w.message).partition(" name")[0] for w in said] == ["ComputeAccuracy(tag='accuracy'): 12 labels"]
+    assert [str(w.message).partition(" are")[0] for w in said] == ["ComputeAccuracy(tag='accuracy'): 12 labels"]
 
 
 @pytest.mark.parametrize(

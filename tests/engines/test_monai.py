@@ -393,7 +393,7 @@ def test_slots_that_cannot_work_are_refused_when_attached(engines, slots, messag
 def test_one_object_for_two_engines_is_refused(engines):
     op = ma.ComputeDice("dice")
     engines.evaluator(key_val_metric={"val_dice": op})
-    with pytest.raises(ValueError, match="needs an aux-op object of its own"):
+    with pytest.raises(ValueError, match="each engine needs its own aux-op object"):
         engines.trainer(key_train_metric={"train_dice": op})
 
 

@@ -127,7 +127,9 @@ def test_two_metrics_may_read_one_field():
 def test_the_slot_wins_over_is_key_metric_and_a_contradiction_warns():
     engine = Engine(lambda engine, batch: batch)
     engine.state.key_metric_name = "val_dice"
-    with pytest.warns(UserWarning, match=r"ComputeAverage\(name='mean'.*slot 'mean', but the key metric is 'val_dice'"):
+    with pytest.warns(
+        UserWarning, match=r"ComputeAverage\(name='mean'.*slot 'mean', but the engine's key metric is 'val_dice'"
+    ):
         ComputeAverage("mean", "dice", is_key_metric=True).attach(engine)
     assert engine.state.key_metric_name == "val_dice"
 

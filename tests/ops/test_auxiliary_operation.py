@@ -295,7 +295,7 @@ UNREADABLE = {
     "key": ({"out": SCORES}, INDICES, {"output_transform": "pred"}, r"output_transform='pred' to be .* got \['out'\]"),
     "index": ([SCORES], INDICES, {"output_transform": 3}, r"output_transform=3"),
     "scalar": (torch.tensor(0.3), torch.tensor([1.0]), {}, r"batch axis.*scalar.*squeeze\(1\).*output_transform="),
-    "nothing": (None, INDICES, {}, r"predictions to be a tensor, got NoneType; output_transform="),
+    "nothing": (None, INDICES, {}, r"predictions to be a tensor, got NoneType; pass output_transform="),
     "no samples": ([], INDICES, {}, r"predictions to be a tensor, got list"),
     "more labels": ([*SCORES], [*INDICES, INDICES[0]], {}, r"as many predictions as labels.*list of 2.*list of 3"),
     "label of numbers": (SCORES, [0, 1], {}, r"all of them tensors.*list of 2 \(int\)"),
@@ -445,7 +445,7 @@ OTHERWISE = {
 def test_an_epoch_that_was_measured_otherwise_does_not_continue(make, options, named):
     first, other = make(), make(**options)
     first(torch.rand(2, 3, 5), torch.randint(0, 3, (2, 1, 5)))
-    with pytest.raises(ValueError, match=rf"(?s)^{type(other).__name__}\(tag.*{named}.*got one measured as"):
+    with pytest.raises(ValueError, match=rf"(?s)^{type(other).__name__}\(tag.*{named}.*got one measured with"):
         other.load_state_dict(first.state_dict())
     first.epoch_completed()  # between two epochs there is nothing to continue
     if "statistics" not in options:

@@ -90,7 +90,7 @@ def test_an_epoch_without_a_batch_is_nan():
 
 
 def test_no_loss_is_refused():
-    with pytest.raises(ValueError, match=r"NegLoss\(tag='negloss'\): expected a loss; got none.*loss_function="):
+    with pytest.raises(ValueError, match=r"NegLoss\(tag='negloss'\): expected a loss, got none.*loss_function="):
         NegLoss("negloss")(torch.zeros(2, 1), torch.zeros(2, 1))
 
 

@@ -153,7 +153,7 @@ def test_counts_with_and_without_a_mask_are_not_confused():
         ({"class_names": ["a", "a"]}, "class_names to be a list of different names"),
         ({"statistics": ["f1"]}, r"statistics to be a list out of .*got \['f1'\]"),
         ({"statistics": "recall"}, "statistics to be a list"),
-        ({"statistics": ["support"]}, "class_names with"),
+        ({"statistics": ["support"]}, "class_names for"),
     ],
     ids=str,
 )
@@ -322,7 +322,7 @@ def test_a_channel_that_is_not_there_and_no_class_left():
     onehot = torch.nn.functional.one_hot(Y[:, 0], 3).movedim(-1, 1)
     with pytest.raises(ValueError, match=r"ignore_index within the channels 0\.\.2 of one-hot labels, got 255"):
         ComputeDice("dice", is_onehot_targets=True, ignore_index=255)(X, onehot)
-    with pytest.raises(ValueError, match="a class that is not left out"):
+    with pytest.raises(ValueError, match="at least one class that is not left out"):
         ComputeDice("dice", ignore_index=[0, 1, 2])(X, Y)
 
 
