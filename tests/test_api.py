@@ -111,8 +111,10 @@ def same_default(one, other):
     return one is other or one == other or (one != one and other != other)
 
 
-def test_the_table_names_every_op_and_metric():
-    assert {*ops.__all__, *metrics.__all__} == {*SIGNATURES, "AuxiliaryOperation"}
+def test_the_table_is_of_clara_train_ops_and_metrics():
+    """An op that Clara had not is none of its names."""
+    assert {*SIGNATURES} <= {*ops.__all__, *metrics.__all__}
+    assert len(SIGNATURES) == 8 + 4
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
@@ -141,7 +143,7 @@ def test_typed_keywords_are_those_that_an_op_takes():
     assert {*DiceKeywords.__annotations__} == {*ComputeDice.keywords} == {*DiceMaskedOutput.keywords}
 
 
-@pytest.mark.parametrize("name", ops.__all__[1:])
+@pytest.mark.parametrize("name", [name for name in ops.__all__ if name in SIGNATURES])
 def test_an_unknown_option_names_the_op_and_the_closest_one(name):
     required = {key: "mine" for key, default in SIGNATURES[name][0] if default is REQUIRED}
     with pytest.raises(TypeError, match=rf"{name}\(.*\): unknown option 'stagge'; did you mean 'stage'\?"):
@@ -202,10 +204,10 @@ def test_every_metric_has_a_test(name):
 def test_every_class_has_a_summary_an_example_and_its_source(name):
     text = inspect.getdoc(getattr(monai_auxops, name))
     assert doctest.DocTestParser().get_examples(text)
-    assert "Source: Clara Train 3.1" in text
+    assert "Source: Clara Train 3.1" in text or name not in SIGNATURES
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
+@pytest.mark.parametrize("name", sorted({*SIGNATURES, *ops.__all__}))
 def test_every_argument_is_described(name):
     cls = getattr(monai_auxops, name)
     text = inspect.getdoc(cls)

@@ -93,7 +93,8 @@ def clara_arguments(op):
     }
 
 
-AUX_OPS = sorted(name for name in ops.__all__ if name not in ("AuxiliaryOperation",))
+CLARA = "Source: Clara Train"  # an op of Clara's says so; one that joined since has no row
+AUX_OPS = sorted(name for name in ops.__all__[1:] if CLARA in (getattr(ops, name).__doc__ or ""))
 
 
 @pytest.mark.parametrize("name", AUX_OPS)
