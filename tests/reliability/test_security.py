@@ -123,10 +123,15 @@ def test_a_component_by_path_is_named_and_not_imported_or_called(mmar, tmp_path,
 
 
 def test_every_checkpoint_is_loaded_with_weights_only():
-    """Of a stranger's file only tensors and plain values: no call of torch.load without it, and no other unpickling."""
+    """Of a stranger's file only tensors and plain values: no call of torch.load without it, and no other unpickling.
+
+    TorchScript, which holds a program for its own interpreter and no Python, is loaded by ``--check`` alone.
+    """
     for file in [*ROOT.glob("monai_auxops/**/*.py"), *ROOT.glob("bundles/**/*.py"), *ROOT.glob("benchmarks/*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "torch.jit.load"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.jit.load":
+                assert file == ROOT / "monai_auxops/migrate/trial/weights.py"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 assert options.get("weights_only") == "True", f"{file}:{node.lineno}"
             if isinstance(node, ast.Import | ast.ImportFrom):
