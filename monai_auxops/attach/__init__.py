@@ -1,1 +1,1 @@
-"""``monai-auxops attach``: aux-ops for a MONAI bundle that exists, as overrides; its own files stay as they are."""
+"""``monai-auxops attach``: add aux-ops to a MONAI bundle as overrides; its own files stay as they are."""

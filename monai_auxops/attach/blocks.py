@@ -1,4 +1,4 @@
-"""Writes a derived measure as the configuration of an aux-op."""
+"""Write a derived measure as the configuration of an aux-op."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ MEASURES: Final = (*_DICE, "ComputeAccuracy")
 
 
 def known_op(name: str) -> type[Any]:
-    """Return the class of an aux-op that has an epoch value, or refuse the name."""
+    """Return the class of an aux-op with an epoch value, or refuse the name."""
     from monai_auxops import metrics, ops
 
     if name in metrics.__all__:
         raise AttachError(f"{name} is a validation metric that reads an aux-op's tag; add it by hand")
     if name in _LEAVES_ARRAYS:
-        raise AttachError(f"{name} leaves arrays for a metric to read; add both by hand")
+        raise AttachError(f"{name} produces arrays for a metric to read; add both by hand")
     names = [op for op in ops.__all__ if op not in ("AuxiliaryOperation", "GraphComponent", *_LEAVES_ARRAYS)]
     if name not in names:
         close = difflib.get_close_matches(name, names, 1)
-        hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(names)}"
-        raise AttachError(f"there is no aux-op {name!r}; {hint}")
+        hint = f'did you mean "{close[0]}"?' if close else f"expected one of {', '.join(names)}"
+        raise AttachError(f"unknown aux-op {name!r}; {hint}")
     found: type[Any] = getattr(ops, name)
     return found
 
@@ -47,11 +47,11 @@ def default_ops(evidences: Iterable[Evidence]) -> list[str]:
             return ["ComputeAccuracy"]
         if kind in ("segmentation", "labels") or len(evidence.output.shape) == 3:
             return ["ComputeDice"]
-    raise AttachError("the bundle does not say whether it segments or classifies; name the aux-ops with --ops")
+    raise AttachError("the bundle does not tell whether it segments or classifies; name the aux-ops with --ops")
 
 
 def stem_of(name: str, measure: Measure | None, taken: Sequence[str]) -> str:
-    """Return an op's tag: the same for training and validation, and unlike any name of the bundle's metrics.
+    """Return an op's tag, the same for training and validation and distinct from the names of the bundle's metrics.
 
     Examples:
         >>> stem_of("ComputeDice", None, ["val_mean_dice"])
@@ -64,11 +64,11 @@ def stem_of(name: str, measure: Measure | None, taken: Sequence[str]) -> str:
     for candidate in (stem, f"class_{stem}", f"aux_{stem}", *(f"aux_{stem}_{number}" for number in range(2, 100))):
         if not any(_meets(candidate, other) for other in taken):
             return candidate
-    raise AttachError(f"every name for {name} is taken")
+    raise AttachError(f"every name for {name} is already used")
 
 
 def _meets(stem: str, other: str) -> bool:
-    """Tell whether a name is, or looks like a class of, ``train_<stem>`` or ``val_<stem>``."""
+    """Tell whether a name equals ``train_<stem>`` or ``val_<stem>``, or looks like one of its classes."""
     names = (f"train_{stem}", f"val_{stem}")
     return other in names or other.startswith(tuple(f"{name}{mark}" for name in names for mark in "/_"))
 
@@ -111,12 +111,16 @@ def _dice(measure: Measure) -> dict[str, Any]:
 
 
 def _accuracy(measure: Measure, evidence: Evidence) -> dict[str, Any]:
-    """Return the arguments of ComputeAccuracy; what it cannot express is refused."""
+    """Return the arguments of ComputeAccuracy; refuse what it cannot express."""
     where = shown(evidence.engine.item_id)
     if not measure.exclusive and measure.threshold != 0.5:
-        raise AttachError(f"ComputeAccuracy cuts at 0.5, and {where} at {measure.threshold:g}; leave it out of --ops")
+        raise AttachError(
+            f"ComputeAccuracy uses the threshold 0.5, but {where} uses {measure.threshold:g}; leave it out of --ops"
+        )
     if not measure.exclusive and not measure.onehot and (measure.channels or 2) > 1:
-        raise AttachError(f"ComputeAccuracy compares independent channels with labels of one each; {where} has indices")
+        raise AttachError(
+            f"ComputeAccuracy compares each independent channel with a label channel, but {where} has class indices"
+        )
     block: dict[str, Any] = {}
     if measure.exclusive and measure.onehot:
         block["exclusive"] = True
@@ -130,14 +134,13 @@ def _accuracy(measure: Measure, evidence: Evidence) -> dict[str, Any]:
 def _loss(evidence: Evidence) -> dict[str, Any]:
     if not evidence.loss.item_id:
         raise AttachError(
-            f"NegLoss in {shown(evidence.engine.item_id)} needs a loss, and there is no trainer that has one; leave it "
-            "out of --ops"
+            f"NegLoss in {shown(evidence.engine.item_id)} needs a loss, but no trainer has one; leave it out of --ops"
         )
     return {"loss_function": f"@{shown(evidence.loss.item_id)}"}
 
 
 def label_format_block(name: str, config: Config) -> dict[str, Any]:
-    """Return the label_format of an op that needs one, as the configuration's own components have it."""
+    """Return the label_format of an op that needs one, as used by the configuration's own components."""
     if "label_format" not in inspect.signature(known_op(name)).parameters:
         return {}
     if "label_format" in config.raw:

@@ -18,7 +18,7 @@ _WINDOWS: Final = ("roi_size",)
 
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
-    """Run what ``spec`` describes and return what came out."""
+    """Run the bundle that ``spec`` describes and return the results."""
     from monai.utils import set_determinism
 
     sys.path.insert(0, spec["bundle"])
@@ -43,7 +43,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(config: Config, spec: dict[str, Any]) -> None:
-    """Make the run one epoch long, and give it generated data where it has none of its own."""
+    """Make the run one epoch long, and generate data if it has none of its own."""
     shape = None
     if spec["synthetic"]:
         shape = _shape(config, spec)
@@ -61,7 +61,7 @@ def prepare(config: Config, spec: dict[str, Any]) -> None:
 
 
 def _shape(config: Config, spec: dict[str, Any]) -> Any:
-    """Return the shape of generated data: the smallest image that the network takes."""
+    """Return the shape of generated data: the smallest image that the network accepts."""
     from monai_auxops.attach.synthetic import image_sizes, probe
 
     made = spec["synthetic"]
@@ -72,7 +72,7 @@ def _shape(config: Config, spec: dict[str, Any]) -> Any:
 
 
 def _loader(config: Config, item: dict[str, Any], slot: str, shape: Any, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration of the loader of an engine; what is inverted must have been transformed."""
+    """Return the configuration of an engine's loader; data to be inverted must have been transformed."""
     from dataclasses import asdict
 
     from monai_auxops.attach.synthetic import as_config
@@ -102,7 +102,7 @@ def _shrink(value: Any, side: int) -> None:
 
 
 def _soon(config: Config, synthetic: bool) -> None:
-    """Validate in the first epoch; load no weights that a made-up run does not have."""
+    """Validate in the first epoch, and do not load weights that a synthetic run lacks."""
     for item_id, block in config.components():
         name = config.target(item_id).rpartition(".")[2]
         if name == "ValidationHandler":
@@ -112,7 +112,7 @@ def _soon(config: Config, synthetic: bool) -> None:
 
 
 def watch(engines: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Look at the labels that each engine sees, as they explain differences."""
+    """Inspect the labels that each engine sees, because they explain differences."""
     from monai.engines.utils import IterationEvents
 
     seen: dict[str, dict[str, Any]] = {name: {"fractions": False} for name in engines}
@@ -122,7 +122,7 @@ def watch(engines: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def look(engine: Any, seen: dict[str, Any]) -> None:
-    """Note whether labels hold fractions, which MONAI truncates and aux-ops leave out."""
+    """Record whether labels hold fractions, which MONAI truncates and aux-ops leave out."""
     import torch
 
     output = engine.state.output
@@ -143,7 +143,7 @@ def weights_of(engines: Any) -> str:
 
 
 def metrics_of(engines: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return every metric: numbers as numbers, what has several values as text."""
+    """Return every metric: a number as a number, several values as text."""
     return {name: {key: _number(value) for key, value in one.state.metrics.items()} for name, one in engines.items()}
 
 

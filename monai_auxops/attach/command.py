@@ -1,4 +1,4 @@
-"""The command ``monai-auxops attach``: writes overrides, says how each value was derived, and how to run them."""
+"""The command ``monai-auxops attach``: write overrides, and report how each value was derived and how to run them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _DATA: Final = {"synthetic": "on generated data", "own": "on the bundle's data"}
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says.
+    """The options of the command line.
 
     Args:
         bundle: its folder.
-        ops: names of aux-ops, each maybe several with commas; none: the one that fits the bundle.
-        answers: what the bundle does not say.
-        config: the files of one run, instead of all runs that are found.
-        force: replace files of an earlier attach.
-        report: exchange console and TensorBoard handlers, and add the report page's and the cases' handlers.
-        check: run one epoch without and with, on ``"synthetic"`` or on the user's ``"own"`` data; nothing: do not.
+        ops: names of aux-ops, also several separated by commas; if empty, the one that fits the bundle.
+        answers: the user's answers to what the bundle does not tell.
+        config: the files of one run, instead of all runs found.
+        force: replace the files that an earlier attach wrote.
+        report: replace console and TensorBoard handlers, and add the handlers of report page and cases.
+        check: run one epoch without and one with aux-ops, on ``"synthetic"`` or the user's ``"own"`` data; empty: skip.
         settings: by id, for the runs of ``check``.
     """
 
@@ -47,7 +47,7 @@ class Options:
 
 
 def attach(options: Options) -> tuple[str, bool]:
-    """Write the overrides for a bundle; return what to say, and whether a check found all equal or explained.
+    """Write the overrides for a bundle; return the report, and whether a check found all equal or explained.
 
     Raises:
         AttachError: the bundle or the aux-ops cannot be used; nothing is written.
@@ -69,7 +69,7 @@ def attach(options: Options) -> tuple[str, bool]:
 
 
 def _checked(bundle: Path, configs: Path, plans: Sequence[Plan], options: Options) -> tuple[str, bool]:
-    """Run every plan without and with aux-ops, and write what is proved; files that exist are checked as they are."""
+    """Run every plan without and with aux-ops, and write what is proven; existing files are checked as they are."""
     there = {plan.run.output for plan in plans if (configs / plan.run.output).exists() and not options.force}
     for plan in plans:
         if plan.run.output in there:
@@ -82,9 +82,9 @@ def _checked(bundle: Path, configs: Path, plans: Sequence[Plan], options: Option
     new = [plan for plan in plans if plan.run.output not in there]
     if good:
         write_plans(configs, new, options.force)
-        texts.append(_said(new, configs) if new else "Checked as they are: nothing was written.\n")
+        texts.append(_said(new, configs) if new else "The existing files were checked; nothing was written.\n")
     else:
-        texts.append("Not proved: nothing was written.\n")
+        texts.append("Not proven, so nothing was written.\n")
     return "\n".join(texts), good
 
 
@@ -93,7 +93,7 @@ def _names(plan: Plan) -> str:
 
 
 def _said(plans: Sequence[Plan], configs: Path) -> str:
-    """Say what was written, why, and what to type next."""
+    """Report what was written and why, and the command to run next."""
     lines: list[str] = []
     for plan in plans:
         if plan.refused:
@@ -111,7 +111,7 @@ def _derived(plan: Plan) -> list[str]:
     for engine, why in plan.lines.items():
         lines += [f"{engine}:", *(f"  {line}" for line in why)]
     if plan.run.config.missing:
-        lines += ["not importable here, and needed to run the bundle:"]
+        lines += ["needed to run the bundle, but not importable here:"]
         lines += [f"  {line}" for line in plan.run.config.missing]
     return [*lines, ""] if lines else []
 
@@ -127,7 +127,7 @@ def _commands(plan: Plan) -> list[str]:
         files = _files(folder, [*names, path.name, plan.run.output])
         lines.append(
             f"  torchrun --standalone --nproc_per_node=2 -m monai.bundle run{run_id} --config_file "
-            f'"{files}"  # several GPUs: our file last'
+            f'"{files}"  # on several GPUs; keep our file last'
         )
     return lines
 
@@ -137,7 +137,7 @@ def _files(folder: str, names: Sequence[str]) -> str:
 
 
 def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
-    """Return ``ID=VALUE`` pairs as overrides; values are JSON where they can be.
+    """Return ``ID=VALUE`` pairs as overrides; values are parsed as JSON if possible.
 
     Examples:
         >>> settings_of(["epochs=1", "dataset_dir=/data"])

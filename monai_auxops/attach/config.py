@@ -40,7 +40,7 @@ class Config:
         self.missing = self._import()
 
     def _import(self) -> list[str]:
-        """Run the import statements, and return what those that fail say: MONAI is silent until the module is used."""
+        """Run the import statements and return their errors, which MONAI hides until the module is used."""
         from monai.bundle.config_item import ConfigExpression
 
         resolver, failed = self.parser.ref_resolver, []
@@ -56,7 +56,7 @@ class Config:
         return failed
 
     def at(self, item_id: str) -> Any:
-        """Return the configuration at an id, macros replaced; None where there is nothing."""
+        """Return the configuration at an id with macros replaced, or None if there is none."""
         value = self.parser.get()
         for part in item_id.replace("#", "::").split("::"):
             if isinstance(value, list):
@@ -66,7 +66,7 @@ class Config:
         return value
 
     def follow(self, item_id: str) -> tuple[str, Any]:
-        """Return where a value is in the end, and the value: references are followed, expressions are not run."""
+        """Follow references and return the final id and value; expressions are not run."""
         seen = set()
         value = self.at(item_id)
         while item_id not in seen:
@@ -79,13 +79,13 @@ class Config:
         return item_id.replace("#", "::"), value
 
     def value(self, item_id: str) -> Any:
-        """Return what MONAI makes of an id: built, evaluated; errors pass."""
+        """Return the object that MONAI builds for an id; errors propagate."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self.parser.get_parsed_content(item_id)
 
     def try_value(self, item_id: str, default: Any = None) -> Any:
-        """Return the same, or ``default`` where it cannot be built here: data or a package is not there."""
+        """Return the same, or ``default`` if it cannot be built here because data or a package is missing."""
         if item_id.replace("#", "::") not in self.parser.ref_resolver.items:
             return default  # MONAI compares a missing id with every other, to suggest one
         try:
@@ -103,7 +103,7 @@ class Config:
         return [name for child in children for name in self.references(child)]
 
     def unresolved(self) -> list[str]:
-        """Return the ids that are referred to and are not there."""
+        """Return the ids that are referred to but do not exist."""
         found: dict[str, None] = {}
         for item in self.parser.ref_resolver.items.values():
             text = item.get_config()
@@ -132,7 +132,7 @@ class Config:
         """Return a component's class or function.
 
         Raises:
-            ImportError: a module that it needs is not there.
+            ImportError: a module that it needs is missing.
         """
         name = self.target(item_id)
         if name.startswith("$"):
@@ -140,7 +140,7 @@ class Config:
         try:
             return locate(name)
         except ErrorDuringImport as error:
-            raise ImportError(f"{name} needs what is not there: {error.value}") from error
+            raise ImportError(f"{name} needs something that is missing: {error.value}") from error
 
 
 def _modules(statement: str) -> list[str]:

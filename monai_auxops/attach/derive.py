@@ -1,4 +1,4 @@
-"""Derives how a bundle measures from what it does; where it does not say, an error names the argument that answers."""
+"""Derive how a bundle measures; if the bundle does not tell, an error names the option that answers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def derive(
     """Return how an engine measures.
 
     Args:
-        evidence: what the bundle says.
-        answers: what the user says.
-        others: the metrics of the bundle's other engines; both sides are to mean the same.
-        training: how the training measures, for an evaluation that does not say all.
-        overlaps: whether an overlap is wanted, which may leave out class 0.
+        evidence: what the bundle tells.
+        answers: what the user tells.
+        others: the metrics of the bundle's other engines, which should have the same meaning.
+        training: how the training measures, for an evaluation that does not tell everything.
+        overlaps: whether an overlap is measured, which may leave out class 0.
 
     Raises:
-        AttachError: the bundle does not say, or contradicts itself; the message names the argument that answers.
+        AttachError: the bundle does not tell, or contradicts itself; the message names the option that answers.
     """
     names = class_names(evidence.output, evidence.channels, evidence.where, answers.class_names)
     known = evidence.channels or evidence.output.channels or (len(names) if names else None)
@@ -50,7 +50,7 @@ def _said(measure: Measure, line: str) -> Measure:
 
 
 def _with_channels(evidence: Evidence, answers: Answers) -> Measure:
-    """Tell exclusive classes from independent channels."""
+    """Decide between exclusive classes and independent channels."""
     post, loss = evidence.post, evidence.loss
     if answers.channels is not None:
         return Measure(answers.channels == "exclusive", why=(f"{answers.channels} channels: --channels",))
@@ -77,7 +77,7 @@ def _source(activation: str, answers: Answers, post: PostProcessing, loss: LossF
 
 
 def refuse_regression(evidence: Evidence) -> None:
-    """Raise an error where predictions are values and no classes."""
+    """Raise an error if predictions are values, not classes."""
     if evidence.loss.regresses and not evidence.post.decides:
         raise AttachError(
             f"{shown(evidence.engine.item_id)} has no classes to measure: {evidence.loss.name} compares values "
@@ -87,18 +87,18 @@ def refuse_regression(evidence: Evidence) -> None:
 
 
 def _unclear(evidence: Evidence) -> str:
-    """Say what is missing."""
+    """Return an error that says what is missing."""
     where, loss = shown(evidence.engine.item_id), evidence.loss
     others = f" ({', '.join(evidence.post.others)} is not understood)" if evidence.post.others else ""
-    said = f", nor does the loss {loss.name}" if loss.name else ""
+    said = f", and neither does the loss {loss.name}" if loss.name else ""
     return (
-        f"the post-processing of {where} takes no argmax and no threshold{others}{said}: say whether classes exclude "
-        "each other with --channels exclusive or --channels independent"
+        f"the post-processing of {where} has neither an argmax nor a threshold{others}, so the bundle does not tell "
+        f"whether classes exclude each other{said}; pass --channels exclusive or --channels independent"
     )
 
 
 def _with_activation(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
-    """Find what the network leaves out; an argmax does not need to know."""
+    """Find the activation that the network leaves out, which an argmax does not need."""
     post, loss = evidence.post, evidence.loss
     if measure.exclusive:
         return measure
@@ -111,19 +111,19 @@ def _with_activation(measure: Measure, evidence: Evidence, answers: Answers) -> 
         line = f"{post.activation}, then {measure.threshold:g}: the post-processing"
         return _said(replace(measure, activation=post.activation), line)
     if post.threshold is not None:
-        line = f"raw output against {measure.threshold:g}: the post-processing has a threshold and no activation"
+        line = f"raw output against {measure.threshold:g}: the post-processing has a threshold but no activation"
         return _said(measure, line)
     if loss.activation is not None:
-        line = f"{loss.activation}: {loss.name} applies it; {measure.threshold:g} as no post-processing says another"
+        line = f"{loss.activation}: {loss.name} applies it; {measure.threshold:g} unless post-processing says otherwise"
         return _said(replace(measure, activation=loss.activation), line)
     raise AttachError(
-        f"nothing says whether the network of {shown(evidence.engine.item_id)} ends in its activation: give "
+        f"nothing tells whether the network of {shown(evidence.engine.item_id)} ends in its activation; pass "
         "--activation sigmoid, softmax or none"
     )
 
 
 def _with_labels(measure: Measure, evidence: Evidence, answers: Answers, training: Measure | None) -> Measure:
-    """Tell class indices from labels with a channel for each class."""
+    """Decide between class indices and labels with a channel for each class."""
     post, loss = evidence.post, evidence.loss
     if answers.labels is not None:
         return _said(replace(measure, onehot=answers.labels == "onehot"), f"{answers.labels} labels: --labels")
@@ -134,19 +134,19 @@ def _with_labels(measure: Measure, evidence: Evidence, answers: Answers, trainin
     if loss.index_labels:
         return _said(measure, f"index labels: {loss.name} takes them")
     if loss.name and not loss.regresses:
-        line = f"one-hot labels: neither {loss.name} nor the post-processing makes them so"
+        line = f"one-hot labels: neither {loss.name} nor the post-processing converts them"
         return _said(replace(measure, onehot=True), line)
     if training is not None:
         kind = "one-hot" if training.onehot else "index"
         return _said(replace(measure, onehot=training.onehot), f"{kind} labels: as in the training")
     raise AttachError(
-        f"nothing says whether the labels of {shown(evidence.engine.item_id)} are class indices: give --labels index "
+        f"nothing tells whether the labels of {shown(evidence.engine.item_id)} are class indices; pass --labels index "
         "or --labels onehot"
     )
 
 
 def _with_background(measure: Measure, evidence: Evidence, answers: Answers, overlap: Meaning | None) -> Measure:
-    """Tell whether class 0 counts, and which overlap is measured."""
+    """Decide whether class 0 counts, and which overlap is measured."""
     if overlap is not None:
         measure = replace(measure, jaccard=overlap.kind == "iou")
         measure = replace(measure, empty_value=None if overlap.ignore_empty else 1.0)
@@ -175,7 +175,7 @@ def _counts(counts: bool) -> str:
 
 
 def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
-    """Measure after post-processing where it goes back to the original grid."""
+    """Measure after post-processing if it returns to the original grid."""
     post = evidence.post
     measure = replace(measure, inverted=post.inverted)
     after = post.inverted or evidence.engine.is_ensemble
@@ -183,7 +183,7 @@ def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measu
     if stage == "raw":
         return _said(measure, "before post-processing, on the network's grid: --stage") if post.inverted else measure
     if measure.exclusive and not post.onehot and not evidence.single:
-        line = "before post-processing, on the network's grid: after it there is a class map and no scores"
+        line = "before post-processing, on the network's grid: it leaves a class map without scores"
         return _said(measure, line)
     onehot = not evidence.single and (post.label_onehot or measure.onehot)
     activated = post.decides or post.activation is not None
@@ -194,5 +194,5 @@ def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measu
 
 def _why_after(evidence: Evidence) -> str:
     if evidence.post.inverted:
-        return "it goes back to the original grid with Invertd"
+        return "it returns to the original grid with Invertd"
     return "an ensemble has no 'pred' before it" if evidence.engine.is_ensemble else "--stage"

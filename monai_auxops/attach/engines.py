@@ -1,4 +1,4 @@
-"""Finds the engines of a configuration, wherever they are, and says why one cannot be measured."""
+"""Find the engines of a configuration, and explain why an engine cannot be measured."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def find_engines(config: Config) -> list[EngineItem]:
 
 
 def _class(config: Config, item_id: str) -> Any:
-    """Return a component's class; an engine whose class cannot be imported is refused."""
+    """Return a component's class; refuse an engine whose class cannot be imported."""
     name = config.target(item_id)
     try:
         kind = config.class_of(item_id)
@@ -77,24 +77,24 @@ def _class(config: Config, item_id: str) -> Any:
             raise AttachError(f"{shown(item_id)} cannot be imported here: {error}") from error
         return None
     if kind is None and _LOOKS_LIKE_ONE.search(name):
-        raise AttachError(f"{shown(item_id)} cannot be imported here: there is no {name}; install the package it is of")
+        raise AttachError(f"{shown(item_id)} cannot be imported here: {name} was not found; install its package")
     return kind
 
 
 def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:
-    """Raise an error where an engine has no predictions and labels that could be compared."""
+    """Raise an error if an engine has no predictions and labels to compare."""
     from monai.engines import AdversarialTrainer, GanTrainer
 
     kind = config.class_of(engine.item_id)
     names = {base.__name__ for base in kind.__mro__}
     if issubclass(kind, GanTrainer | AdversarialTrainer) or names & set(_GENERATES):
         raise AttachError(
-            f"{shown(engine.item_id)} is a {kind.__name__}: a generator's output has no label to be compared with"
+            f"{shown(engine.item_id)} is a {kind.__name__}: a generator's output has no label to compare with"
         )
     if "detector" in (config.at(engine.item_id) or {}):
         raise AttachError(
-            f"{shown(engine.item_id)} is a {kind.__name__} for detection: its output holds boxes and no 'pred', which "
-            "aux-ops read"
+            f"{shown(engine.item_id)} is a {kind.__name__} for detection: its output holds boxes, not the 'pred' "
+            "that aux-ops read"
         )
     diffuses = _diffuses(config, engine)
     if diffuses:
@@ -104,7 +104,7 @@ def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:
 
 
 def _diffuses(config: Config, engine: EngineItem) -> str:
-    """Return the part that makes an engine a diffusion model's, nothing for another."""
+    """Return the part that identifies an engine as a diffusion model's, or nothing."""
     for part in ("prepare_batch", "inferer"):
         item_id, value = config.follow(f"{engine.item_id}::{part}")
         name = config.target(item_id) if isinstance(value, dict) and "_target_" in value else str(value or "")
@@ -126,7 +126,7 @@ def _run_by(value: Any) -> set[str]:
 
 
 def reachable(config: Config, start: str) -> set[str]:
-    """Return the ids that building ``start`` builds, too."""
+    """Return the ids that are also built when ``start`` is built."""
     waiting, found = [start], set()
     while waiting:
         item_id = waiting.pop().replace("#", "::")
@@ -137,7 +137,7 @@ def reachable(config: Config, start: str) -> set[str]:
 
 
 def shown(item_id: str) -> str:
-    """Write an id as most bundles do.
+    """Return an id in the form that most bundles use.
 
     Examples:
         >>> shown("train::trainer")

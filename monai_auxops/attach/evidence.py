@@ -1,4 +1,4 @@
-"""What a bundle says of how it measures, what the user answers, and what follows from both."""
+"""What a bundle tells about how it measures, what the user answers, and what follows from both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monai_auxops.attach.postprocessing import PostProcessing, read_postprocessi
 
 @dataclass(frozen=True)
 class Answers:
-    """What the user says where a bundle does not; None: derive it."""
+    """What the user tells if a bundle does not; None means derive it."""
 
     activation: str | None = None
     threshold: float | None = None
@@ -28,7 +28,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the bundle says, read once for an engine."""
+    """What the bundle tells, read once for an engine."""
 
     engine: EngineItem
     post: PostProcessing
@@ -91,7 +91,7 @@ class Measure:
 
 
 def read_evidence(config: Config, engine: EngineItem, trainer: EngineItem | None, output: Output) -> Evidence:
-    """Read all that a bundle says of how an engine measures."""
+    """Read everything that a bundle tells about how an engine measures."""
     channels, where = read_channels(config, engine)
     return Evidence(
         engine,

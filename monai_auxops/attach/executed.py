@@ -1,4 +1,4 @@
-"""The configuration that runs: what ``monai.bundle run`` was given on its command line, merged."""
+"""The configuration that runs: the files and overrides of the ``monai.bundle run`` command line, merged."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _NO_OVERRIDE: Final = frozenset({"run_id", "init_id", "final_id", "meta_file", "
 
 
 def executed_config(files: Sequence[str], arguments: Sequence[str] | None = None) -> Any:
-    """Return the configuration of this process' run, for a report page to show.
+    """Return the configuration of this process's run, which a report page shows.
 
     Args:
-        files: what to merge where the command line does not say.
+        files: the files to merge if the command line names none.
         arguments: of the command line; default this process'.
 
     Returns:
-        The merged files with the overrides of the command line; ``{"files": …}`` where they cannot be read from here.
+        The merged files with the overrides of the command line; ``{"files": …}`` if they cannot be read from here.
     """
     from monai.bundle import ConfigParser
 
@@ -29,7 +29,7 @@ def executed_config(files: Sequence[str], arguments: Sequence[str] | None = None
         for name, value in given.items():
             parser.set(value, name)
         return dict(parser.get())
-    except Exception as error:  # a page is no reason to end a training
+    except Exception as error:  # a report page must not end a training
         return {"files": named, "overrides": given, "not read": str(error)}
 
 

@@ -1,4 +1,4 @@
-"""A bundle's folder: its configuration files, and where a broken one is broken."""
+"""A bundle's folder: its configuration files, and the position of syntax errors in them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _NO_WORKFLOW: Final = ("metadata", "logging", "inference", "infer", OURS)
 
 
 def configs_of(bundle: Path) -> Path:
-    """Return the folder of the configuration files, or refuse what is no bundle."""
+    """Return the folder of the configuration files, or refuse a folder that is not a bundle."""
     if not bundle.exists():
-        raise AttachError(f"{bundle} is not there")
+        raise AttachError(f"{bundle} does not exist")
     if not bundle.is_dir():
         raise AttachError(f"{bundle} is a file; name the bundle's folder, which holds configs/")
     for folder in (bundle / "configs", bundle / "config"):
         if folder.is_dir():
             return folder
-    raise AttachError(f"{bundle} is no MONAI bundle: it has no folder configs/")
+    raise AttachError(f"{bundle} is not a MONAI bundle: it has no folder configs/")
 
 
 def workflow_files(configs: Path) -> list[Path]:
@@ -35,7 +35,7 @@ def workflow_files(configs: Path) -> list[Path]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return the content of one JSON or YAML file, read by MONAI; a broken one is refused with its line."""
+    """Return the content of one JSON or YAML file; a malformed file is refused with the line of the error."""
     from monai.bundle import ConfigParser
 
     try:
@@ -81,6 +81,6 @@ def inside(bundle: Path) -> Iterator[None]:
 
 
 def _forget_scripts() -> dict[str, Any]:
-    """Take every module ``scripts`` out of the loaded ones: each bundle has one of that name."""
+    """Remove every loaded module ``scripts``, because each bundle has one of that name."""
     names = [name for name in sys.modules if name.split(".")[0] == "scripts"]
     return {name: sys.modules.pop(name) for name in names}

@@ -1,4 +1,4 @@
-"""What a loss says of predictions and labels: it knows what the network leaves out."""
+"""What a loss tells about predictions and labels, such as the activation that the network leaves out."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _REGRESSES: Final = (
 
 @dataclass(frozen=True)
 class LossFacts:
-    """What a loss says.
+    """What a loss tells.
 
     Args:
-        item_id: where it is; nothing where there is none.
+        item_id: its id, or nothing if there is no loss.
         name: of its class.
         activation: what it applies to predictions.
-        index_labels: whether labels are class indices; None where it does not say.
+        index_labels: whether labels are class indices; None if unknown.
         skips_background: whether it leaves out class 0.
         regresses: whether it compares values instead of classes.
-        sums: whether it is a sum over the batch, whose size then changes its value.
+        sums: whether it is a sum over the batch, so that its value depends on the batch size.
     """
 
     item_id: str = ""
@@ -46,7 +46,7 @@ class LossFacts:
 
 
 def read_loss(config: Config, trainer: EngineItem | None) -> LossFacts:
-    """Return what the trainer's loss function says."""
+    """Return what the trainer's loss function tells."""
     if trainer is None:
         return LossFacts()
     item_id, value = config.follow(f"{trainer.item_id}::loss_function")
@@ -90,7 +90,7 @@ def _parts(loss: Any) -> list[Any]:
 
 
 def _flag(parts: list[Any], name: str) -> bool | None:
-    """Return the flag of the first part that has it; a composite's own counts first."""
+    """Return the flag of the first part that has it, starting with the composite itself."""
     flags = [value for part in parts if isinstance(value := getattr(part, name, None), bool)]
     return any(flags) if name == "to_onehot_y" and flags else next(iter(flags), None)
 
@@ -117,7 +117,7 @@ def _index_labels(names: set[str], onehot: bool | None) -> bool | None:
 
 
 def _written(value: dict[str, Any], item_id: str) -> LossFacts:
-    """Return what the configuration of a loss says that cannot be built here."""
+    """Return what the configuration tells about a loss that cannot be built here."""
     name = str(value.get("_target_", "")).rpartition(".")[2]
     on = [key for key in ("sigmoid", "softmax") if value.get(key) is True]
     index = True if value.get("to_onehot_y") is True else None

@@ -24,7 +24,7 @@ class Meaning:
         include_background: whether class 0 counts.
         ignore_empty: whether a class that is absent from a label is left out.
         reduction: how classes and samples become one number.
-        num_classes: which it was told.
+        num_classes: the number of classes it was given.
     """
 
     name: str
@@ -71,6 +71,6 @@ def _kind(measure: Any) -> str:
 
 
 def overlap_of(meanings: Iterable[Meaning]) -> Meaning | None:
-    """Return the metric that the aux-op is to equal: the first Dice, else the first IoU."""
+    """Return the metric that the aux-op should equal: the first Dice, otherwise the first IoU."""
     found = sorted((one for one in meanings if one.kind in ("dice", "iou")), key=lambda one: one.kind)
     return next(iter(found), None)

@@ -1,4 +1,4 @@
-"""Names of the classes, by channel number, as every viewer takes them."""
+"""Names of the classes by channel number, in a form that every viewer accepts."""
 
 from __future__ import annotations
 
@@ -9,42 +9,46 @@ from typing import Final
 from monai_auxops.attach.network import Output
 from monai_auxops.attach.problem import AttachError
 
-_REFUSED: Final = re.compile(r"[^\w\-. ]+")  # what MLflow takes in a metric's name, less the slash that groups classes
+_REFUSED: Final = re.compile(
+    r"[^\w\-. ]+"
+)  # the characters that MLflow accepts in a metric's name, without the slash that groups classes
 
 
 def class_names(output: Output, channels: int | None, where: str, given: Sequence[str] | None) -> list[str] | None:
-    """Return a name for each channel, None where nobody names them.
+    """Return a name for each channel, or None if nothing names them.
 
     Args:
-        output: what the metadata says.
-        channels: of the network, None where it does not say.
-        where: the place that says it.
-        given: the user's names; an empty list wants none.
+        output: what the metadata tells.
+        channels: the number of channels of the network, or None if unknown.
+        where: the source of that number.
+        given: the user's names; an empty list means no names.
 
     Raises:
         AttachError: the numbers contradict each other.
     """
     if given is not None:
         if given and channels is not None and len(given) != channels:
-            raise AttachError(f"--class-names: expected {channels} names, one a channel ({where}), got {len(given)}")
+            raise AttachError(
+                f"--class-names: expected {channels} names, one for each channel ({where}), got {len(given)}"
+            )
         return disambiguated(given) if given else None
     said = {"num_channels": output.channels, "channel_def": len(output.names) if output.names else None}
     for key, number in said.items():
         if number is not None and channels is not None and number != channels:
             raise AttachError(
                 f"metadata.json contradicts the network: {key} says {number} output channels and {where} {channels}; "
-                "correct one, or give --class-names (one for each channel, or none at all to go without)"
+                "correct one, or pass --class-names (one name for each channel, or none to omit them)"
             )
     if output.names and output.channels not in (None, len(output.names)):
         raise AttachError(
             f"metadata.json contradicts itself: num_channels is {output.channels} and channel_def has "
-            f"{len(output.names)} names; correct one, or give --class-names"
+            f"{len(output.names)} names; correct one, or pass --class-names"
         )
     return disambiguated(output.names) if output.names else None
 
 
 def disambiguated(names: Iterable[str]) -> list[str]:
-    """Return names that viewers can tell apart and trackers take.
+    """Return names that viewers can tell apart and trackers accept.
 
     Examples:
         >>> disambiguated(["liver (left)", "a/b", "cyst", "cyst"])

@@ -1,4 +1,4 @@
-"""How many channels a bundle's network has, as its configuration and metadata say."""
+"""The number of channels of a bundle's network, according to its configuration and metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WRAPS: Final = ("DistributedDataParallel", "DataParallel", "SyncBatchNorm")
 
 @dataclass(frozen=True)
 class Output:
-    """What metadata.json says of the network's output; None where it does not.
+    """What metadata.json tells about the network's output; None where it does not.
 
     Args:
         kind: ``format`` of the prediction, such as ``"segmentation"``.
@@ -43,7 +43,7 @@ def read_metadata(configs: Path) -> dict[str, Any]:
 
 
 def read_output(metadata: dict[str, Any]) -> Output:
-    """Return what the metadata says of the prediction.
+    """Return what the metadata tells about the prediction.
 
     Examples:
         >>> channels = {"0": "background", "10": "pancreas", "2": "liver"}
@@ -70,7 +70,7 @@ def _inner(value: Any, *keys: str) -> dict[str, Any]:
 
 
 def _by_number(names: dict[Any, Any]) -> tuple[str, ...]:
-    """Return names in the order of their channel numbers: 2 is before 10."""
+    """Return names in the order of their channel numbers, 2 before 10."""
     try:
         return tuple(str(names[key]) for key in sorted(names, key=int))
     except (TypeError, ValueError) as error:
@@ -78,7 +78,7 @@ def _by_number(names: dict[Any, Any]) -> tuple[str, ...]:
 
 
 def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
-    """Return the number of output channels and where it is said; None where no argument says it."""
+    """Return the number of output channels and its source, or None if no argument tells it."""
     waiting = [engine.network_slot]
     for item_id in waiting:
         item_id, value = config.follow(item_id)

@@ -1,4 +1,4 @@
-"""The bundle's metrics and the aux-ops' values that mean the same, and what is known to part them."""
+"""Pairs of a bundle's metric and an aux-op's value with the same meaning, and their known differences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monai_auxops.attach.meanings import Meaning
 
 @dataclass(frozen=True)
 class Pair:
-    """Two values of one meaning.
+    """Two values with the same meaning.
 
     Args:
         engine: its id.
@@ -33,7 +33,7 @@ class Pair:
 
 
 def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[Pair]:
-    """Return the bundle's metrics that an op of the block is to equal."""
+    """Return the bundle's metrics that an op of the block should equal."""
     engine, pairs = evidence.engine, []
     for meaning in evidence.meanings:
         for name, op in block.items():
@@ -49,15 +49,15 @@ def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> lis
 
 
 def _difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
-    """Return what makes the bundle's overlap another number, as far as its arguments say."""
+    """Return why the bundle's overlap differs, as far as its arguments tell."""
     if meaning.include_background == measure.skip_background and (measure.channels or 2) > 1:
-        return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, and here it is otherwise"
+        return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, but not here"
     if evidence.post.argmax and not evidence.post.onehot and meaning.num_classes is None:
-        return "its post-processing leaves class numbers in one channel, which it takes for the values of one class"
+        return "its post-processing leaves class indices in one channel, which it reads as the values of one class"
     if measure.inverted and measure.stage == "raw":
         return "measured before post-processing, on another grid"
     if meaning.reduction != "mean":
         return f"its reduction is {meaning.reduction}"
     if meaning.ignore_empty is not (measure.empty_value is None):
-        return "it treats classes that are absent otherwise"
+        return "it treats absent classes differently"
     return ""

@@ -1,4 +1,4 @@
-"""What is to be written for each run of a bundle, and why."""
+"""The overrides to write for each run of a bundle, and the reasons."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Plan:
 
     Args:
         run: the files and engines.
-        block: what is written, by id.
+        block: the overrides by id.
         lines: a sentence for each derivation, under the engine's id.
         pairs: values to compare.
         metrics: the engine and the name of each op in the block.
-        refused: why an evaluation is left alone; nothing where it is not.
+        refused: why an evaluation is left alone, or nothing.
         measures: how each engine measures, by its id.
-        index_labels: whether labels are class indices when they come.
+        index_labels: whether labels are class indices before post-processing.
     """
 
     run: Run
@@ -48,7 +48,7 @@ class Plan:
 def make_plans(
     bundle: Path, configs: Path, ops: Sequence[str], answers: Answers, chosen: Sequence[str] = ()
 ) -> list[Plan]:
-    """Return a plan for the training and one for each evaluation; one that has nothing new to say is refused."""
+    """Return a plan for the training and one for each evaluation; a plan that adds nothing is refused."""
     output = read_output(read_metadata(configs))
     runs = find_runs(bundle, configs, chosen)
     for run in runs:
@@ -59,7 +59,7 @@ def make_plans(
 
 
 class _Maker:
-    """Makes the plans of one bundle; an evaluation is measured as the training where it does not say."""
+    """Makes the plans of one bundle; an evaluation is measured like the training unless it tells otherwise."""
 
     def __init__(self, ops: Sequence[str], answers: Answers, output: Output) -> None:
         self.ops, self.answers, self.output = list(ops), answers, output
@@ -68,7 +68,7 @@ class _Maker:
         self.training: Measure | None = None
 
     def plan(self, run: Run) -> Plan:
-        """Return the plan of a run; the first one must work, of the others is said why they do not."""
+        """Return the plan of a run; the first must work, the others may say why they do not."""
         if self.trainer is None and not self.training:
             self.trainer = next((engine for engine in run.engines if engine.trains), None)
             plan = self._make(run)
@@ -94,7 +94,7 @@ class _Maker:
         return plan
 
     def _measure(self, evidence: Evidence, meanings: Sequence[Meaning]) -> Measure | None:
-        """Return how an engine measures; a loss needs nothing of it."""
+        """Return how an engine measures; a loss does not need it."""
         if not set(self.ops) & set(MEASURES):
             return None
         overlaps = bool(set(self.ops) & set(MEASURES[:2]))
@@ -127,29 +127,29 @@ def _add_engine(
 
 
 def _key_line(plan: Plan, evidence: Evidence, block: dict[str, Any]) -> list[str]:
-    """Say which op becomes the key metric of an engine that has none."""
+    """Return a line that says which op becomes the key metric of an engine without one."""
     if shown(evidence.engine.key_slot) not in plan.block:
         return []
     first = next(iter(block))
-    return [f"{first} becomes its key metric: it has none, and without one MONAI attaches no other"]
+    return [f"{first} becomes its key metric, because it has none and MONAI attaches no other metric without one"]
 
 
 def _refuse_twice(evidence: Evidence, name: str, stem: str) -> None:
-    """Refuse an op that the bundle has already."""
+    """Refuse an op that the bundle already has."""
     wanted = stem.removeprefix("class_").removeprefix("aux_")
     for meaning in evidence.meanings:
         if meaning.kind == "aux-op" and (meaning.target == name or meaning.name.endswith(f"_{wanted}")):
             raise AttachError(
-                f"{shown(evidence.engine.item_id)} has {meaning.name} already, an aux-op's value: leave {name} out of "
+                f"{shown(evidence.engine.item_id)} already has {meaning.name}, an aux-op's value; leave {name} out of "
                 "--ops"
             )
 
 
 def _lines(evidence: Evidence, measure: Measure | None, names: Sequence[str]) -> list[str]:
-    """Return a line for each derivation, and what else the user should know."""
+    """Return a line for each derivation, and other remarks for the user."""
     lines = list(measure.why) if measure is not None else []
     if evidence.post.others and measure is not None:
-        lines.append(f"not looked into: {', '.join(evidence.post.others)} in the post-processing")
+        lines.append(f"not examined: {', '.join(evidence.post.others)} in the post-processing")
     if measure is not None and not measure.names:
         lines.append("no class names: metadata.json has no channel_def")
     if "NegLoss" in names and evidence.loss.sums:

@@ -1,4 +1,4 @@
-"""What a bundle's post-processing makes of predictions and label: it says how the bundle measures."""
+"""What a bundle's post-processing does to predictions and labels, which tells how the bundle measures."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class PostProcessing:
     Args:
         activation: ``"sigmoid"`` or ``"softmax"``.
         argmax: whether classes exclude each other.
-        threshold: at which predictions become 0 or 1.
+        threshold: the value that separates 0 from 1.
         onehot: whether predictions are one-hot afterwards.
-        label_onehot: whether the label is made one-hot, so that it was an index.
+        label_onehot: whether the label is made one-hot, so it was an index.
         inverted: whether both go back to the original grid.
-        others: further transforms of either, by name.
-        given: whether there is any.
+        others: names of further transforms of either.
+        given: whether there is any post-processing.
     """
 
     activation: str | None = None
@@ -38,7 +38,7 @@ class PostProcessing:
 
     @property
     def decides(self) -> bool:
-        """Whether it says what a positive prediction is."""
+        """Whether it defines what a positive prediction is."""
         return self.argmax or self.threshold is not None
 
 
@@ -91,7 +91,7 @@ def _discretized(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -
 
 
 def _transforms(config: Config, item_id: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    """Yield name, object and keys of each transform of a chain; the object is None where it cannot be built here."""
+    """Yield name, object and keys of each transform of a chain; the object is None if it cannot be built here."""
     item_id, value = config.follow(item_id)
     if isinstance(value, list):
         for index in range(len(value)):
@@ -114,7 +114,7 @@ def _component(config: Config, item_id: str) -> Iterator[tuple[str, Any, tuple[s
 
 
 def _built(made: Any) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    """Yield the same from objects that an expression made."""
+    """Yield the same for objects that an expression made."""
     if isinstance(made, list | tuple):
         for one in made:
             yield from _built(one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class AttachError(Exception):
-    """The bundle or the aux-ops cannot be used; the message is one sentence that says why and what to do."""
+    """The bundle or the aux-ops cannot be used; the message says in one sentence why, and what to do."""
 
 
 def first_line(error: BaseException) -> str:

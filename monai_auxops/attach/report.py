@@ -1,4 +1,4 @@
-"""``attach --report``: exchanges console and TensorBoard handlers in place, and adds the report and case tables."""
+"""``attach --report``: replace console and TensorBoard handlers, and add the report and case tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXCHANGED: Final = {"StatsHandler": "AuxStatsHandler", "TensorBoardStatsHandler
 
 
 def add_report(plan: Plan) -> None:
-    """Add to a plan what ``monai-auxops report`` shows beside the curves."""
+    """Add to a plan the handlers for what ``monai-auxops report`` shows beside the curves."""
     exchange(plan)
     trainer = next((engine for engine in plan.run.engines if engine.trains), None)
     evaluator = next((engine for engine in plan.run.engines if not engine.trains), None)
@@ -29,7 +29,7 @@ def add_report(plan: Plan) -> None:
 
 
 def exchange(plan: Plan) -> None:
-    """Exchange MONAI's console and TensorBoard handlers for ours, which take the same arguments, where they are."""
+    """Replace MONAI's console and TensorBoard handlers in place by ours, which take the same arguments."""
     for engine in plan.run.engines:
         for item_id, name in _handlers(plan.run.config, engine):
             if name in _EXCHANGED:
@@ -54,7 +54,7 @@ def _handlers(config: Config, engine: EngineItem) -> Iterator[tuple[str, str]]:
 
 
 def _add(plan: Plan, engine: EngineItem, handlers: list[dict[str, Any]]) -> None:
-    """Add handlers at the place of the last one that shows values, so that cutting the list by rank cuts them, too."""
+    """Add handlers at the place of the last one that shows values, so that cutting the list by rank also cuts them."""
     config = plan.run.config
     shows = [item_id for item_id, name in _handlers(config, engine) if name in _EXCHANGED]
     if not shows:
@@ -84,7 +84,7 @@ def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | Non
     if measure is not None and measure.names:
         block["class_names"] = list(measure.names)
     if measure is None or not measure.exclusive or measure.onehot_before:
-        block["matrix"] = False  # it counts classes that exclude each other, of index labels
+        block["matrix"] = False  # it counts exclusive classes of index labels
     files = [str(path.name) for path in plan.run.config.files]
     folder = plan.run.config.files[0].parent.name
     names = [f"{folder}/{name}" for name in [*files, plan.run.output]]
@@ -93,7 +93,7 @@ def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | Non
 
 
 def _log_dir(config: Config, trainer: EngineItem) -> Any:
-    """Return where the trainer's TensorBoard handler writes, else the bundle's output folder."""
+    """Return the folder of the trainer's TensorBoard handler, otherwise the bundle's output folder."""
     for item_id, name in _handlers(config, trainer):
         if name in _EXCHANGED and "log_dir" in config.at(item_id):
             return config.at(item_id)["log_dir"]
@@ -110,7 +110,7 @@ def _add_cases(plan: Plan, evaluator: EngineItem) -> None:
 
 
 def _report_path(config: Config, evaluator: EngineItem) -> Any:
-    """Return where the evaluation's MetricsSaver writes, else the bundle's output folder."""
+    """Return the folder of the evaluation's MetricsSaver, otherwise the bundle's output folder."""
     for item_id, name in _handlers(config, evaluator):
         if name == "MetricsSaver" and "save_dir" in config.at(item_id):
             return config.at(item_id)["save_dir"]

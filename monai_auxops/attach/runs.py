@@ -19,14 +19,14 @@ _PARALLEL: Final = ("multi_gpu", "multigpu", "multi_node")
 
 @dataclass(frozen=True)
 class Run:
-    """What one command of ``monai.bundle run`` reads, and the engines in it.
+    """The files that one ``monai.bundle run`` command reads, and the engines in them.
 
     Args:
         config: its files, merged.
-        engines: those that take part, a trainer first.
-        run_id: what the command runs.
+        engines: the engines that run, a trainer first.
+        run_id: the id that the command runs.
         output: the name of the file that ``attach`` writes for it.
-        parallel: the files that are added for several GPUs.
+        parallel: the files to add for several GPUs.
     """
 
     config: Config
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def trains(self) -> bool:
-        """Whether a trainer takes part."""
+        """Whether the run has a trainer."""
         return any(engine.trains for engine in self.engines)
 
 
@@ -63,7 +63,7 @@ def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> Run:
     paths = [next((p for p in (configs / n, bundle / n, Path(n)) if p.is_file()), Path(n)) for n in names]
     run = _run(Config(paths), f"{OURS}.json")
     if run is None:
-        raise AttachError(f"{' + '.join(names)} has no trainer and no evaluator that MONAI would build from it")
+        raise AttachError(f"{' + '.join(names)} has no trainer and no evaluator that MONAI could build")
     return run
 
 
@@ -84,7 +84,7 @@ def _defines(path: Path, names: set[str]) -> bool:
 
 
 def _alone(path: Path) -> Config | None:
-    """Return a file as a configuration, None for one that overrides parts of another (``"validate#handlers": …``)."""
+    """Return a file as a configuration, or None if it overrides another (``"validate#handlers": …``)."""
     try:
         return Config([path])
     except AttachError:
@@ -94,20 +94,20 @@ def _alone(path: Path) -> Config | None:
 
 
 def _the_training(trainings: Sequence[Path], bases: dict[Path, Run]) -> Path | None:
-    """Return the file that trains: ``train.*`` where there are several."""
+    """Return the file that trains, ``train.*`` if there are several."""
     if len(trainings) < 2:
         return next(iter(trainings), None)
     named = [path for path in trainings if path.stem == "train"]
     if len(named) != 1:
         _refuse_all(trainings, bases)
         names = ", ".join(path.name for path in trainings)
-        raise AttachError(f"several files train ({names}); name one with --config")
+        raise AttachError(f"several files train ({names}); choose one with --config")
     return named[0]
 
 
 def _together(paths: Sequence[Path]) -> Config | None:
-    """Return files merged, None where the last overrides what the others do not have."""
-    load(paths[-1])  # a broken file is refused
+    """Return files merged, or None if the last one overrides what the others do not have."""
+    load(paths[-1])  # a malformed file is refused
     try:
         return Config(paths)
     except AttachError:
@@ -115,7 +115,7 @@ def _together(paths: Sequence[Path]) -> Config | None:
 
 
 def _refuse_all(trainings: Sequence[Path], bases: dict[Path, Run]) -> None:
-    """Raise an error where none of several trainings can be measured."""
+    """Raise an error if none of several trainings can be measured."""
     reasons = []
     for path in trainings:
         try:
@@ -147,7 +147,7 @@ def _override(path: Path, base: Run, output: str) -> Run | None:
 
 
 def _run(config: Config, output: str) -> Run | None:
-    """Return the run of a configuration: the engine that is run, and those that it needs."""
+    """Return the run of a configuration: the engine that it runs, and the engines that this one needs."""
     engines = find_engines(config)
     started = [engine for engine in engines if run_ids(config, engine)]
     main = _first(started) or _first(engines)
@@ -163,13 +163,13 @@ def _run(config: Config, output: str) -> Run | None:
 
 
 def _first(engines: Sequence[EngineItem]) -> EngineItem | None:
-    """Return the trainer of some engines, else the first."""
+    """Return the trainer among engines, otherwise the first engine."""
     trainers = [engine for engine in engines if engine.trains]
     return next(iter(trainers or engines), None)
 
 
 def _validates(config: Config, engine: EngineItem) -> bool:
-    """Tell an evaluator that measures from one that infers: it has a key metric."""
+    """Tell whether an evaluator measures: it has a key metric, unlike one that only infers."""
     return config.follow(engine.key_slot)[1] not in (None, {}, "$None")
 
 
@@ -195,13 +195,15 @@ def _has_workflow(bundle: Path) -> bool:
 
 
 def _nothing(bundle: Path, configs: Path, files: Sequence[Path]) -> str:
-    """Say why there is nothing to attach to."""
+    """Return an error that says why there is nothing to attach to."""
     if any("workflow" in load(path) for path in files) or _has_workflow(bundle):
-        return f"{bundle} is a Python workflow: its engines are made in code; call attach(engine) of the aux-ops there"
+        return (
+            f"{bundle} is a Python workflow: its engines are created in code; call attach(engine) of the aux-ops there"
+        )
     made = [shown(key) for path in files for key in load(path) if key.endswith("trainer")]
     if made:
-        return f"{made[0]} is made by an expression, which has no metric slots; attach the aux-ops in it"
+        return f"{made[0]} is created by an expression, which has no metric slots; attach the aux-ops inside it"
     if not files:
-        return f"{bundle} trains and evaluates nothing: {configs.name}/ holds no workflow but inference, without labels"
+        return f"{bundle} neither trains nor evaluates: {configs.name}/ holds only inference, without labels"
     names = ", ".join(path.name for path in files)
     return f"{bundle} has no trainer and no evaluator of MONAI in {names}"

@@ -1,4 +1,4 @@
-"""The metric slots of an engine: what is in them, and where an override can add to them."""
+"""The metric slots of an engine: their content, and where an override can add to them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Slot:
 
     Args:
         slot_id: the engine's argument.
-        item_id: the id of the dict that is there, maybe by reference; the slot itself where there is none.
-        expression: what computes the dict, where an expression does; else nothing.
-        metrics: the metrics by name, built where they can be built here, else the name of the class.
+        item_id: the id of the dict that is there, maybe by reference; the slot itself if there is none.
+        expression: the expression that computes the dict, or nothing.
+        metrics: the metrics by name, built if possible, otherwise the name of the class.
     """
 
     slot_id: str
@@ -40,8 +40,8 @@ def read_slot(config: Config, slot_id: str) -> Slot:
         made = config.value(item_id)
     except Exception as error:
         raise AttachError(
-            f"{shown(slot_id)} is computed, and cannot be here: {first_line(error)}; write the "
-            "metrics as a dict, or attach where its parts are there"
+            f"{shown(slot_id)} is computed by an expression that fails here: {first_line(error)}; write the "
+            "metrics as a dict, or run attach where the expression works"
         ) from error
     if made is None:
         return Slot(slot_id, slot_id)
@@ -90,8 +90,8 @@ def _put(config: Config, slot: Slot, ops: dict[str, Any], engine: EngineItem) ->
 def made_writable(config: Config, item_id: str) -> dict[str, Any]:
     """Return the overrides that must come before one of ``item_id``.
 
-    Overrides are merged before macros (``"%train#postprocessing"``) are replaced: what is inside a macro has no place
-    yet, so that its content is written out first.
+    Overrides are merged before macros (``"%train#postprocessing"``) are replaced: what is inside a macro has no id
+    yet, so its content is written out first.
     """
     parts = item_id.split("::")
     value: Any = config.raw

@@ -11,19 +11,19 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor
 from torch import Tensor
 
-SIDES: Final = {1: (64, 256), 2: (64, 128, 256), 3: (32, 64, 96)}  # tried from the smallest, up to what is declared
+SIDES: Final = {1: (64, 256), 2: (64, 128, 256), 3: (32, 64, 96)}  # tried from the smallest up to the declared size
 _TRAINING: Final = 4
 _VALIDATION: Final = 3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network takes and gives.
+    """The input and output shapes of a network.
 
     Args:
-        image: of one image, channels first.
-        prediction: of one prediction, channels first.
-        classes: of the labels; 0 where each channel is a label of its own.
+        image: the shape of one image, channels first.
+        prediction: the shape of one prediction, channels first.
+        classes: the number of classes of the labels; 0 if each channel is a label of its own.
     """
 
     image: tuple[int, ...]
@@ -32,7 +32,7 @@ class Shape:
 
 
 def image_sizes(channels: int, spatial: Sequence[Any]) -> list[tuple[int, ...]]:
-    """Return shapes to try for an image, the smallest first; a size that is no number is free.
+    """Return shapes to try for an image, smallest first; a size that is not a number is free.
 
     Examples:
         >>> image_sizes(1, [96, 96, 48])[0], image_sizes(3, ["32*n", "32*n"])[0]
@@ -45,10 +45,10 @@ def image_sizes(channels: int, spatial: Sequence[Any]) -> list[tuple[int, ...]]:
 
 
 def probe(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, index_labels: bool) -> Shape:
-    """Return the smallest shape that a network takes, in training mode as a training would.
+    """Return the smallest shape that a network accepts in training mode.
 
     Raises:
-        RuntimeError: it takes none; with its message for the last one.
+        RuntimeError: it accepts none; with its message for the last shape.
     """
     problem = "no size to try"
     for size in sizes:
@@ -60,10 +60,10 @@ def probe(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, index_lab
             continue
         first = output[0] if isinstance(output, list | tuple) else output
         if not isinstance(first, Tensor):
-            raise RuntimeError(f"the network returns a {type(first).__name__}, for which no label can be made up")
+            raise RuntimeError(f"the network returns a {type(first).__name__}, for which no label can be generated")
         indexed = index_labels and first.shape[1] > 1
         return Shape(size, tuple(first.shape[1:]), first.shape[1] if indexed else 0)
-    raise RuntimeError(f"the network takes no image of {[list(size) for size in sizes]}: {problem}")
+    raise RuntimeError(f"the network accepts no image of {[list(size) for size in sizes]}: {problem}")
 
 
 def make_loader(shape: dict[str, Any], trains: bool) -> DataLoader:
@@ -71,7 +71,7 @@ def make_loader(shape: dict[str, Any], trains: bool) -> DataLoader:
 
     Args:
         shape: the fields of a ``Shape``.
-        trains: whether for a training, which has batches of two.
+        trains: whether the loader is for training, with batches of two.
     """
     made = Shape(tuple(shape["image"]), tuple(shape["prediction"]), shape["classes"])
     generator = torch.Generator().manual_seed(int(trains))
@@ -80,7 +80,7 @@ def make_loader(shape: dict[str, Any], trains: bool) -> DataLoader:
 
 
 def sample(shape: Shape, index: int, generator: torch.Generator) -> dict[str, Any]:
-    """Return an image and its label; some classes are absent."""
+    """Return an image and its label, in which some classes are absent."""
     image = torch.rand(shape.image, generator=generator)
     label = _label(shape, generator)
     meta = {"filename_or_obj": f"synthetic_{index}.nii.gz"}

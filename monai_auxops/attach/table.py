@@ -1,4 +1,4 @@
-"""Compares two epochs and says of each value whether it is equal, and why where it is not."""
+"""Compare two epochs: for each value, whether it is equal or why it differs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.trial import Outcome
 
 TOLERANCE: Final = 1e-5  # MONAI's means are float32
-_ROUGHLY: Final = 0.01  # Ignite weighs samples by their voxels, which differ where images do
+_ROUGHLY: Final = 0.01  # Ignite weighs samples by their voxels, which differ with the image size
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
     """One comparison.
 
     Args:
-        what: is compared.
+        what: the name of the compared value.
         theirs: the bundle's value.
         ours: the value with, or of, aux-ops.
         verdict: ``"equal"`` or the reason.
@@ -37,7 +37,7 @@ class Row:
 
 
 def compare(plan: Plan, without: Outcome, with_ops: Outcome) -> list[Row]:
-    """Return a row for the weights, for each old metric, and for each new value with an old one of its meaning."""
+    """Return a row for the weights, each old metric, and each new value that has an old counterpart."""
     same = without.weights == with_ops.weights
     rows = [Row("weights", without.weights[:12], with_ops.weights[:12], "equal" if same else "differ", same)]
     for engine, metrics in without.metrics.items():
@@ -60,11 +60,11 @@ def _pair(plan: Plan, pair: Pair, outcome: Outcome) -> Row:
 
 
 def _verdict(plan: Plan, pair: Pair, theirs: Any, ours: Any, labels: dict[str, Any]) -> tuple[str, bool]:
-    """Return whether two values of one meaning agree, or what is known to part them."""
+    """Return whether two values with the same meaning agree, or their known difference."""
     if theirs is None or ours is None:
         return f"no value named {pair.theirs if theirs is None else pair.ours}", False
     if not isinstance(theirs, float) or not isinstance(ours, float):
-        return pair.note or "one of them is no single number", bool(pair.note)
+        return pair.note or "one of them is not a single number", bool(pair.note)
     if abs(theirs - ours) <= TOLERANCE or (_is_nan(theirs) and _is_nan(ours)):
         return "equal", True
     if pair.classes:
@@ -77,7 +77,7 @@ def _verdict(plan: Plan, pair: Pair, theirs: Any, ours: Any, labels: dict[str, A
         return "labels hold fractions: MONAI truncates them, aux-ops leave them out", True
     measure = plan.measures.get(pair.engine)
     if _is_nan(ours) and measure is not None and pair.kind != "accuracy":
-        return "no class occurs in any label: nothing to measure here, a number there", True
+        return "no class occurs in any label, so there is nothing to measure here", True
     return f"differs by {abs(theirs - ours):.2g}, and nothing in the bundle explains it", False
 
 
@@ -92,7 +92,7 @@ def _text(value: Any) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the rows under their headings, in columns.
+    """Return the rows in columns, under their headings.
 
     Examples:
         >>> print(table([Row("weights", "ab", "ab", "equal", True)]), end="")

@@ -1,4 +1,4 @@
-"""Runs a copy of a bundle for one epoch without and with aux-ops, each in a process of its own: ``attach --check``."""
+"""``attach --check``: run a copy of a bundle for one epoch without and with aux-ops, in separate processes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SKIPPED: Final = shutil.ignore_patterns(".git", "__pycache__", "eval", "runs", 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one epoch left.
+    """The results of one epoch.
 
     Args:
         weights: their hash.
         metrics: of each engine by its id.
-        labels: what was seen of the labels of each engine.
+        labels: what was observed about the labels of each engine.
     """
 
     weights: str
@@ -41,7 +41,7 @@ class Outcome:
 def run_both(
     bundle: Path, configs: Path, plan: Plan, synthetic: bool, settings: dict[str, Any], timeout: float = TIMEOUT
 ) -> tuple[Outcome, Outcome]:
-    """Return what an epoch leaves without and with the aux-ops of a plan.
+    """Return the results of an epoch without and with the aux-ops of a plan.
 
     Raises:
         AttachError: the bundle's own run fails, or the one with aux-ops does; the message says which and why.
@@ -49,10 +49,10 @@ def run_both(
     with tempfile.TemporaryDirectory(prefix="monai-auxops-check-") as folder:
         without = _run(bundle, configs, plan, False, synthetic, settings, Path(folder) / "without", timeout)
         if "error" in without:
-            raise AttachError(f"the bundle's own run fails, without aux-ops: {without['error']}")
+            raise AttachError(f"the bundle's own run fails without aux-ops: {without['error']}")
         with_ops = _run(bundle, configs, plan, True, synthetic, settings, Path(folder) / "with", timeout)
         if "error" in with_ops:
-            raise AttachError(f"the run fails with aux-ops, and does not without: {with_ops['error']}")
+            raise AttachError(f"the run fails only with aux-ops: {with_ops['error']}")
     return Outcome(**without), Outcome(**with_ops)
 
 
@@ -83,7 +83,7 @@ def _run(
 
 
 def _copy(source: str, target: str) -> str:
-    """Copy a file; a large one that no run writes, such as an image, is linked."""
+    """Copy a file, or link a large file that no run writes, such as an image."""
     if Path(source).stat().st_size > _LARGE and not {"models", "model"} & set(Path(source).parts):
         Path(target).symlink_to(Path(source).resolve())
         return target
@@ -113,13 +113,13 @@ def _spec(
 
 
 def _synthetic(plan: Plan, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Describe the data to make up, as ``network_data_format`` and the derived measure have it."""
+    """Describe the data to generate, according to ``network_data_format`` and the derived measure."""
     inputs = metadata.get("network_data_format", {}).get("inputs", {})
     image = inputs.get("image", next(iter(inputs.values()), {}))
     if not isinstance(image.get("num_channels"), int) or not image.get("spatial_shape"):
         raise AttachError(
-            "metadata.json does not say num_channels and spatial_shape of the image in network_data_format, so no data "
-            "can be made up: use --check own with your data"
+            "metadata.json does not give num_channels and spatial_shape of the image in network_data_format, so no "
+            "data can be generated; use --check own with your data"
         )
     return {
         "channels": image["num_channels"],

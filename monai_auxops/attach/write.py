@@ -1,4 +1,4 @@
-"""Writes the overrides, once MONAI has parsed and built what is in them; all files or none."""
+"""Write the overrides after MONAI has parsed and built them; all files or none."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def write_plans(configs: Path, plans: Sequence[Plan], force: bool) -> list[Path]
     """Write the overrides of every plan and return the files.
 
     Raises:
-        AttachError: a file is there and not to be replaced, or MONAI does not make the op of it; nothing is written.
+        AttachError: a file exists and may not be replaced, or MONAI cannot build the op; nothing is written.
     """
     targets = [configs / plan.run.output for plan in plans]
     for target in targets:
         if target.exists() and not force:
-            raise AttachError(f"{target} exists, from an earlier attach or by hand; --force replaces it")
+            raise AttachError(f"{target} already exists; pass --force to replace it")
     with tempfile.TemporaryDirectory(prefix="monai-auxops-attach-") as folder:
         for plan in plans:
             path = Path(folder) / plan.run.output
@@ -76,7 +76,7 @@ def _built(config: Config, engine: EngineItem, name: str) -> None:
             if isinstance(slot.metrics[name], str):
                 raise AttachError(f"MONAI cannot build {name}: {_why(config, f'{slot.item_id}::{name}')}")
             return
-    raise AttachError(f"{shown(engine.item_id)} would not get {name}: the slot is overridden elsewhere")
+    raise AttachError(f"{shown(engine.item_id)} would not get {name}, because the slot is overridden elsewhere")
 
 
 def _why(config: Config, item_id: str) -> str:
@@ -88,7 +88,7 @@ def _why(config: Config, item_id: str) -> str:
 
 
 def _publish(texts: dict[Path, str]) -> list[Path]:
-    """Write all files beside their places first, then move them there."""
+    """Write all files under temporary names first, then move them into place."""
     waiting = {target: target.with_name(f".{target.name}.{os.getpid()}") for target in texts}
     try:
         for target, place in waiting.items():

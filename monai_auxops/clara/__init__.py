@@ -1,4 +1,4 @@
-"""Parts of Clara Train that migrated bundles train with and MONAI lacks."""
+"""Parts of Clara Train that migrated bundles need and MONAI lacks."""
 
 from monai_auxops.clara.labels import BratsClassesd
 from monai_auxops.clara.layout import CaseLayout

@@ -1,4 +1,4 @@
-"""Where predictions are written: one folder per case, below the folders that the data list has."""
+"""Output paths of predictions: one folder per case, inside the folders of the data list."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CaseLayout(FolderLayoutBase):  # type: ignore[misc]
         return self.output_dir.joinpath(*self._folders(image.parent), case, name)
 
     def _folders(self, folder: Path) -> list[str]:
-        """Return the names of the folders that lead to an image; never one that leads out."""
+        """Return the names of the folders that lead to an image, never ``..``."""
         root = self.data_root_dir.absolute()
         inside = folder.absolute().is_relative_to(root)
         parts = folder.absolute().relative_to(root).parts if inside else folder.absolute().parts[1:]

@@ -1,4 +1,4 @@
-"""Clara's TensorFlow weights for PyTorch: read without TensorFlow, and proven against Clara's own graph."""
+"""Convert Clara's TensorFlow weights to PyTorch, without TensorFlow, and prove them against Clara's own graph."""
 
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.network import GraphNetwork

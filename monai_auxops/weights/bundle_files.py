@@ -1,4 +1,4 @@
-"""What a conversion writes, and the places of a bundle that name its network."""
+"""Write converted weights, and update the configurations of a bundle that define its network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NETWORK: Final = re.compile(r'"network_def"\s*:\s*')
 
 
 def write_models(conversion: Conversion, folder: Path) -> None:
-    """Write ``model.pt``, and ``graph.json`` where the network is the graph, complete or not at all."""
+    """Write ``model.pt``, and ``graph.json`` if the network is the graph; write both or nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=".weights-", dir=folder))
     try:
@@ -36,12 +36,12 @@ def write_models(conversion: Conversion, folder: Path) -> None:
 
 
 def network_of(bundle: Path) -> dict[str, Any]:
-    """Return the bundle's block for its network."""
+    """Return the definition of the bundle's network."""
     return _network(_config(bundle, "train.json"), "train.json")
 
 
 def activation_of(bundle: Path) -> str | None:
-    """Return what the bundle applies to its network's output before anything else; None for nothing."""
+    """Return the activation that the bundle applies first to its network's output, or None."""
     path = bundle / "configs" / "inference.json"
     if not path.is_file():
         return UNKNOWN
@@ -56,7 +56,7 @@ def activation_of(bundle: Path) -> str | None:
 def write_bundle(conversion: Conversion, bundle: Path) -> None:
     """Write the weights into a bundle and point its configurations at the network that computes the same.
 
-    The configurations keep their text but for ``network_def``.
+    Only ``network_def`` changes in the text of the configurations.
     """
     texts = {name: _with_network(bundle, name, conversion) for name in _CONFIGS if _path(bundle, name).is_file()}
     write_models(conversion, bundle / "models")
@@ -85,14 +85,14 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise WeightsError(f"configs/{name} is no JSON: {error}") from error
+        raise WeightsError(f"configs/{name} is not valid JSON: {error}") from error
     return found if isinstance(found, dict) else {}
 
 
 def _network(text: str, name: str) -> dict[str, Any]:
     found = _parsed(text, name).get("network_def")
     if not isinstance(found, dict):
-        raise WeightsError(f"configs/{name} has no network_def, so that nobody knows where the weights belong")
+        raise WeightsError(f"configs/{name} has no network_def, so the network of the weights is unknown")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The torch networks that a graph may be, best guess first."""
+"""The torch networks that may match a graph, best guess first."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: which torch network computes what a graph computes.
+    """The question which torch network computes what a graph computes.
 
     Attributes:
         found: the network within the graph.
         graph: the same as a module.
         tensors: its weights and statistics.
-        network_def: the block of the bundle that names its network so far.
+        network_def: the bundle's current definition of its network.
     """
 
     found: Slice
@@ -59,13 +59,13 @@ class Candidate:
 
     @property
     def differs(self) -> str:
-        """What this candidate has of its own, in words."""
+        """The arguments in which this candidate differs from the others, as text."""
         names = ("upsampling", "padding")
         return ", ".join(f"{name} {self.block[name]}" for name in names if name in self.block)
 
 
 def family(question: Question) -> str | None:
-    """Return which of the networks that can be proven the graph should be."""
+    """Return the family of provable networks that the graph belongs to."""
     if segresnet.arguments(question.shapes) is not None:
         found = "SegResNet"
     else:
@@ -75,12 +75,12 @@ def family(question: Question) -> str | None:
 
 
 def candidates(question: Question, name: str, size: list[int]) -> Iterator[Candidate]:
-    """Yield networks of a family, the one that the graph's operations tell first.
+    """Yield networks of a family, starting with the one that the graph's operations indicate.
 
     Args:
         question: the graph.
         name: ``SegResNet`` or ``DenseNet121``.
-        size: a size of space that the network takes.
+        size: a spatial size that the network accepts.
 
     Raises:
         WeightsError: the weights do not fit the network.
@@ -98,7 +98,7 @@ def candidates(question: Question, name: str, size: list[int]) -> Iterator[Candi
 
 
 def _base(question: Question, name: str, size: list[int]) -> Block:
-    """Return the arguments: those of the bundle, with what the weights and the graph tell instead."""
+    """Return the bundle's arguments, overridden by what the weights and the graph tell."""
     known = {key: value for key, value in question.network_def.items() if key != "_target_"}
     known.pop("pretrained", None)
     told = segresnet.arguments(question.shapes) if name == "SegResNet" else None
@@ -129,7 +129,7 @@ def _candidate(question: Question, name: str, args: Block, size: list[int]) -> C
 
 
 def _keys(question: Question, network: nn.Module, image: Tensor) -> dict[str, str]:
-    """Match by name where all names fit, else by the order of use."""
+    """Match by name if all names fit, otherwise by order of use."""
     found = roles(question.found)
     learned = [name for name, role in found.items() if role is not Role.OTHER]
     named = {name: key for name in learned if (key := segresnet.key_of(name)) is not None}

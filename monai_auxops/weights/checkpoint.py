@@ -34,7 +34,7 @@ _SAVE_AGAIN: Final = "save it again with TensorFlow 1.15 (tf.train.Saver)"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a tensor is."""
+    """The location of a tensor."""
 
     dtype: int
     shape: tuple[int, ...]
@@ -47,13 +47,13 @@ class Entry:
 
 @dataclass(slots=True)
 class Checkpoint:
-    """The tensors of a checkpoint by name; each is read when it is asked for.
+    """The tensors of a checkpoint by name; each is read on demand.
 
     Args:
         prefix: the path without `.index`, for example `models/model.ckpt`.
 
     Raises:
-        WeightsError: the index is no checkpoint, is damaged, or needs what this reader lacks.
+        WeightsError: the index is not a checkpoint, is damaged, or uses a feature that is not supported.
     """
 
     prefix: Path
@@ -65,7 +65,7 @@ class Checkpoint:
         name = f"{self.prefix.name}.index"
         path = self.prefix.with_name(name)
         if path.stat().st_size > _MAX_INDEX:
-            raise WeightsError(f"{name} is larger than {_MAX_INDEX // 2**20} MB, which no index of a network is")
+            raise WeightsError(f"{name} is larger than {_MAX_INDEX // 2**20} MB, too large for the index of a network")
         try:
             self.shards, self.entries = _read_index(memoryview(path.read_bytes()))
         except WeightsError as error:
@@ -79,7 +79,7 @@ class Checkpoint:
         return self._entry(name).shape
 
     def read(self, name: str) -> NDArray[Any]:
-        """Return a tensor, which is a read-only view into the mapped file, after a look at its checksum."""
+        """Return a tensor as a read-only view into the mapped file, after verifying its checksum."""
         entry = self._entry(name)
         if entry.sliced:
             raise WeightsError(f"{name} is saved in slices (a partitioned variable): {_SAVE_AGAIN} without partitions")
@@ -90,7 +90,7 @@ class Checkpoint:
             raise WeightsError(f"{name} has {entry.size} bytes in the index, and its shape {list(entry.shape)} differs")
         raw = self._map(entry.shard)[entry.offset : entry.offset + entry.size]
         if len(raw) != entry.size:
-            raise WeightsError(f"{name} ends behind the end of {self._shard_name(entry.shard)}: copy the file again")
+            raise WeightsError(f"{name} extends past the end of {self._shard_name(entry.shard)}: copy the file again")
         if entry.checksum is not None and masked_crc32c(raw.data) != entry.checksum:
             raise WeightsError(f"{name} is damaged in {self._shard_name(entry.shard)} (checksum): copy the file again")
         values: NDArray[Any] = np.asarray(raw).view(dtype)
@@ -99,7 +99,7 @@ class Checkpoint:
     def _entry(self, name: str) -> Entry:
         if name not in self.entries:
             raise WeightsError(
-                f"the checkpoint has no tensor {name!r}, which the graph reads: are they of one training?"
+                f"the checkpoint has no tensor {name!r}, which the graph reads: are both from the same training?"
             )
         return self.entries[name]
 
@@ -154,7 +154,7 @@ def _entry(message: Message) -> Entry:
 def _table(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield the keys and values of a table."""
     if len(data) < _FOOTER or bytes(data[-8:]) != _MAGIC:
-        raise WeightsError("this is no TensorFlow checkpoint's index, or it was cut: copy the file again")
+        raise WeightsError("this is not the index of a TensorFlow checkpoint, or it is truncated: copy the file again")
     footer = data[-_FOOTER:]
     at = 0
     for _ in range(2):  # the handle of the unused meta index
@@ -180,16 +180,16 @@ def _block(data: memoryview, handle: memoryview) -> Iterator[tuple[bytes, memory
 
 
 def _checked_block(data: memoryview, handle: memoryview) -> memoryview:
-    """Return the bytes of a block whose checksum is right."""
+    """Return the bytes of a block after verifying its checksum."""
     offset, at = read_varint(handle, 0)
     size, _ = read_varint(handle, at)
     if size < 4 or offset + size + _TRAILER > len(data):
-        raise WeightsError("the index is damaged: a block lies outside of the file")
+        raise WeightsError("the index is damaged: a block lies outside the file")
     trailer = data[offset + size : offset + size + _TRAILER]
     if masked_crc32c(data[offset : offset + size + 1]) != int.from_bytes(trailer[1:], "little"):
         raise WeightsError("the index is damaged (checksum of a block): copy the file again")
     if trailer[0] == _SNAPPY:
-        raise WeightsError(f"the index is compressed with Snappy, which this reader lacks: {_SAVE_AGAIN}")
+        raise WeightsError(f"the index is compressed with Snappy, which is not supported: {_SAVE_AGAIN}")
     if trailer[0]:
-        raise WeightsError(f"the index is compressed in a way that is not known ({trailer[0]}): {_SAVE_AGAIN}")
+        raise WeightsError(f"the index uses an unknown compression ({trailer[0]}): {_SAVE_AGAIN}")
     return data[offset : offset + size]

@@ -1,4 +1,4 @@
-"""The process that ``migrate --weights`` starts: the migrator itself loads neither torch nor MONAI."""
+"""The process that ``migrate --weights`` starts, because the migrator itself loads neither torch nor MONAI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monai_auxops.weights.errors import WeightsError
 
 
 def run(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the files of the weights into a folder and return what became of them.
+    """Write the files of the weights into a folder and return the result.
 
     Args:
         spec: the MMAR (``mmar``), the bundle's block for its network and the activation that the bundle applies.

@@ -1,4 +1,4 @@
-"""``monai-auxops weights MMAR BUNDLE``: bring Clara's weights into a bundle that was migrated before."""
+"""``monai-auxops weights MMAR BUNDLE``: add Clara's weights to a migrated bundle."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from monai_auxops.weights.verify import verify
 
 
 def weights(mmar: Path, bundle: Path, image: list[Path], use_graph: bool = False) -> str:
-    """Prove the weights, write them into the bundle and return what to tell the user.
+    """Prove the weights, write them into the bundle and return the message for the user.
 
     Args:
         mmar: the MMAR, or its ``models`` folder.
         bundle: the bundle that ``migrate`` wrote.
-        image: files to compare both networks on, or none.
-        use_graph: take Clara's graph itself as the network.
+        image: files on which to compare both networks; may be empty.
+        use_graph: use Clara's graph itself as the network.
 
     Raises:
         WeightsError: the weights were refused, and nothing was written; or they were written and an image failed.
@@ -32,5 +32,5 @@ def weights(mmar: Path, bundle: Path, image: list[Path], use_graph: bool = False
         try:
             lines.append(verify(mmar, bundle, image).sentence)
         except WeightsError as error:
-            raise WeightsError(f"{lines[0]}, and they were written; but {error}") from error
+            raise WeightsError(f"{lines[0]}, and were written, but {error}") from error
     return "".join(f"{line}\n" for line in lines)

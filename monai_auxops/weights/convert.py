@@ -1,4 +1,4 @@
-"""Decides what becomes of a graph with weights: a proven network, the graph itself, or a refusal."""
+"""Convert a graph with weights to a proven network or to the graph itself, or refuse it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from monai_auxops.weights.roles import Role, roles
 from monai_auxops.weights.slicing import cut
 
 UNKNOWN: Final = "unknown"
-"""The activation of a bundle that nobody could tell."""
+"""The activation of a bundle that does not tell it."""
 _GRAPH_TARGET: Final = "monai_auxops.weights.GraphNetwork"
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Weights that come along.
+    """Converted weights.
 
     Attributes:
-        outcome: ``proven``, or ``equivalent`` where the graph itself is the network.
-        sentence: what to tell the user.
+        outcome: ``proven``, or ``equivalent`` if the graph itself is the network.
+        sentence: the message for the user.
         network_def: the bundle's block for a network that computes the same.
         state: its state dict, in float32 as saved.
-        graph: the content of ``graph.json``, where the network needs it.
+        graph: the content of ``graph.json``, if the network needs it.
     """
 
     outcome: str
@@ -54,7 +54,7 @@ def convert(
         models: an MMAR, or its ``models`` folder.
         network_def: the bundle's block for its network.
         activation: what the bundle applies to the network's output: ``sigmoid``, ``softmax`` or None.
-        use_graph: take the graph itself as the network, whatever it is.
+        use_graph: use the graph itself as the network, whatever it is.
 
     Raises:
         WeightsError: nothing can be proven, or a file cannot be read; the message says what differs and what to do.
@@ -64,16 +64,16 @@ def convert(
     except NoGraphError as error:
         raise WeightsError(f"{error}. {mapping_of(error)}") from error
     except (MemoryError, RecursionError) as error:
-        raise WeightsError(f"the file asks for more than this machine has ({type(error).__name__})") from error
+        raise WeightsError(f"the file needs more memory than this machine has ({type(error).__name__})") from error
 
 
 def mapping_of(error: NoGraphError) -> str:
-    """Return in words how the weights of a checkpoint without a graph would be mapped."""
+    """Describe how the weights of a checkpoint without a graph would be mapped."""
     checkpoint = error.checkpoint
     keys = {name: key for name in checkpoint.entries if (key := segresnet.key_of(name)) is not None}
     told = segresnet.arguments({name: checkpoint.shape(name) for name in keys})
     if told is None:
-        return f"It has {len(checkpoint.entries)} tensors, whose names are not those of SegResnet; nothing was loaded."
+        return f"It has {len(checkpoint.entries)} tensors, whose names are not those of SegResnet. Nothing was loaded."
     arguments = ", ".join(f"{name}={value}" for name, value in told.items())
     rows = "".join(f"\n  {name} -> {key}" for name, key in sorted(keys.items()))
     return f"By their names {len(keys)} tensors are those of SegResNet({arguments}); nothing was loaded:{rows}"
@@ -106,7 +106,7 @@ def state_of(description: Description) -> dict[str, Tensor]:
 
 
 def _check_activation(question: Question, whole: GraphNetwork, expected: str | None, images: list[Tensor]) -> None:
-    """Compare the graph's last activation with the bundle's; a classifier's is in its metrics and is not compared."""
+    """Compare the graph's last activation with the bundle's, except for classifiers, whose metrics apply it."""
     if question.graph.activation is not None:
         check_activation(question.graph, whole, images)
     with torch.no_grad():
@@ -141,12 +141,12 @@ def _refusal(question: Question, name: str, nearest: Candidate, distance: float,
     return (
         f"weights refused: the nearest {name}{detail} is {distance:.1e} from Clara's graph, "
         f"at most {BOUND:.0e} is a proof{first_difference(question, nearest, image)}; "
-        "`monai-auxops weights --graph` takes Clara's graph itself as the network"
+        "`monai-auxops weights --graph` uses Clara's graph itself as the network"
     )
 
 
 def _graph_itself(question: Question, description: Description, images: list[Tensor]) -> Conversion:
-    """Let the graph be the network: it runs here on both inputs, so that a bundle with it does."""
+    """Use the graph as the network; it runs on both inputs here, so it also runs in the bundle."""
     with torch.no_grad():
         output, *_ = [question.graph(image) for image in images]
     wanted = question.network_def.get("out_channels")
@@ -154,7 +154,9 @@ def _graph_itself(question: Question, description: Description, images: list[Ten
         raise WeightsError(f"Clara's graph has {output.shape[1]} output channels, the configuration {wanted}")
     statistics = any(role.is_statistic for role in roles(question.found).values())
     frozen = statistics and not question.found.updates
-    remark = "; training keeps the statistics of batch norm, because a frozen graph does not say how they move"
+    remark = (
+        "; training keeps the batch norm statistics fixed, because a frozen graph does not tell how they are updated"
+    )
     learned = [role for role in roles(question.found).values() if role is not Role.OTHER]
     sentence = (
         f"weights: {len(learned)} tensors, equivalent: the network is Clara's graph, run operation by operation"

@@ -1,7 +1,7 @@
 """CRC-32C of large arrays with NumPy.
 
-A checksum is a chain: every byte needs the result of the byte before. A loop of Python over the 80 MB of a network
-takes minutes. The checksum is linear over bits, however. The data is therefore cut into equal columns whose chains run
+A checksum is a chain: every byte needs the result of the previous byte. A loop of Python over the 80 MB of a network
+takes minutes. However, the checksum is linear over bits. The data is therefore cut into equal columns whose chains run
 side by side, and two neighbors are joined by advancing the left one over as many zero bytes as the right one is long.
 """
 
@@ -50,7 +50,7 @@ def crc32c(data: bytes | memoryview) -> int:
 
 
 def masked_crc32c(data: bytes | memoryview) -> int:
-    """Return the checksum in the form in which TensorFlow stores it: rotated by 15 bits, plus a constant."""
+    """Return the checksum as TensorFlow stores it: rotated by 15 bits, plus a constant."""
     value = crc32c(data)
     return (((value >> 15) | (value << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 

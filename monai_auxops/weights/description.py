@@ -1,4 +1,4 @@
-"""A network of a graph as plain data: what `graph.json` holds, and the tensors beside it."""
+"""A network of a graph as plain data: the content of ``graph.json``, and the tensors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _KEPT: Final = frozenset(
         "DstT",
     }
 )
-"""The attributes that an operation reads; the others say how TensorFlow runs it."""
+"""The attributes that an operation reads; the others control how TensorFlow runs it."""
 
 Array = NDArray[Any]
 Read = Callable[[str], Array]
@@ -116,7 +116,7 @@ def _tensors(found: Slice, read: Read) -> dict[str, Array]:
 
 
 def _learned(found: Slice, tensors: Mapping[str, Array]) -> dict[str, Role]:
-    """Return the tensors that training changes by their gradient, with what they are."""
+    """Return the tensors that training updates by gradient, with their roles."""
     return {
         name: role
         for name, role in roles(found).items()
@@ -143,4 +143,4 @@ def _constant(node: Node) -> dict[str, Any]:
     value = node.attributes.get("value")
     if isinstance(value, np.ndarray):
         return {"shape": list(value.shape), "values": value.reshape(-1).tolist()}
-    return {"shape": [], "values": [""]}  # text, which no network computes with
+    return {"shape": [], "values": [""]}  # text, with which no network computes

@@ -26,7 +26,7 @@ _REFERENCE: Final = 100
 
 
 def base(number: int) -> int:
-    """Return a type without its mark of being a reference, which the output of a variable carries."""
+    """Return a type without the reference flag, which outputs of variables have."""
     return number - _REFERENCE if number > _REFERENCE else number
 
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class WeightsError(ValueError):
-    """Weights cannot be used; the message is one sentence that says why and what to do."""
+    """The weights cannot be used; the message says in one sentence why, and what to do."""

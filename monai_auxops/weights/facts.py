@@ -1,4 +1,4 @@
-"""What a graph says of its network outright: epsilon, padding, upsampling, groups."""
+"""The properties that a graph states: epsilon, padding, upsampling, groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READS = ("Identity", "Switch", "Cast")
 
 
 def epsilon(found: Slice) -> float | None:
-    """Return what most normalizations add to a variance, as the graph has it; None without normalization."""
+    """Return the epsilon of most normalizations in the graph, or None without normalization."""
     counts = Counter(_epsilons(found))
     return counts.most_common(1)[0][0] if counts else None
 
@@ -43,14 +43,14 @@ def _number(nodes: dict[str, Node], name: str) -> float | None:
 
 
 def padding(found: Slice) -> str:
-    """Return how convolutions with a stride are padded: ``same`` as TensorFlow does, or ``symmetric`` before them."""
+    """Return the padding of strided convolutions: TensorFlow's ``same``, or ``symmetric`` padding before them."""
     convolutions = [node for node in found.nodes if node.op in ("Conv2D", "Conv3D")]
     strided = [node for node in convolutions if max(node.attributes.get("strides", [1])) > 1]
     return "symmetric" if strided and strided[0].attributes.get("padding") != "SAME" else "same"
 
 
 def upsampling(found: Slice) -> str | None:
-    """Return the name of the graph's way of resizing; None where it does not resize by one of these operations."""
+    """Return the name of the graph's upsampling, or None if it uses none of these operations."""
     for node in found.nodes:
         if node.op == "ResizeNearestNeighbor":
             return "nearest"
@@ -62,7 +62,7 @@ def upsampling(found: Slice) -> str | None:
 
 
 def groups(found: Slice, network: GraphNetwork, image: Tensor) -> int | None:
-    """Return into how many groups group norm cuts the channels: the reshape that adds an axis shows it in a run."""
+    """Return the number of groups of group norm, found in a run at the reshape that adds an axis."""
     reshapes = [node for node in found.nodes[: found.needed] if node.op == "Reshape"]
     names = {name for node in reshapes for name in (node.name, node.sources[0][0])}
     with torch.no_grad():
@@ -83,6 +83,6 @@ def _cut_axis(before: list[int], after: list[int], network: GraphNetwork) -> int
 
 
 def input_shape(found: Slice) -> list[int]:
-    """Return the sizes of the input that the graph fixes, in the graph's own layout; -1 where one is free."""
+    """Return the input sizes that the graph fixes, in the graph's own layout; -1 for a free size."""
     shape: Any = found.by_name[found.input].attributes.get("shape")
     return list(shape) if isinstance(shape, list) else []

@@ -15,8 +15,8 @@ from monai_auxops.weights.graphdef import Node, read_graph
 
 _BEST: Final = "model.ckpt"
 _NO_GRAPH: Final = (
-    "no graph is beside {name}: without {name}.meta or a .fzn.pb file nobody can prove which network they belong to; "
-    "copy it from the training's folder"
+    "there is no graph beside {name}: without {name}.meta or a .fzn.pb file the network cannot be proven; "
+    "copy it from the folder of the training"
 )
 
 
@@ -27,7 +27,7 @@ class ModelFiles:
     Attributes:
         graph: the nodes of the graph.
         checkpoint: the tensors, where the graph itself does not hold them.
-        names: the files that were read, as a person would name them.
+        names: the names of the files that were read, as text.
     """
 
     graph: Mapping[str, Node]
@@ -42,7 +42,7 @@ class ModelFiles:
 
 
 class NoGraphError(WeightsError):
-    """There are weights and no graph; `checkpoint` tells their names."""
+    """There are weights but no graph; ``checkpoint`` has their names."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(_NO_GRAPH.format(name=checkpoint.prefix.name))
@@ -50,18 +50,18 @@ class NoGraphError(WeightsError):
 
 
 def find_models(folder: Path) -> ModelFiles:
-    """Return graph and weights: a checkpoint with its ``.meta``, else a frozen graph.
+    """Return graph and weights: a checkpoint with its ``.meta``, otherwise a frozen graph.
 
     Args:
         folder: an MMAR, or its ``models`` folder.
 
     Raises:
-        NoGraphError: there is a checkpoint without any graph.
+        NoGraphError: there is a checkpoint but no graph.
         WeightsError: there is nothing to read, or it cannot be read.
     """
     models = folder / "models" if (folder / "models").is_dir() else folder
     if not models.is_dir():
-        raise WeightsError(f"{folder} is no folder")
+        raise WeightsError(f"{folder} is not a folder")
     try:
         return _find(models)
     except OSError as error:
@@ -91,13 +91,13 @@ def _nothing(models: Path) -> str:
     engines = sorted(path.name for path in models.glob("*.trt.pb"))
     if engines:
         return (
-            f"{engines[0]} holds engines of TensorRT, which run on one kind of GPU only: "
+            f"{engines[0]} holds TensorRT engines, which run on one kind of GPU only: "
             "copy model.ckpt.* or model.fzn.pb of the same training beside it"
         )
     old = sorted(path.name for path in models.glob("*.ckpt") if path.is_file())
     if old:
-        return f"{old[0]} has TensorFlow's first format of checkpoints: save it again with TensorFlow 1.15"
+        return f"{old[0]} has TensorFlow's oldest checkpoint format: save it again with TensorFlow 1.15"
     lone = sorted(path.name for path in models.glob("*.meta"))
     if lone:
         return f"{lone[0]} is a graph without weights: copy the .index and .data files of the same training beside it"
-    return f"no TensorFlow weights are in {models}: model.ckpt.index, .data and .meta, or model.fzn.pb, are looked for"
+    return f"{models} has no TensorFlow weights: expected model.ckpt.index, .data and .meta, or model.fzn.pb"

@@ -17,7 +17,7 @@ from monai_auxops.weights.protobuf import Message
 
 _MAX_FILE: Final = 2**31
 _MAX_NODES: Final = 500_000
-_MAX_REPEATED: Final = 2**24  # one number that fills a tensor: a stranger's file must not ask for all memory
+_MAX_REPEATED: Final = 2**24  # one number that fills a tensor: an untrusted file must not allocate all memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Node:
     raw: memoryview | None = None
 
     def decoded(self) -> Node:
-        """Return the node with its attributes, which are read late: a training graph has thousands of nodes."""
+        """Return the node with its attributes, which are decoded late because a graph has thousands of nodes."""
         if self.raw is None:
             return self
         return replace(self, attributes=_attributes(Message(self.raw)), raw=None)
 
     @property
     def sources(self) -> list[tuple[str, int]]:
-        """The nodes whose values this one reads, with the number of their output."""
+        """The nodes whose values this node reads, with the number of the output."""
         return [source(name) for name in self.inputs if not name.startswith("^")]
 
     @property
@@ -48,7 +48,7 @@ class Node:
 
     @property
     def needs(self) -> list[str]:
-        """The names of all nodes that this one waits for."""
+        """The names of all nodes that must run before this node."""
         return [*(name for name, _ in self.sources), *self.controls]
 
 
@@ -70,7 +70,7 @@ def read_graph(path: Path) -> dict[str, Node]:
         path: a `.meta` file (a graph inside of a `MetaGraphDef`) or a frozen `.pb` file (a `GraphDef`).
     """
     if path.stat().st_size > _MAX_FILE:
-        raise WeightsError(f"{path.name} is larger than 2 GB, which no graph can be")
+        raise WeightsError(f"{path.name} is larger than 2 GB, which is too large for a graph")
     try:
         message = Message(memoryview(path.read_bytes()))
         if path.suffix == ".meta":
@@ -83,7 +83,7 @@ def read_graph(path: Path) -> dict[str, Node]:
 def _nodes(graph: Message) -> dict[str, Node]:
     views = graph.views(1)
     if not views:
-        raise WeightsError("no node of a graph is in it: this is no TensorFlow graph, or it is damaged")
+        raise WeightsError("it holds no node: it is not a TensorFlow graph, or it is damaged")
     if len(views) > _MAX_NODES:
         raise WeightsError(f"{len(views)} nodes, more than any network has")
     nodes = {}
@@ -104,7 +104,7 @@ def _attributes(node: Message) -> dict[str, Any]:
 
 
 def _attribute(value: Message) -> Any:
-    """Return an attribute as a plain value: the field that is there decides on its type."""
+    """Return an attribute as a plain value; its type follows from the field that is set."""
     if 1 in value:
         return _list(value.messages(1)[-1])
     if 2 in value:
@@ -132,7 +132,7 @@ def _list(values: Message) -> list[Any]:
 
 
 def _shape(shape: Message) -> list[int] | None:
-    """Return the sizes, -1 where one is free; None where the number of dimensions is free."""
+    """Return the sizes, with -1 for a free size; None if the number of dimensions is free."""
     return None if shape.integer(3) else [dim.integer(1) for dim in shape.messages(2)]
 
 
@@ -156,7 +156,7 @@ def _tensor(tensor: Message) -> NDArray[Any] | list[str]:
 def _repeated(tensor: Message, dtype: int, count: int) -> NDArray[Any]:
     """Return values given one by one; the last one fills the rest, and none means zero."""
     if count > _MAX_REPEATED:
-        raise WeightsError(f"a constant of {count} elements is given without its bytes")
+        raise WeightsError(f"a constant of {count} elements comes without its bytes")
     if dtype == 19:
         halves = np.array(tensor.integers(13), np.uint16).view(np.float16)
         values = halves.tolist()
@@ -171,4 +171,4 @@ def _repeated(tensor: Message, dtype: int, count: int) -> NDArray[Any]:
         constant: NDArray[Any] = np.array(filled, DTYPES[dtype])
         return constant
     except OverflowError as error:
-        raise WeightsError("a constant's value is outside of its type") from error
+        raise WeightsError("a constant's value is out of range for its type") from error

@@ -1,4 +1,4 @@
-"""Matches the weights of a graph with a torch network's, by the order in which both use them."""
+"""Match the weights of a graph with those of a torch network, by order of use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Slot:
 
 
 def slots(network: nn.Module, image: Tensor) -> list[Slot]:
-    """Return the tensors of a network in the order of their use; nothing is computed, only shapes."""
+    """Return the tensors of a network in order of use; only shapes are computed."""
     shapes = copy.deepcopy(network).to("meta").eval()
     found: list[Slot] = []
     names = {module: name for name, module in shapes.named_modules()}
@@ -64,14 +64,14 @@ def by_order(roles: Mapping[str, Role], places: list[Slot], tensors: Mapping[str
         tensors: the values of the weights.
 
     Raises:
-        WeightsError: the numbers of weights or their shapes differ; the message names the first one.
+        WeightsError: the numbers of weights or their shapes differ; the message names the first difference.
     """
     queues = {role: [name for name, found in roles.items() if found is role] for role in Role}
     found = {}
     for place in places:
         queue = queues[place.role]
         if not queue:
-            raise WeightsError(f"the graph has no more {place.role.value} for {place.key}")
+            raise WeightsError(f"the graph has no {place.role.value} left for {place.key}")
         name = queue.pop(0)
         to_torch(tensors[name], place.shape, name, place.key)
         found[name] = place.key

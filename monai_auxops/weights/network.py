@@ -21,7 +21,7 @@ from monai_auxops.weights.roles import Role
 from monai_auxops.weights.values import DEAD, Host, Value, host, tensor
 
 UNLIMITED: Final = 2**48
-_OUTPUTS: Final = 8  # more than any operation has that a condition can skip
+_OUTPUTS: Final = 8  # more than any operation that a condition can skip has
 _MERGES: Final = ("Merge", "RefMerge")
 
 
@@ -30,7 +30,7 @@ class GraphNetwork(torch.nn.Module):
 
     Batches and images may have any size that the graph allows. The learned tensors are parameters under TensorFlow's
     names, and the moving statistics of batch norm are buffers, which training moves as TensorFlow did. Dropout works in
-    training only. The output leaves out the graph's last activation, as MONAI's networks do: it is ``activation``.
+    training only. The output omits the graph's last activation, as in MONAI's networks; ``activation`` names it.
 
     Args:
         graph: the ``graph.json`` that ``monai-auxops weights`` wrote, or its content.
@@ -57,7 +57,7 @@ class GraphNetwork(torch.nn.Module):
         super().__init__()
         content = graph if isinstance(graph, Mapping) else json.loads(Path(graph).read_text(encoding="utf-8"))
         if content.get("format") != FORMAT:
-            raise WeightsError(f"the graph has the format {content.get('format')}, this version reads {FORMAT}")
+            raise WeightsError(f"the graph has format {content.get('format')}, but this version reads format {FORMAT}")
         self.activation: str | None = content["activation"]
         self.limit = UNLIMITED
         self._input, self._output = str(content["input"]), str(content["output"])
@@ -78,11 +78,11 @@ class GraphNetwork(torch.nn.Module):
 
     @property
     def channels_last(self) -> bool:
-        """Whether the graph has its channels last; the module has them in the second place all the same."""
+        """Whether the graph has its channels last; the module always has them second."""
         return bool(self._last_in)
 
     def _plan(self, nodes: Iterable[Node]) -> list[tuple[Node, list[str]]]:
-        """Return the nodes, each with the values that nobody needs any more behind it."""
+        """Return the nodes, each with the values that are no longer needed after it."""
         kept = {self._output, *(name.partition(":")[0] for name in self._updates.values())}
         listed, seen, plan = list(nodes), set(kept), []
         for node in reversed(listed):
@@ -96,7 +96,7 @@ class GraphNetwork(torch.nn.Module):
         return self.values(image, [])[self._output]
 
     def values(self, image: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
-        """Return the output and the values of more nodes, by name; the output has its channels in the second place."""
+        """Return the output and the values of other nodes by name; the output has its channels second."""
         x = image.movedim(1, -1) if self._last_in else image
         kept = set(names)
         found: dict[str, list[Value]] = {}
@@ -114,7 +114,7 @@ class GraphNetwork(torch.nn.Module):
     def _run(
         self, plan: list[tuple[Node, list[str]]], found: dict[str, list[Value]], x: Tensor, kept: set[str]
     ) -> None:
-        """Compute nodes one after the other, and let go of values that nobody needs any more."""
+        """Compute nodes in order, and release values that are no longer needed."""
         for node, done in plan:
             found[node.name] = self._value(node, found, x)
             for name in done:
@@ -156,7 +156,7 @@ class GraphNetwork(torch.nn.Module):
 
 
 def unknown_operation(node: Node) -> str:
-    """Return what to say of an operation that is not in the table."""
+    """Return the message for an operation that is not in the table."""
     return (
         f"{node.name} uses TensorFlow's operation {node.op}, which this version does not know: "
         "report both names, or add the operation to monai_auxops.weights.operations"
@@ -164,7 +164,7 @@ def unknown_operation(node: Node) -> str:
 
 
 def _initial(shape: list[int], role: str) -> Tensor:
-    """Return the start of a training without weights: random kernels, scales of one, everything else zero."""
+    """Return initial values without weights: random kernels, scales of one, zeros for the rest."""
     if role == Role.KERNEL.value:
         return torch.randn(shape) * math.sqrt(2 / max(math.prod(shape[:-1]), 1))
     return torch.ones(shape) if role == Role.SCALE.value else torch.zeros(shape)

@@ -1,4 +1,4 @@
-"""The proof: a candidate and Clara's graph, both in float64, on two random inputs of different size."""
+"""The proof: run a candidate and Clara's graph in float64 on two random inputs of different size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monai_auxops.weights.values import is_host
 BOUND: Final = 1e-10
 """A right conversion differs by 1e-13, a wrong epsilon by 6e-9 or more, wrong padding or upsampling by 0.1 or more."""
 LIMIT: Final = 2**27
-"""The most elements of a tensor in a proof: the inputs are small, so that more means a hostile file."""
+"""The most elements of a tensor in a proof: the inputs are small, so larger tensors mean a hostile file."""
 _SIZES: Final = {
     "SegResNet": ((2, 1, 3), (1, 3, 2)),
     "DenseNet121": ((40, 33, 48), (35, 64, 41)),
@@ -28,7 +28,7 @@ _SIZES: Final = {
 
 
 def sizes(question: Question, name: str) -> list[list[int]]:
-    """Return two sizes of space for the inputs; a graph with a fixed size gets that one twice."""
+    """Return two spatial sizes for the inputs; a graph with a fixed size gets that size twice."""
     dims = spatial_dims(question)
     unit = _unit(question) if name == "SegResNet" else 1
     found = [[unit * side for side in shape[:dims]] for shape in _SIZES[name]]
@@ -41,7 +41,7 @@ def sizes(question: Question, name: str) -> list[list[int]]:
 
 
 def _unit(question: Question) -> int:
-    """Return what every size is a multiple of: two for each strided convolution, and no less than four."""
+    """Return the divisor of every size: two for each strided convolution, at least four."""
     strided = [node for node in question.found.nodes if node.op.startswith("Conv") and _strides(node)]
     return int(max(4, 2 ** min(len(strided), 7)))
 
@@ -51,12 +51,12 @@ def _strides(node: Node) -> bool:
 
 
 def spatial_dims(question: Question) -> int:
-    """Return the number of axes of space, which the first layer over space shows."""
+    """Return the number of spatial axes, told by the first spatial layer."""
     for node in question.found.nodes:
         strides = node.attributes.get("strides")
         if strides:
             return len(strides) - 2
-    raise WeightsError("the graph has no convolution and no pooling, so that its image's size is not known")
+    raise WeightsError("the graph has no convolution and no pooling, so the size of its image is unknown")
 
 
 def in_channels(question: Question) -> int:
@@ -82,7 +82,7 @@ def inputs(question: Question, name: str) -> list[Tensor]:
 
 @torch.no_grad()
 def difference(graph: nn.Module, candidate: nn.Module, images: Sequence[Tensor]) -> float:
-    """Return the largest difference of the outputs; that of outputs larger than 1 is relative to the largest one."""
+    """Return the largest difference of the outputs, relative to the largest output if that exceeds 1."""
     worst = 0.0
     for image in images:
         expected, got = graph(image), candidate(image)
@@ -97,7 +97,7 @@ def difference(graph: nn.Module, candidate: nn.Module, images: Sequence[Tensor])
 
 @torch.no_grad()
 def first_difference(question: Question, candidate: Candidate, image: Tensor) -> str:
-    """Name the first convolution whose result differs, so that a person knows where to look."""
+    """Name the first convolution whose result differs, so that the user knows where to look."""
     layers = _layers(question, candidate)
     results: dict[str, Tensor] = {}
     modules = dict(candidate.network.named_modules())
@@ -113,7 +113,7 @@ def first_difference(question: Question, candidate: Candidate, image: Tensor) ->
         value = _channels_second(node, expected[node.name])
         if key in results and not _same(value, results[key]):
             return f"; the first layer that differs is {node.name} ({key})"
-    return "; all convolutions agree, so that the difference comes after the last one"
+    return "; all convolutions agree, so the difference comes after the last one"
 
 
 def _layers(question: Question, candidate: Candidate) -> dict[Any, str]:
@@ -128,7 +128,7 @@ def _layers(question: Question, candidate: Candidate) -> dict[Any, str]:
 
 
 class _Named:
-    """A node as a key of a dictionary: nodes hold lists and cannot be hashed."""
+    """A node as a dictionary key, because nodes hold lists and cannot be hashed."""
 
     def __init__(self, node: Node) -> None:
         self.name, self.attributes = node.name, node.attributes
@@ -157,11 +157,9 @@ def _same(a: Any, b: Any) -> bool:
 
 @torch.no_grad()
 def check_activation(logits: GraphNetwork, whole: GraphNetwork, images: Sequence[Tensor]) -> None:
-    """Refuse a graph whose last activation is not the one over the channels that a bundle applies."""
+    """Refuse a graph whose last activation is not over the channels, as a bundle applies it."""
     for image in images:
         raw, expected = logits(image), whole(image)
         got = raw.sigmoid() if logits.activation == "sigmoid" else raw.softmax(1)
         if got.shape != expected.shape or not (got - expected).abs().max() <= BOUND:
-            raise WeightsError(
-                f"the graph's {logits.activation} is not over the channels, so that no bundle can apply it"
-            )
+            raise WeightsError(f"the graph's {logits.activation} is not over the channels, so no bundle can apply it")

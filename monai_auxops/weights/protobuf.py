@@ -1,6 +1,6 @@
-"""Reads protocol buffer messages of a stranger's file without generated classes.
+"""Read protocol buffer messages of an untrusted file without generated classes.
 
-Nothing is copied: a field is a view into the file. Nothing recurses: a nested message is read when it is asked for.
+Nothing is copied: a field is a view into the file. Nothing recurses: a nested message is read on demand.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Field = int | memoryview
 
 
 def read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return a variable-length integer and the position behind it.
+    """Return a variable-length integer and the position after it.
 
     Examples:
         >>> read_varint(memoryview(bytes([0xAC, 0x02])), 0)
@@ -58,7 +58,7 @@ def _length(data: memoryview, at: int, wire: int) -> tuple[int, int]:
         return read_varint(data, at)
     sizes = {_FIXED64: 8, _FIXED32: 4}
     if wire not in sizes:
-        raise WeightsError(f"the file is damaged, or no protocol buffer: wire type {wire}")
+        raise WeightsError(f"the file is damaged or is not a protocol buffer: wire type {wire}")
     return sizes[wire], at
 
 
@@ -85,11 +85,11 @@ class Message:
         return [Message(view) for view in self.views(number)]
 
     def texts(self, number: int) -> list[str]:
-        """Return strings; bytes that are no UTF-8 are replaced."""
+        """Return strings; bytes that are not UTF-8 are replaced."""
         return [str(view, "utf-8", "replace") for view in self.views(number)]
 
     def text(self, number: int) -> str:
-        """Return the last string, which is what protocol buffers say of a repeated single field."""
+        """Return the last string, as protocol buffers specify for a repeated single field."""
         return next(reversed(self.texts(number)), "")
 
     def integers(self, number: int) -> list[int]:

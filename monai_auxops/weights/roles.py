@@ -1,4 +1,4 @@
-"""What each weight of a graph is: the kernel of a convolution, the scale of a normalization, a moving statistic."""
+"""The role of each weight of a graph: kernel of a convolution, scale of a normalization, moving statistic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Role(Enum):
 
     @property
     def is_statistic(self) -> bool:
-        """Tell whether training does not learn it."""
+        """Tell whether training does not learn the weight."""
         return self in (Role.MEAN, Role.VARIANCE)
 
 
@@ -74,12 +74,12 @@ def roles(found: Slice) -> dict[str, Role]:
 
 
 def reads_a_constant(node: Node, readers: dict[str, list[Node]]) -> bool:
-    """Tell whether a constant was a variable before the graph was frozen: something reads it as one."""
+    """Tell whether a constant was a variable before the graph was frozen, because something reads it as one."""
     return any(reader.op == "ReadVariableOp" or reader.name == f"{node.name}/read" for reader in readers[node.name])
 
 
 def _uses(node: Node, readers: dict[str, list[Node]]) -> Iterator[tuple[Node, int]]:
-    """Yield the nodes that compute with a weight, and as which of their inputs; what only hands it on is skipped."""
+    """Yield the nodes that compute with a weight, with the input position; nodes that only pass it on are skipped."""
     reached, seen = [node.name], {node.name}
     while reached:
         name = reached.pop(0)

@@ -25,7 +25,7 @@ _LEAVES: Final = {
 
 
 def key_of(name: str) -> str | None:
-    """Return the key of MONAI's SegResNet for a variable of Clara's, None where the name is of another kind.
+    """Return the key in MONAI's SegResNet for a variable of Clara, or None for an unknown name.
 
     Examples:
         >>> key_of("Down1_2_0/conv3d/kernel"), key_of("Final/batch_norm_scope/gamma"), key_of("dense/kernel")
@@ -60,7 +60,7 @@ def _final(rest: str) -> str | None:
 
 
 def arguments(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
-    """Return the arguments of MONAI's class that names and shapes tell; None where the names are not SegResnet's."""
+    """Return the arguments of MONAI's class, told by names and shapes; None if the names are not SegResnet's."""
     keys = {key: shapes[name] for name in shapes if (key := key_of(name)) is not None}
     first, last = keys.get("convInit.conv.weight"), keys.get("conv_final.2.conv.weight")
     down, up = _blocks(keys, "down_layers", 1), _blocks(keys, "up_layers", 0)

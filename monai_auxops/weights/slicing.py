@@ -1,4 +1,4 @@
-"""Cuts the network out of a training graph: what leads from its input to its output."""
+"""Cut the network out of a training graph: the nodes between its input and its output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Slice:
 
     Attributes:
         nodes: in an order in which each node follows all that it reads.
-        input: the node that the image is given to.
+        input: the node that receives the image.
         output: the node whose value is the network's output.
         activation: the activation that the graph ends in and that `nodes` leave out: `sigmoid`, `softmax` or None.
         updates: moving statistics and the node whose value is subtracted from each in training.
@@ -71,14 +71,14 @@ def cut(graph: Mapping[str, Node], start: str = INPUT, end: str = OUTPUT, keep_a
     """Return the network between two nodes, without the activation that it ends in unless that is to be kept.
 
     Raises:
-        WeightsError: one of the nodes is not there, or no way leads from one to the other.
+        WeightsError: one of the nodes is not there, or no path leads from one to the other.
     """
     for name in (start, end):
         if name not in graph:
-            raise WeightsError(f"the graph has no node {name}, so that nobody can tell where Clara's network begins")
+            raise WeightsError(f"the graph has no node {name}, so the start of Clara's network is unknown")
     nodes = {node.name: node for node in _ordered(graph, [end], start)}
     if start not in nodes:
-        raise WeightsError(f"no way leads from {start} to {end} in the graph")
+        raise WeightsError(f"no path leads from {start} to {end} in the graph")
     last, activation = _activation(nodes, end)
     if last is not None and not keep_activation:
         nodes[last.name] = replace(last, op="Identity", attributes={})
@@ -109,7 +109,7 @@ def _ordered(graph: Mapping[str, Node], ends: Iterable[str], start: str) -> list
 
 
 def _needs(graph: Mapping[str, Node], name: str, start: str) -> list[str]:
-    """Return what a node reads, the last one first, so that the first one is visited first."""
+    """Return the nodes that a node reads, last one first, so that the first one is visited first."""
     if name == start:
         return []
     needed = _with_pivots(graph, graph[name]).needs
@@ -120,13 +120,13 @@ def _needs(graph: Mapping[str, Node], name: str, start: str) -> list[str]:
 
 
 def _with_pivots(graph: Mapping[str, Node], node: Node) -> Node:
-    """Return a node with those of its control inputs that decide whether it runs: the sides of a condition."""
+    """Return a node with the control inputs that decide whether it runs: the branches of a condition."""
     kept = [name for name in node.inputs if not name.startswith("^") or _is_pivot(graph, name[1:])]
     return replace(node, inputs=tuple(kept))
 
 
 def _is_pivot(graph: Mapping[str, Node], name: str) -> bool:
-    """Tell whether a node is one side of a condition, which TensorFlow writes as a switch and an identity."""
+    """Tell whether a node is a branch of a condition, which TensorFlow writes as a switch and an identity."""
     node = graph.get(name)
     if node is not None and node.op == "Identity" and node.sources:
         node = graph.get(node.sources[0][0])
@@ -134,7 +134,7 @@ def _is_pivot(graph: Mapping[str, Node], name: str) -> bool:
 
 
 def _activation(nodes: Mapping[str, Node], end: str) -> tuple[Node | None, str | None]:
-    """Find the activation before the output: only what moves values may come after it."""
+    """Find the activation before the output; only operations that move values may follow it."""
     node = nodes[end]
     while node.op in _PASSES | _MOVES and node.sources:
         node = nodes[node.sources[0][0]]
@@ -155,7 +155,7 @@ def _updates(graph: Mapping[str, Node], nodes: Mapping[str, Node]) -> dict[str, 
 
 
 def input_is_channels_last(found: Slice) -> bool:
-    """Tell where the image's channels are: the first layer over space says it, and what transposes before it."""
+    """Tell whether the image's channels are last, by the first spatial layer and the transposes before it."""
     readers, reached, seen = found.readers(), [(found.input, False)], {found.input}
     while reached:
         name, moved = reached.pop(0)
@@ -169,7 +169,7 @@ def input_is_channels_last(found: Slice) -> bool:
 
 
 def output_is_channels_last(found: Slice) -> bool:
-    """Tell where the output's channels are: the last layer over space says it, and what transposes after it."""
+    """Tell whether the output's channels are last, by the last spatial layer and the transposes after it."""
     nodes = found.by_name
     reached, seen = [(found.output, False)], {found.output}
     while reached:

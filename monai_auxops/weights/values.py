@@ -1,4 +1,4 @@
-"""The numbers of a graph that are no data: shapes, axes, sizes, epsilons.
+"""The numbers of a graph that are not data: shapes, axes, sizes, epsilons.
 
 TensorFlow computes shapes with tensors. Here they are arrays of Python objects on the host, so that arithmetic with
 them stays Python arithmetic: ``torch.export`` and ``torch.jit.trace`` then see symbolic sizes and keep them free.
@@ -50,7 +50,7 @@ def is_host(value: Value) -> bool:
 
 
 def checked(values: Host) -> Host:
-    """Return numbers after a look that no integer outgrew TensorFlow's 64 bits."""
+    """Return numbers after checking that every integer fits TensorFlow's 64 bits."""
     if any(type(value) is int and abs(value) >= _INT64 for value in values.flat):
         raise WeightsError("an integer is larger than 64 bits")
     return values
@@ -67,12 +67,12 @@ def number(value: Value) -> Any:
     """Return the only number of a value."""
     found = numbers(value)
     if len(found) != 1:
-        raise WeightsError(f"one number is expected, not {len(found)}")
+        raise WeightsError(f"expected one number, got {len(found)}")
     return found[0]
 
 
 def tensor(value: Value, like: Tensor) -> Tensor:
-    """Return a value as a tensor; floating-point numbers get the type and the place of the network's input."""
+    """Return a value as a tensor; floating-point numbers get the type and device of the network's input."""
     if isinstance(value, Tensor):
         return value
     if all(type(item) in (int, float, bool) for item in value.flat):
@@ -84,21 +84,21 @@ def tensor(value: Value, like: Tensor) -> Tensor:
 
 
 def operand(value: Value, like: Tensor) -> Any:
-    """Return a value for arithmetic with tensors: a single number stays one, so that the tensor's type is kept."""
+    """Return a value for arithmetic with tensors; a number stays a number, so that the tensor keeps its type."""
     if isinstance(value, Tensor):
         return value
     return value.flat[0] if value.size == 1 else tensor(value, like)
 
 
 def larger(a: Any, b: Any) -> Any:
-    """Return the larger one of two sizes, of which either may be symbolic or, in a trace, a tensor."""
+    """Return the larger of two sizes, either of which may be symbolic or, in a trace, a tensor."""
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         return torch.maximum(torch.as_tensor(a), torch.as_tensor(b))
     return torch.sym_max(a, b)
 
 
 def smaller(a: Any, b: Any) -> Any:
-    """Return the smaller one of two sizes."""
+    """Return the smaller of two sizes."""
     return -larger(-a, -b)
 
 

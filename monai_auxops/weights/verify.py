@@ -22,13 +22,13 @@ from monai_auxops.weights.slicing import cut
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How far the bundle's network is from Clara's graph on one image.
+    """The distance of the bundle's network from Clara's graph on one image.
 
     Attributes:
-        shape: of the output.
+        shape: the shape of the output.
         difference: the largest difference of the probabilities, in float32.
         dice: the smallest Dice coefficient of a class between the two predictions.
-        seconds: of the graph and of the bundle's network.
+        seconds: the times of the graph and of the bundle's network.
     """
 
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The figures for a person."""
+        """The result as text."""
         sizes = " x ".join(str(size) for size in self.shape[1:])
         return (
             f"verified on an image: {sizes} probabilities differ by at most {self.difference:.1e}, "
@@ -98,7 +98,7 @@ def _activated(logits: Tensor, activation: str | None) -> Tensor:
 
 
 def _classes(values: Tensor, activation: str | None) -> Tensor:
-    """Return a mask per class: over one half, or the class with the largest value."""
+    """Return a mask per class: values above one half, or the class with the largest value."""
     if activation == "sigmoid" or values.shape[1] == 1:
         return values > 0.5
     return torch.nn.functional.one_hot(values.argmax(1), values.shape[1]).movedim(-1, 1).bool()

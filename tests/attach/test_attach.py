@@ -56,7 +56,7 @@ def test_every_derivation_is_said(bundle):
         "exclusive classes: the post-processing takes the argmax",
         "index labels: the post-processing makes them one-hot",
         "class 0 is left out: val_mean_dice (MeanDice) has include_background=False",
-        "train_dice becomes its key metric: it has none",
+        "train_dice becomes its key metric, because it has none",
     ):
         assert line in said
 
@@ -304,7 +304,7 @@ def test_inflated_accuracy_is_named(bundle):
     config["imports"].append("$import ignite")
     bundle.write("train.json", config)
     said, _ = attached(bundle)
-    assert "val_acc is inflated: element-wise on one-hot of 3 classes" in said
+    assert "val_acc is inflated: element-wise on 3 one-hot classes" in said
     assert "add ComputeAccuracy to --ops" in said
     assert "add ComputeAccuracy" not in attached(bundle, "ComputeDice,ComputeAccuracy", force=True)[0]
 
@@ -364,8 +364,8 @@ GAN = {"trainer": {"_target_": "GanTrainer", "key_train_metric": None}, "run": [
     ("files", "ops", "message"),
     [
         ({}, ["DiceMasked"], 'did you mean "DiceMaskedOutput"'),
-        ({}, ["Zzz"], "there are"),
-        ({}, ["ComputeBinaryPreds"], "leaves arrays"),
+        ({}, ["Zzz"], "expected one of"),
+        ({}, ["ComputeBinaryPreds"], "produces arrays"),
         ({}, ["ComputeAUC"], "ComputeAUC is a validation metric that reads an aux-op's tag"),
         ({}, ["ComputeMulticlassAccuracy"], 'needs label_format: add "label_format": [3, 1]'),
         ({"train.json": "{\n  3}"}, [], "train.json is not JSON: line 2, column 3"),
@@ -373,20 +373,20 @@ GAN = {"trainer": {"_target_": "GanTrainer", "key_train_metric": None}, "run": [
         ({"train.json": "[]"}, [], "holds no configuration"),
         ({"train.json": {}}, [], "has no trainer and no evaluator of MONAI in train.json"),
         ({"train.json": {"workflow": "scripts.w.W"}}, [], "is a Python workflow"),
-        ({"train.json": {"trainer": "$make()"}}, [], "trainer is made by an expression"),
-        ({"train.json": {"trainer": {"_target_": "nowhere.engines.VaeGanTrainer"}}}, [], "there is no nowhere"),
-        ({"train.json": DETECTION}, [], "for detection: its output holds boxes and no 'pred'"),
+        ({"train.json": {"trainer": "$make()"}}, [], "trainer is created by an expression"),
+        ({"train.json": {"trainer": {"_target_": "nowhere.engines.VaeGanTrainer"}}}, [], "VaeGanTrainer was not found"),
+        ({"train.json": DETECTION}, [], "for detection: its output holds boxes, not the 'pred'"),
         ({"train.json": DIFFUSION}, [], "trains a generator (DiffusionPrepareBatch)"),
         ({"train.json": {"inference": 1}, "a.json": GAN, "b.json": GAN}, [], "a.json: trainer is a GanTrainer"),
         ({"train.json": GAN}, [], "is a GanTrainer: a generator's output has no label"),
         ({"train.json": training(None, MSE)}, [], "MSELoss compares values"),
         ({"train.json": training(None, {"_target_": "DiceLoss"})}, [], "--channels exclusive or"),
-        ({"train.json": training(additional="$1 / 0")}, [], "is computed, and cannot be here"),
+        ({"train.json": training(additional="$1 / 0")}, [], "is computed by an expression that fails here"),
         ({"train.json": training() | {"x": "%nowhere"}}, [], "MONAI cannot parse train.json"),
         ({"metadata.json": metadata(["a", "b"])}, [], "channel_def says 2 output channels and network#out_channels 3"),
         ({"metadata.json": metadata(["a", "b", "c"], num_channels=1)}, [], "num_channels says 1 output channels"),
         ({"metadata.json": BY_LETTER}, [], "keyed by channel number"),
-        ({"aux_ops.json": "{}"}, [], "--force replaces it"),
+        ({"aux_ops.json": "{}"}, [], "pass --force to replace it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_attached(bundle, files, ops, message):
@@ -408,7 +408,7 @@ def test_an_op_that_monai_cannot_build_is_not_written(bundle):
 def test_an_op_that_the_bundle_has_is_refused(bundle):
     ours = {"val_dice": {"_target_": "monai_auxops.ComputeDice", "tag": "dice"}}
     bundle.write("train.json", training(key_metric=ours))
-    with pytest.raises(AttachError, match="has val_dice already, an aux-op's value"):
+    with pytest.raises(AttachError, match="already has val_dice, an aux-op's value"):
         attached(bundle)
 
 
@@ -445,7 +445,11 @@ def test_a_workflow_in_python(bundle):
 
 @pytest.mark.parametrize(
     ("place", "message"),
-    [("nothing", "is not there"), ("configs/train.json", "is a file; name the bundle's folder"), ("empty", "no MONAI")],
+    [
+        ("nothing", "does not exist"),
+        ("configs/train.json", "is a file; name the bundle's folder"),
+        ("empty", "not a MONAI"),
+    ],
 )
 def test_no_bundle(bundle, capsys, place, message):
     (bundle.folder / "empty").mkdir()

@@ -96,7 +96,7 @@ def test_inflated_accuracy_is_explained(bundle):
     row = next(line for line in said.splitlines() if "val_acc | val_accuracy" in line)
     theirs, ours = (float(text) for text in re.findall(r"0\.\d{6}", row))
     assert theirs == pytest.approx(1 - 2 * (1 - ours) / 3, abs=1e-5)
-    assert "element-wise on one-hot of 3 classes" in row
+    assert "element-wise on 3 one-hot classes" in row
     assert good
 
 
@@ -175,10 +175,10 @@ def test_what_exists_is_checked_as_it_is(bundle):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"initialize": ["$1 / 0"]}, "the bundle's own run fails, without aux-ops: ZeroDivisionError"),
+        ({"initialize": ["$1 / 0"]}, "the bundle's own run fails without aux-ops: ZeroDivisionError"),
         (
             {"network": {"_target_": "UNet", "spatial_dims": 2}},
-            "the bundle's own run fails, without aux-ops: TypeError",
+            "the bundle's own run fails without aux-ops: TypeError",
         ),
     ],
 )
@@ -246,7 +246,7 @@ def without(weights="a", theirs=0.5):
         (without(), outcome(ours=0.6), "a note", ["equal", "equal", "a note"]),
         (without(), outcome(ours=0.6, fractions=True), "", ["equal", "equal", "labels hold fractions: MONAI truncates "
                                                            "them, aux-ops leave them out"]),
-        (without(theirs="[1]"), outcome(theirs="[1]"), "", ["equal", "equal", "one of them is no single number"]),
+        (without(theirs="[1]"), outcome(theirs="[1]"), "", ["equal", "equal", "one of them is not a single number"]),
         (without(), outcome(ours=None), "", ["equal", "equal", "no value named val_dice"]),
     ],
 )  # fmt: skip

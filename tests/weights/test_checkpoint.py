@@ -200,7 +200,7 @@ def test_a_hostile_constant_cannot_ask_for_all_memory(tmp_path):
     node = field(1, b"NV_MODEL_OUTPUT") + field(2, b"Const") + field(5, field(1, b"value") + field(2, value))
     start = field(1, b"NV_MODEL_INPUT") + field(2, b"Placeholder")
     (tmp_path / "m.fzn.pb").write_bytes(field(1, node) + field(1, start))
-    with pytest.raises(WeightsError, match="is given without its bytes"):
+    with pytest.raises(WeightsError, match="comes without its bytes"):
         convert(tmp_path, NETWORK)
 
 

@@ -28,7 +28,7 @@ def _divide(a: Any, b: Any) -> Any:
 
 
 def _whole_divide(a: Any, b: Any) -> Any:
-    """Divide as the old `Div` does: integers are truncated toward zero."""
+    """Divide as the old ``Div`` does: integers are truncated toward zero."""
     if isinstance(a, Tensor) and not a.is_floating_point():
         return torch.div(a, b, rounding_mode="trunc")
     return int(a / b) if isinstance(a, int) and isinstance(b, int) else a / b
@@ -48,7 +48,7 @@ def _two_tensors(a: Any, b: Any) -> list[Tensor]:
 
 
 def _power(a: Any, b: Any) -> Any:
-    """Raise to a power; on the host as floating-point numbers, which cannot grow without bound."""
+    """Raise to a power; numbers on the host become floating-point, so that they cannot grow without bound."""
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         return torch.pow(a, b)
     result = float(a) ** float(b)
@@ -152,7 +152,7 @@ def _unary(function: Callable[[Tensor], Tensor]) -> Callable[[Step, Value], Valu
 
 
 def _on_host(function: Callable[[Tensor], Tensor], x: Value) -> Value:
-    """Compute with numbers of the host in 64 bits."""
+    """Compute with numbers on the host in 64 bits."""
     results = [function(torch.as_tensor(value, dtype=_wide(value))) for value in x.flat]
     return host([result.item() for result in results]).reshape(x.shape)
 
@@ -222,7 +222,7 @@ def _reduction(function: Any, on_host: Any) -> Callable[[Step, Value, Value], Va
 
 
 def _product(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
-    """Multiply over several axes, of which torch takes one at a time."""
+    """Multiply over several axes, one at a time as torch requires."""
     for axis in sorted((axis % x.dim() for axis in axes), reverse=True):
         x = x.prod(axis, keepdim=keep)
     return x

@@ -38,7 +38,7 @@ def same_padding(size: Any, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 class _Layout:
-    """Where a layer's channels are; torch wants them in the second place."""
+    """The position of a layer's channels; torch needs them second."""
 
     def __init__(self, step: Step, dims: int) -> None:
         layout = str(step.get("data_format", "NDHWC" if dims == 3 else "NHWC"))
@@ -51,7 +51,7 @@ class _Layout:
         return x if self.first else x.movedim(1, -1)
 
     def spatial(self, values: Any) -> list[Any]:
-        """Return the values that belong to the axes of space."""
+        """Return the values that belong to the spatial axes."""
         found = list(values)
         return found[2:] if self.first else found[1:-1]
 
@@ -59,7 +59,7 @@ class _Layout:
 def _pads(
     step: Step, layout: _Layout, x: Tensor, kernel: list[int], stride: list[int], dilation: list[int]
 ) -> list[Any]:
-    """Return the padding of each axis of space as pairs."""
+    """Return the padding of each spatial axis as pairs."""
     padding = step.get("padding", "VALID")
     if padding == "SAME":
         return [same_padding(*axis) for axis in zip(x.shape[2:], kernel, stride, dilation, strict=True)]
@@ -79,7 +79,7 @@ def _symmetric(pads: list[Any]) -> bool:
 
 
 def _is_zero(value: Any) -> bool:
-    """Tell whether a padding is known to be zero; a symbolic size is not asked, because that would fix it."""
+    """Tell whether a padding is known to be zero; a symbolic size is not tested, because that would fix it."""
     return type(value) is int and value == 0
 
 
@@ -107,7 +107,7 @@ def _convolve(step: Step, layout: _Layout, x: Tensor, weight: Tensor, groups: in
     stride = layout.spatial(step.get("strides", [1] * (dims + 2)))
     dilation = layout.spatial(step.get("dilations", [])) or [1] * dims
     pads = _pads(step, layout, x, fixed(weight.shape[2:]), stride, dilation)
-    if _symmetric(pads):  # torch's own padding needs no copy of the image
+    if _symmetric(pads):  # torch's own padding does not copy the image
         inside = [before for before, _ in pads]
         return _CONV[dims](x, weight, None, stride, inside, dilation, groups)
     return _CONV[dims](functional.pad(x, _flat(pads)), weight, None, stride, 0, dilation, groups)
@@ -115,7 +115,7 @@ def _convolve(step: Step, layout: _Layout, x: Tensor, weight: Tensor, groups: in
 
 @operation("Conv2DBackpropInput", "Conv3DBackpropInputV2")
 def transposed(step: Step, sizes: Value, kernel: Tensor, y: Tensor) -> Tensor:
-    """Convolve backwards: the full result is cut where SAME would have padded an image of the output's size."""
+    """Apply a transposed convolution, and crop the full result where SAME would pad an image of the output's size."""
     dims = kernel.dim() - 2
     layout = _Layout(step, dims)
     stride = layout.spatial(step.get("strides", [1] * (dims + 2)))
@@ -134,7 +134,7 @@ def transposed(step: Step, sizes: Value, kernel: Tensor, y: Tensor) -> Tensor:
 
 
 def _cut(x: Tensor, axis: int, start: Any, size: Any) -> Tensor:
-    """Return a range of an axis, with zeros where the range is longer than the axis."""
+    """Return a range of an axis, padded with zeros where the range exceeds the axis."""
     missing = larger(start + size - x.shape[axis], 0)
     x = functional.pad(x, [0, 0] * (x.dim() - 1 - axis) + [0, missing])
     return x.narrow(axis, start, size)
@@ -142,7 +142,7 @@ def _cut(x: Tensor, axis: int, start: Any, size: Any) -> Tensor:
 
 @operation("MaxPool", "MaxPool3D")
 def max_pool(step: Step, x: Tensor) -> Tensor:
-    """Take the largest element of each window; padding never wins."""
+    """Take the largest element of each window, ignoring padding."""
     layout, kernel, stride, pads = _windows(step, x)
     image = layout.to_torch(x)
     if not all(_is_zero(value) for pair in pads for value in pair):
@@ -152,7 +152,7 @@ def max_pool(step: Step, x: Tensor) -> Tensor:
 
 @operation("AvgPool", "AvgPool3D")
 def average_pool(step: Step, x: Tensor) -> Tensor:
-    """Average each window; padding does not count."""
+    """Average each window, ignoring padding."""
     layout, kernel, stride, pads = _windows(step, x)
     image, average = layout.to_torch(x), _AVERAGE[len(kernel)]
     if step.get("padding") != "SAME":
@@ -179,7 +179,7 @@ def bias_add(step: Step, x: Tensor, bias: Tensor) -> Tensor:
 
 @operation("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 def batch_norm(step: Step, x: Tensor, scale: Tensor, offset: Tensor, mean: Any, variance: Any) -> list[Any]:
-    """Normalize by moving statistics, or in training by those of the batch, which are returned for the moving ones."""
+    """Normalize by moving statistics, or in training by batch statistics, which are also returned."""
     layout, epsilon = _Layout(step, x.dim() - 2), step.get("epsilon", 1e-4)
     image = layout.to_torch(x)
     if not step.get("is_training", True):

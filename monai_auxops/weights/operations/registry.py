@@ -1,4 +1,4 @@
-"""The table of operations, and what each of them gets."""
+"""The table of operations, and the step that each of them receives."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Step:
         return default if value is None else value
 
     def sizes(self, sizes: Iterable[Any]) -> list[Any]:
-        """Return the sizes of a new tensor after a look that it is not absurdly large."""
+        """Return the sizes of a new tensor after checking that it is not absurdly large."""
         found = list(sizes)
         known = [size for size in found if type(size) is int]
         if math.prod(known) > self.limit or any(size < -1 for size in known):
-            raise WeightsError(f"a tensor of the shape {found} is asked for")
+            raise WeightsError(f"a tensor of the shape {found} is too large")
         return found
 
 

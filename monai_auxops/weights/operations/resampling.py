@@ -1,4 +1,4 @@
-"""Upsampling with TensorFlow's three ideas of where a voxel is, and the exchange of channels and space."""
+"""Upsampling with TensorFlow's three conventions for voxel positions, and moves between channels and space."""
 
 from __future__ import annotations
 

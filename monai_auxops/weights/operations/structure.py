@@ -34,13 +34,13 @@ def identity(step: Step, x: Value) -> Value:
 
 @operation("Switch", "RefSwitch")
 def switch(step: Step, x: Value, condition: Value) -> list[Value]:
-    """Send the value to one of two outputs; the other one is dead."""
+    """Send the value to one of two outputs; the other output is dead."""
     return [DEAD, x] if number(condition) else [x, DEAD]
 
 
 @operation("Merge", "RefMerge")
 def merge(step: Step, *values: Value) -> list[Value]:
-    """Return the value that is alive, and its number."""
+    """Return the value that is alive, and its index."""
     alive = [index for index, value in enumerate(values) if value is not DEAD]
     return [values[alive[0]], host(alive[0])] if alive else [DEAD, DEAD]
 
@@ -80,7 +80,7 @@ def pack(step: Step, *values: Value) -> Value:
 
 @operation("Unpack")
 def unpack(step: Step, x: Value) -> list[Value]:
-    """Cut a value into its parts along an axis."""
+    """Split a value into its parts along an axis."""
     axis = step.get("axis", 0)
     if is_host(x):
         return [host(part) for part in np.moveaxis(x, axis, 0)]
@@ -104,7 +104,7 @@ def concat_old(step: Step, axis: Value, *parts: Value) -> Value:
 
 @operation("Reshape")
 def reshape(step: Step, x: Value, sizes: Value) -> Value:
-    """Give the elements other sizes."""
+    """Change the shape of a value."""
     return x.reshape(step.sizes(numbers(sizes)))
 
 
@@ -133,7 +133,7 @@ def transpose(step: Step, x: Value, order: Value) -> Value:
 
 @operation("Fill")
 def fill(step: Step, sizes: Value, value: Value) -> Value:
-    """Return a tensor of one value; what has no axis, or is a short list, stays on the host."""
+    """Return a tensor filled with one value; scalars and short lists stay on the host."""
     shape_ = step.sizes(numbers(sizes))
     if len(shape_) < 2 and all(type(size) is int and size <= 16 for size in shape_) and is_host(value):
         return np.full(shape_, value, object)
@@ -168,7 +168,7 @@ def broadcast_to(step: Step, x: Value, sizes: Value) -> Value:
 
 @operation("Cast")
 def cast(step: Step, x: Value) -> Value:
-    """Change the type; all floating-point types are the network's own, so that it can run in any."""
+    """Change the type; every floating-point type becomes the network's, so that the network runs in any."""
     to = step.get("DstT", 1)
     if is_host(x):
         convert = float_of if is_float(to) else _whole(to)
@@ -179,7 +179,7 @@ def cast(step: Step, x: Value) -> Value:
 
 
 def float_of(value: Any) -> Any:
-    """Return a number as a floating-point one; a symbolic size stays symbolic."""
+    """Return a number as floating-point; a symbolic size stays symbolic."""
     return value * 1.0 if not isinstance(value, bool) else float(value)
 
 
@@ -193,7 +193,7 @@ def _integer_of(value: Any) -> Any:
 
 @operation("Split")
 def split(step: Step, axis: Value, x: Value) -> list[Value]:
-    """Cut a value into equal parts."""
+    """Split a value into equal parts."""
     count, where = step.get("num_split", 1), int(number(axis))
     if is_host(x):
         return list(np.split(x, count, where))
@@ -202,7 +202,7 @@ def split(step: Step, axis: Value, x: Value) -> list[Value]:
 
 @operation("SplitV")
 def split_sizes(step: Step, x: Value, sizes: Value, axis: Value) -> list[Value]:
-    """Cut a value into parts of given sizes, one of which may be -1."""
+    """Split a value into parts of given sizes, one of which may be -1."""
     parts, where = numbers(sizes), int(number(axis))
     rest = x.shape[where] - sum(part for part in parts if part != -1)
     parts = [rest if part == -1 else part for part in parts]
@@ -237,14 +237,14 @@ def gather_first(step: Step, x: Value, indices: Value) -> Value:
 
 @operation("Pad", "PadV2")
 def pad(step: Step, x: Value, pads: Value, value: Value | None = None) -> Value:
-    """Put a constant around a tensor."""
+    """Pad a tensor with a constant."""
     filling = 0.0 if value is None else number(value)
     return functional.pad(x, _torch_pads(step, x, pads), value=filling)
 
 
 @operation("MirrorPad")
 def mirror_pad(step: Step, x: Tensor, pads: Value) -> Tensor:
-    """Put a tensor's mirror image around it, with (`SYMMETRIC`) or without (`REFLECT`) its border."""
+    """Pad a tensor with its mirror image, with (``SYMMETRIC``) or without (``REFLECT``) its border."""
     again = int(step.get("mode", "REFLECT") == "SYMMETRIC")
     for axis, (before, after) in enumerate(_pairs(pads)):
         size_ = x.shape[axis]
@@ -269,7 +269,7 @@ def _pairs(pads: Value) -> list[tuple[Any, Any]]:
 
 @operation("StridedSlice")
 def strided_slice(step: Step, x: Value, begin: Value, end: Value, strides: Value) -> Value:
-    """Cut out a part, as `x[a:b:c, ..., None]` does."""
+    """Slice a value, as ``x[a:b:c, ..., None]`` does."""
     begins, ends, steps = numbers(begin), numbers(end), numbers(strides)
     index = tuple(_index(step, axis, begins[axis], ends[axis], steps[axis]) for axis in range(len(begins)))
     if not is_host(x) and any(by < 0 for by in steps):
@@ -294,7 +294,7 @@ def _index(step: Step, axis: int, begin: Any, end: Any, by: Any) -> Any:
 
 
 def _flipped_slice(x: Tensor, index: tuple[Any, ...]) -> Tensor:
-    """Slice with steps below zero, which torch lacks: NumPy's indices of each axis are taken."""
+    """Slice with negative steps, which torch lacks, by NumPy's indices of each axis."""
     if any(not isinstance(part, slice) for part in index):
         raise WeightsError("a slice with a negative step beside another kind of index is not known")
     for axis, part in enumerate(index):
@@ -305,7 +305,7 @@ def _flipped_slice(x: Tensor, index: tuple[Any, ...]) -> Tensor:
 
 @operation("Slice")
 def slice_(step: Step, x: Value, begin: Value, sizes: Value) -> Value:
-    """Cut out a part of a given size; -1 means up to the end."""
+    """Slice a part of a given size; -1 means up to the end."""
     pairs = zip(numbers(begin), numbers(sizes), strict=True)
     return x[tuple(slice(first, None if size == -1 else first + size) for first, size in pairs)]
 
@@ -327,7 +327,7 @@ def space_to_batch(step: Step, x: Tensor, block: Value, pads: Value) -> Tensor:
 
 @operation("BatchToSpaceND")
 def batch_to_space(step: Step, x: Tensor, block: Value, crops: Value) -> Tensor:
-    """Move blocks back from the batch into space, and cut the borders."""
+    """Move blocks back from the batch into space, and crop the borders."""
     blocks, count = numbers(block), len(numbers(block))
     total, *sizes = x.shape
     batch = total // math.prod(blocks)
@@ -355,7 +355,7 @@ def random_normal(step: Step, sizes: Value) -> Tensor:
 
 @operation("Select", "SelectV2")
 def select(step: Step, condition: Value, a: Value, b: Value) -> Value:
-    """Take elements of one value or the other; `Select` may choose whole rows."""
+    """Take elements of one value or the other; ``Select`` may choose whole rows."""
     if is_host(condition) and is_host(a) and is_host(b):
         return host(np.where(condition.astype(bool), a, b))
     if is_host(condition) and condition.size == 1:
