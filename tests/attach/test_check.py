@@ -221,7 +221,7 @@ def test_large_files_are_linked_and_models_are_not(tmp_path, monkeypatch):
 
 def test_without_a_format_of_the_data(bundle):
     bundle.write("metadata.json", {})
-    with pytest.raises(AttachError, match="no data can be made up: use --check own"):
+    with pytest.raises(AttachError, match="no data can be generated; use --check own"):
         attach(Options(bundle.folder, check="synthetic"))
 
 

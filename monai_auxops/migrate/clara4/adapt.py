@@ -1,4 +1,4 @@
-"""Applies a row and the table of signatures to one class: from the name and arguments of then to those of today."""
+"""Apply a row and the table of signatures to one class: from its old name and arguments to today's."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _UNSAID: Final = frozenset(
         ("CacheDataset", "num_workers"), ("AsDiscreted", "to_onehot"), ("AsDiscrete", "to_onehot"),
     }
 )  # fmt: skip
-"""Defaults that are spelled otherwise today and mean the same here."""
+"""Defaults that are spelled differently today and mean the same here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """What a class of then is today."""
+    """What an old class is today."""
 
     target: str
     args: dict[str, Any]
@@ -69,7 +69,7 @@ class Adapted:
 
 
 def knows(name: str) -> bool:
-    """Tell whether a name is that of a class in the tables."""
+    """Tell whether a name is the name of a class in the tables."""
     return tables.find(name) is not None or signatures.find(name) is not None
 
 
@@ -136,7 +136,7 @@ def _apply(row: Row, draft: Draft) -> None:
 
 
 def named_today(name: str, now: Signature) -> set[str]:
-    """Return the arguments that today's class names, or names for the class that it passes them on to."""
+    """Return the arguments that today's class, or the class that it passes them on to, names."""
     found = set(now.args)
     if now.name in _WIRED:
         found |= LOADER_ARGS
@@ -167,7 +167,7 @@ def _leave_out(draft: Draft, then: Signature | None, now: Signature) -> tuple[li
 
 
 def _write_defaults(draft: Draft, then: Signature | None, now: Signature, given: Mapping[str, Any]) -> list[str]:
-    """Write out every default of then that differs today."""
+    """Write out every old default that differs today."""
     change = then.at(draft.version) if then is not None else None
     written = []
     for name, value in (change.defaults if change is not None else {}).items():
@@ -180,7 +180,7 @@ def _write_defaults(draft: Draft, then: Signature | None, now: Signature, given:
 
 
 def _is_shown(value: Any) -> bool:
-    """Tell a default that the table can only describe, unless it is a number's type."""
+    """Tell whether the table can only describe a default; number types do not count."""
     return isinstance(value, str) and value.startswith("<") and value.strip("<>") not in _TYPES
 
 

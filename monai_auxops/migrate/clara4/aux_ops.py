@@ -1,4 +1,4 @@
-"""`migrate --aux-ops`: Dice per class beside what Clara Train 4 measured, under names of its own."""
+"""``migrate --aux-ops``: Dice per class in addition to what Clara Train 4 measured, under separate names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TAG: Final = "dice"
 
 
 def aux_ops(config: Config, part: str, shape: NetworkShape) -> Block:
-    """Return the metrics to add to a section; none where a Dice of raw predictions means nothing there."""
+    """Return the metrics to add to a section; none if a Dice of raw predictions has no meaning there."""
     if shape.out_channels < 1 or shape.task == "classification" or inverts(config, part):
         return {}
     taken = {log_label(item) for item in metric_items(config, part)}
@@ -45,7 +45,7 @@ def _arguments(config: Config, part: str, shape: NetworkShape) -> dict[str, Any]
 
 
 def _skips_background(config: Config, part: str) -> bool:
-    """Return what the section's MeanDice says, else the validation's, else what most mean: no background."""
+    """Return whether the section's MeanDice, or the validation's, skips the background; by default it does."""
     for place in (part, "validate", ""):
         for item in metric_items(config, place):
             if item.occurrence.name == "MeanDice":

@@ -51,7 +51,7 @@ def files(mmar: Mmar4, weights: Weights, with_aux: bool, trust: bool) -> dict[st
 
 
 def _facts(mmar: Mmar4) -> Facts:
-    """Return what a stub says of shapes."""
+    """Return the shapes that a stub mentions."""
     if mmar.main is None:
         return Facts()
     shape = shape_of(mmar.main)
@@ -145,7 +145,7 @@ def own_code(mmar: Mmar4) -> dict[str, str]:
 
 
 def _python_files(folder: Path) -> Iterable[Path]:
-    """Yield the Python files that are inside a folder, links to elsewhere left out."""
+    """Yield the Python files inside a folder, without links to other places."""
     root = folder.resolve()
     for path in sorted(folder.rglob("*.py")):
         if path.is_file() and path.resolve().is_relative_to(root):

@@ -1,4 +1,4 @@
-"""What is to be said of a whole file of Clara Train 4: sections, metrics, and slips that were kept as they were."""
+"""Remarks on a whole file of Clara Train 4: sections, metrics, and mistakes that the bundle keeps."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _report_key(key: str, child: Node, known: frozenset[str], log: Log) -> None:
 
 
 def _names(config: Config, part: str, log: Log) -> None:
-    """Refuse a name of a metric that MONAI's parser would interpret."""
+    """Refuse a metric's name that MONAI's parser would interpret."""
     for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
         node = item.occurrence.attribute("log_label")
         try:
@@ -74,21 +74,19 @@ def _names(config: Config, part: str, log: Log) -> None:
 
 
 def _channels_last(config: Config, part: str, log: Log) -> None:
-    """Say where an image is resampled before its channel is in front: the first axis is taken for channels."""
+    """Report an image that is resampled before its channel is first, so that its first axis counts as channels."""
     chain = config.at(part, "pre_transforms")
     names = [item.occurrence.name for item in chain]
     first = next((index for index, name in enumerate(names) if "Channel" in name), len(names))
     loads = any(name.startswith("Load") for name in names)
     for item in chain[:first] if loads else ():
         if item.occurrence.name in _MOVES:
-            message = (
-                f"{item.occurrence.name} comes before the channel: it takes the first axis for channels, as before"
-            )
+            message = f"{item.occurrence.name} precedes the channel and treats the first axis as channels, as before"
             log.add("CT805", item.occurrence.where, message)
 
 
 def _class_indices(config: Config, part: str, log: Log) -> None:
-    """Say where a metric counts channels of a prediction that holds class indices."""
+    """Report a metric that counts channels of a prediction that holds class indices."""
     discrete = [item for item in config.at(part, "post_transforms") if item.occurrence.name.startswith("AsDiscrete")]
     if not discrete or any("to_onehot" in block for item in discrete for block in item.blocks):
         return
@@ -105,7 +103,7 @@ def _argmax(value: object) -> bool:
 
 
 def _inverted_alone(config: Config, part: str, log: Log) -> None:
-    """Say where prediction and label are compared on grids that the file does not make equal."""
+    """Report that prediction and label are compared on grids that the file does not make equal."""
     metrics = config.at(part, "key_metric", "metrics", "additional_metrics")
     if not metrics or not inverts(config, part):
         return

@@ -28,7 +28,7 @@ _SECTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """What a row of 3.1 made of a component; `creates` names the values of an aux-op."""
+    """What a row of 3.1 made of a component; ``creates`` names the values of an aux-op."""
 
     outcome: Outcome
     reason: str
@@ -51,7 +51,7 @@ class Clara3:
         return rule is not None and set(args) <= {name for item in rule.params for name in (item.name, *item.also)}
 
     def convert(self, found: Occurrence) -> Old | None:
-        """Convert a component by the rules of 3.1, None where they do not know it."""
+        """Convert a component by the rules of 3.1, or return None if they do not know it."""
         section = _SECTIONS.get(found.place.key)
         rule = self.book.find(section, found.name) if section is not None else None
         if section is None or rule is None:
@@ -64,7 +64,7 @@ class Clara3:
 
 
 def facts_of(root: Node, variables: Variables) -> Facts:
-    """Return what the rules of 3.1 ask: the activation and the channels of the network."""
+    """Return the facts that the rules of 3.1 need: the activation and the channels of the network."""
     facts = Facts()
     for activation in ("softmax", "sigmoid"):
         if _argument(root, variables, "post_transforms", activation) is True:

@@ -1,4 +1,4 @@
-"""The Python in an MMAR's strings: five shapes are recognized by the syntax tree and written anew; nothing is run."""
+"""The Python in an MMAR's strings: five forms are recognized by their syntax tree and rewritten; nothing is run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MAX_LENGTH: Final = 2000
 
 
 class Shape(Enum):
-    """What a string of code does; the value says it in words."""
+    """What a string of code does; the value describes it."""
 
     NOTHING = "returns nothing"
     FIELDS = "picks fields of a batch"
     PARAMETERS = "names the network's parameters"
-    UNKNOWN = "is none of the known shapes"
+    UNKNOWN = "has none of the known forms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Code:
 
     @property
     def is_lambda(self) -> bool:
-        """Tell a lambda from a call."""
+        """Tell whether the code is a lambda."""
         return "lambda" in self.text[:10]
 
     @property

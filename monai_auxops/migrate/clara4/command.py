@@ -38,7 +38,7 @@ class Migration:
         self.written: Path | None = None
 
     def run(self) -> None:
-        """Write the bundle, check it, or only say what could be done."""
+        """Write the bundle, check it, or only report what could be done."""
         self._say_what_else()
         if self.options.output is not None:
             self.written = self._write(self.options.output)
@@ -156,7 +156,7 @@ def _command(path: Path, output: Path) -> str:
 
 
 def migration(project: Project, options: Options) -> Migration | Renewal | None:
-    """Return the migration of an MMAR of Clara Train 4 or of an older MONAI's bundle, None for anything else."""
+    """Return the migration of an MMAR of Clara Train 4 or of an older MONAI's bundle, or None for anything else."""
     if is_old(options.source):
         return Renewal(options.source, options)
     return Migration(project, options) if has_clara4(project.mmar) else None

@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One occurrence of a component, a ref followed; `off` says why it has no part in the bundle."""
+    """One occurrence of a component, with refs followed; ``off`` says why it is not part of the bundle."""
 
     place: Place
     name: str
@@ -133,7 +133,7 @@ class Reader:
         return self._switched(found, node.get("disabled")) if node.get("disabled") is not None else found
 
     def _switched(self, found: Occurrence, flag: Node | None) -> Occurrence:
-        """Say what `disabled` says: true, false, or a variable that stays a setting of the bundle."""
+        """Return the value of ``disabled``: true, false, or a variable that stays a setting of the bundle."""
         if flag is None:
             return found
         value = self.variables.resolve(flag)
@@ -153,7 +153,7 @@ class Reader:
             elif key.startswith("_"):
                 self.log.add("CT311", child.where, f'"{key}" is a comment')
             elif key not in _KEYS:
-                self.log.add("CT317", child.where, f'"{key}" is no key of a component', did_you_mean(key, _KEYS))
+                self.log.add("CT317", child.where, f'"{key}" is not a key of a component', did_you_mean(key, _KEYS))
 
     def _choose(self, place: Place, found: list[Occurrence]) -> list[Occurrence]:
         """Keep the first alternative of a single place and mark the others."""

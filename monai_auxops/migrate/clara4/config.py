@@ -20,7 +20,7 @@ from monai_auxops.migrate.rules.kinds import flag, integer, number
 
 
 class Role(Enum):
-    """What a configuration is for."""
+    """The purpose of a configuration."""
 
     TRAIN = "training"
     EVALUATE = "evaluation"
@@ -91,7 +91,7 @@ def _is_weights(node: Node) -> bool:
 
 
 def _settings(config: Config, log: Log) -> dict[str, Any]:
-    """Return the settings of the bundle; a wrong one is reported and has its default."""
+    """Return the settings of the bundle; a wrong setting is reported and gets its default."""
     found = {}
     for name, target in SETTINGS.items():
         kind, default = _KINDS[name]

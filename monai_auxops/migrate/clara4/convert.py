@@ -1,4 +1,4 @@
-"""Converts the components of a file: rows, wiring, code, weights' names. Nothing is written yet."""
+"""Convert the components of a file: rows, wiring, code, names of weights. Nothing is written yet."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Item:
 
     @property
     def args(self) -> Mapping[str, Any]:
-        """Clara's arguments that a Python call can take, for a stub."""
+        """Clara's arguments that a Python call accepts, for a stub."""
         return self.given
 
     @property
@@ -91,7 +91,7 @@ class Converter:
         return self._known(found, args) if known else self._other(found, args)
 
     def _is_of_31(self, found: Occurrence, args: Mapping[str, Any]) -> bool:
-        """Tell a name that MONAI and Clara Train 3.1 share by its arguments (`Dice` is a second name of DiceLoss)."""
+        """Tell by its arguments whether a name shared by MONAI and Clara Train 3.1, such as ``Dice``, is of 3.1."""
         then = signatures.find(found.name)
         unknown = set(args) - (then.known(self.dialect.version) if then is not None else set())
         return bool(unknown) and self.old.knows(found, unknown)
@@ -110,7 +110,7 @@ class Converter:
         if row.manual and knows(found.name):
             return self._manual(found, args, row.why)
         if not _is_path(found.path):
-            self.log.add("CT301", found.where, f"{found.path!r} is no path of a Python class")
+            self.log.add("CT301", found.where, f"{found.path!r} is not the path of a Python class")
             return Item(found, Outcome.MANUAL, "Not the path of a Python class.", given=args)
         if not self.trust or codes_in(args):
             self.log.add("CT312", found.where, f"{found.path} is your own {found.place.key} in PyTorch")
@@ -143,7 +143,7 @@ class Converter:
             reason = "SaveImaged in the postprocessing; its AsDiscrete works on a copy."
             return self._as_transforms(found, args, inverting.saver(args, self.dialect.version), reason)
         if found.place == ("train", "pre_transforms") and found.name.startswith("SaveImage"):
-            return Item(found, Outcome.DROPPED, "It wrote every crop of the training to look at, on every epoch.")
+            return Item(found, Outcome.DROPPED, "It wrote every training crop for inspection, in every epoch.")
         notes: list[str] = []
         given, args = args, self._states(found, dict(args), notes)
         args, parts = inverting.metric(args, self.dialect.version)
@@ -165,7 +165,7 @@ class Converter:
         return {**args, "reader": "PILReader"}
 
     def _states(self, found: Occurrence, args: dict[str, Any], notes: list[str]) -> dict[str, Any]:
-        """Write what a checkpoint holds and where it is."""
+        """Write the content and the location of a checkpoint."""
         for name in {"CheckpointSaver": ["save_dict"], "CheckpointLoader": ["load_dict"]}.get(found.name, []):
             args[name], lost = wiring.states(args.get(name), self.known)
             if "train_conf" in lost:
@@ -191,7 +191,9 @@ class Converter:
         for code in left:
             self.log.add("CT321", where, f"{found.name}: {_short(code.text)} {code.shape.value}")
         if row.manual or left:
-            return self._manual(found, given, row.why if row.manual else "Code in a string that is none of the known.")
+            return self._manual(
+                found, given, row.why if row.manual else "Code in a string that has none of the known forms."
+            )
         if any(value is CONF for value in row.args.values()):
             return self._manual(found, given, "It needs the configuration of Clara Train itself.")
         blocks = (block_of(row.target, row.args),)
@@ -206,8 +208,8 @@ class Converter:
     ) -> Item:
         if parts is None:
             text = codes_in(dict(args))[0].text
-            self.log.add("CT321", found.where, f"{found.name}: {_short(text)} is none of the known shapes")
-            return self._manual(found, args, "Code in a string that is none of the known.")
+            self.log.add("CT321", found.where, f"{found.name}: {_short(text)} has none of the known forms")
+            return self._manual(found, args, "Code in a string that has none of the known forms.")
         return Item(found, Outcome.EXACT, reason, given=args, post=self._post(parts))
 
     def _post(self, parts: list[inverting.Part]) -> tuple[Block, ...]:

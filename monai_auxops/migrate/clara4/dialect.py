@@ -1,4 +1,4 @@
-"""Which Clara Train 4 wrote a file: told by its content, because the file's name says nothing."""
+"""Which Clara Train 4 wrote a file, told by its content, because the file's name tells nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _is_wired(section: Node | None) -> bool:
 
 
 def component_names(node: Node) -> Iterator[str]:
-    """Yield the class names that stand anywhere in a configuration."""
+    """Yield the class names anywhere in a configuration."""
     name = node.get("name")
     if name is not None and isinstance(name.value, str):
         yield name.value

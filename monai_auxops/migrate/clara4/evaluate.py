@@ -1,4 +1,4 @@
-"""The bundle's evaluate.json and inference.json: they stand alone and work with the weights that came along."""
+"""The bundle's evaluate.json and inference.json: they are self-contained and work with the migrated weights."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Model:
 
 
 def evaluate_json(config: Config, top: Block, model: Model, extra: Block) -> Block:
-    """Return what evaluates: an evaluation's own file, or the validation of the training."""
+    """Return the evaluation: its own file, or the validation of the training."""
     part = "" if config.role is not Role.TRAIN else "validate"
     handlers = [*model.loader(), *_handlers(config, part)]
     return {
@@ -61,7 +61,7 @@ def evaluate_json(config: Config, top: Block, model: Model, extra: Block) -> Blo
 
 
 def inference_json(config: Config, top: Block, model: Model) -> Block:
-    """Return what predicts: an inference's own file, or an evaluation without its labels."""
+    """Return the inference: its own file, or an evaluation without its labels."""
     part = "" if config.role is not Role.TRAIN else "validate"
     whole = section(config, part, [])
     own = config.role is Role.INFER
@@ -159,7 +159,7 @@ def _narrowed(block: Block, kept: list[int], length: int) -> Block:
 
 
 def _saving(post: list[Block], classifies: bool, handlers: list[Block]) -> list[Block]:
-    """Write classes to a file where nothing is written yet; one-hot channels are for metrics only."""
+    """Write classes to a file if nothing else does; one-hot channels are for metrics only."""
     if any(str(block["_target_"]) in _SAVERS for block in [*post, *handlers]):
         return post
     if classifies:

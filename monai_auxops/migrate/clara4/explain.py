@@ -35,7 +35,7 @@ def row(name: str) -> dict[str, Any]:
 
 def markdown() -> str:
     """Return the table of what changed."""
-    lines = ["| class of then | today | outcome | what changes |", "| --- | --- | --- | --- |"]
+    lines = ["| old class | today | outcome | what changes |", "| --- | --- | --- | --- |"]
     for name in names():
         found = row(name)
         target = f"`{found['bundle']}`" if found["bundle"] != "-" else "-"
@@ -88,7 +88,7 @@ def _changed(name: str) -> bool:
 
 
 def _changes(name: str) -> Iterator[str]:
-    """Yield a sentence for the arguments that are gone and one for the defaults that are written out, by dialect."""
+    """Yield a sentence for the removed arguments and one for the defaults written out, by dialect."""
     for dialect in _DIALECTS:
         gone, written = as_said(name, dialect.version)
         if gone:

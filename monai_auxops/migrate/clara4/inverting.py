@@ -1,6 +1,6 @@
 """What handlers of MONAI 0.5 did to a prediction (invert, save, discretize it), as today's transforms.
 
-Each works on a copy under a name of its own, so that whatever else reads the prediction sees what it saw before.
+Each works on a copy under a separate name, so that other readers of the prediction see what they saw before.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def inverter(args: Mapping[str, Any], section: str) -> list[Part]:
 
 
 def saver(args: Mapping[str, Any], version: Version) -> list[Part] | None:
-    """Return the transforms of a SegmentationSaver, None where its code is not one of the known shapes."""
+    """Return the transforms of a SegmentationSaver, or None if its code has none of the known forms."""
     found = args.get("output_transform")
     picked = found.fields[0] if isinstance(found, Code) and len(found.fields) == 1 else None
     if picked is None and isinstance(found, Code):

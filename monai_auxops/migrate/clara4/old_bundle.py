@@ -1,4 +1,4 @@
-"""Bundles written for an older MONAI: the same tables say what their classes are today.
+"""Bundles written for an older MONAI: the same tables tell what their classes are today.
 
 A file in which nothing changed is left byte for byte.
 """
@@ -26,7 +26,7 @@ _PROPERTIES: Final = {"optional_packages_version": "required_packages_version"}
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """An object of a bundle that is written otherwise today."""
+    """An object of a bundle that is written differently today."""
 
     where: Where
     name: str
@@ -56,7 +56,7 @@ class OldBundle:
 
 
 def version_in(folder: Path) -> Version:
-    """Return the MONAI that a bundle's metadata names, () where there is none."""
+    """Return the MONAI that a bundle's metadata names, or () if it names none."""
     path = folder / "configs" / "metadata.json"
     node = read_json(path, path.name, Log()) if path.is_file() else None
     found = node.get("monai_version") if node is not None else None
@@ -64,13 +64,13 @@ def version_in(folder: Path) -> Version:
 
 
 def is_old(folder: Path) -> bool:
-    """Tell whether a folder is a bundle for an older MONAI than the tables call today's."""
+    """Tell whether a folder is a bundle for a MONAI older than today's."""
     version = version_in(folder)
     return bool(version) and version[:2] < signatures.today()[:2]
 
 
 def read_old_bundle(folder: Path, log: Log) -> OldBundle:
-    """Read every configuration; what changed since is in the result, problems are in the log."""
+    """Read every configuration; the result has what changed since, and the log has the problems."""
     bundle = OldBundle(folder, version_in(folder), log)
     paths = sorted((folder / "configs").glob("*.json"))
     reads_meta = any(_META in path.read_text(encoding="utf-8", errors="replace") for path in paths)
@@ -90,7 +90,7 @@ def read_old_bundle(folder: Path, log: Log) -> OldBundle:
 
 
 def _metadata(bundle: OldBundle) -> None:
-    """Say in the metadata which MONAI the bundle is for, where anything else changed."""
+    """Update the MONAI version in the metadata if anything else changed."""
     path = bundle.folder / "configs" / "metadata.json"
     found = json.loads(path.read_text(encoding="utf-8"))
     if not bundle.texts or not isinstance(found, dict):
@@ -101,7 +101,7 @@ def _metadata(bundle: OldBundle) -> None:
 
 
 def _renewed(bundle: OldBundle, file: str, node: Node, reads_meta: bool) -> Any:
-    """Return a value with every object in it as today's MONAI wants it."""
+    """Return a value with every object in it in today's form."""
     if isinstance(node.value, list):
         return [_renewed(bundle, file, child, reads_meta) for child in node.value]
     if not isinstance(node.value, dict):
@@ -132,7 +132,7 @@ def _today(name: str, args: dict[str, Any], version: Version, reads_meta: bool) 
 def _written(
     bundle: OldBundle, file: str, node: Node, plain: dict[str, Any], args: dict[str, Any], today: Adapted
 ) -> dict[str, Any]:
-    """Write an object anew where its class or its arguments changed."""
+    """Rewrite an object if its class or its arguments changed."""
     old = str(plain["_target_"])
     if today.manual:
         bundle.log.add("CT701", node.where, f"{old}: {today.why}")
@@ -179,7 +179,7 @@ def _entry(item: Renewed) -> dict[str, Any]:
 
 
 def write_bundle(bundle: OldBundle, staged: Path) -> None:
-    """Copy a bundle into an empty folder, with the files that changed written anew."""
+    """Copy a bundle into an empty folder, with the changed files rewritten."""
     shutil.copytree(bundle.folder, staged, dirs_exist_ok=True, symlinks=True)
     for name, text in bundle.texts.items():
         (staged / name).write_text(text, encoding="utf-8", newline="\n")

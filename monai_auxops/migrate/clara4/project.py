@@ -1,4 +1,4 @@
-"""Everything known of an MMAR of Clara Train 4 once it is read."""
+"""An MMAR of Clara Train 4 after reading."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Mmar4:
 
     @property
     def main(self) -> Config | None:
-        """The file that says most: the training, else the evaluation, else the inference."""
+        """The main file: the training, otherwise the evaluation, otherwise the inference."""
         return next((self.chosen[role] for role in Role if role in self.chosen), None)
 
 
 def has_clara4(mmar: Mmar) -> bool:
-    """Tell whether a folder or file is of Clara Train 4."""
+    """Tell whether a folder or file comes from Clara Train 4."""
     return any(mmar.of(kind) for kind in _ROLES)
 
 
@@ -96,7 +96,7 @@ def _environment(mmar: Mmar, env: Path | None) -> Node | None:
 
 
 def _scripted(project: Project, name: str, role: Role) -> Mapping[str, Any]:
-    """Return what the MMAR's own script for a file set."""
+    """Return the variables that the MMAR's own script set for a file."""
     apps = {Role.TRAIN: "train"}.get(role, "evaluate")
     for run in project.runs:
         named = Path(run.config).name

@@ -70,7 +70,7 @@ def _weights(weights: Weights) -> str:
     if not weights.files:
         return ""
     rows = [f"- {code(name)}" for name in weights.names]
-    said = "They came along in `models/`; evaluation and inference read them. A training writes `models/model.pt` anew."
+    said = "Evaluation and inference read these files in `models/`. Training overwrites `models/model.pt`."
     return "\n".join(["## Weights", "", said, "", *rows, ""])
 
 
@@ -93,5 +93,5 @@ def _targets(item: Item) -> str:
 def _to_check(mmar: Mmar4) -> str:
     wanted = [item for item in mmar.log.sorted() if item.severity is not Severity.INFO]
     rows = [f"- {item.code} {text(item.where.path or item.where.file)}: {text(item.message)}" for item in wanted]
-    rows.append("- Compare the first losses with an old log where you have one.")
+    rows.append("- Compare the first losses with an old log if you have one.")
     return "\n".join(["## What to check", "", *rows, ""])

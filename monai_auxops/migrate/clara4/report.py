@@ -1,4 +1,4 @@
-"""What the report says of files of Clara Train 4, in the form of the others."""
+"""The report on files of Clara Train 4, in the same form as for 3.1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monai_auxops.migrate.report.model import Model, totals
 
 _OTHER_SETTINGS: Final = {
     "multi_gpu": ("equivalent", "torchrun with configs/multi_gpu_train.json."),
-    "use_gpu": ("dropped", "The device is the GPU where there is one."),
+    "use_gpu": ("dropped", "The device is the GPU if there is one."),
     "determinism": ("exact", "initialize sets the seed."),
     "cudnn_benchmark": ("exact", "initialize sets it."),
     "tf32": ("exact", "initialize sets it."),
@@ -93,6 +93,6 @@ def _shown(value: Any) -> Any:
 
 
 def needs_work(mmar: Mmar4, strict: bool) -> bool:
-    """Tell whether an occurrence has to be written by hand, or only with strict: is approximate."""
+    """Tell whether an occurrence must be written by hand or, with ``strict``, is approximate."""
     outcomes = {item.outcome for item in mmar.items}
     return Outcome.MANUAL in outcomes or (strict and Outcome.APPROXIMATE in outcomes)

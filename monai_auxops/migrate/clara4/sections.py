@@ -124,7 +124,7 @@ def metric_items(config: Config, part: str) -> list[Item]:
 
 
 def key_item(items: list[Item]) -> Item | None:
-    """Return the metric that chooses the model: the one marked, or in its own place, else the first."""
+    """Return the metric that selects the model: the marked one, the one in its own place, or the first."""
     marked = [item for item in items if is_key(item)]
     return next(iter(marked or items), None)
 

@@ -1,4 +1,4 @@
-"""What a configuration tells of its network's input and output: for the metadata, the check's data and the aux-ops."""
+"""What a configuration tells about its network's input and output, for metadata, check data and aux-ops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OUTPUTS: Final = ("out_channels", "num_classes", "out_channel", "n_classes")
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """Channels, dimensions and activation; 0 channels are not known."""
+    """Channels, dimensions and activation; 0 channels means unknown."""
 
     in_channels: int = 1
     out_channels: int = 0
@@ -64,7 +64,7 @@ def _activation(config: Config, part: str) -> str:
 
 
 def _size(config: Config) -> tuple[int, ...]:
-    """Return the size of what the network sees: of the crops, else of the windows."""
+    """Return the size of the network's input: that of the crops, otherwise that of the windows."""
     items = [*config.at("train", "pre_transforms"), *config.at("validate", "inferer"), *config.at("", "inferer")]
     sizes = [size for item in items for size in _sizes(item)]
     return sizes[0] if sizes else ()

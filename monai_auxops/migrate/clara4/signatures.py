@@ -43,7 +43,7 @@ class Signature:
     history: tuple[tuple[Version, Change | None], ...]
 
     def at(self, version: Version) -> Change | None:
-        """Return how it was in a version of MONAI; None where it did not exist."""
+        """Return the class as it was in a version of MONAI, or None if it did not exist."""
         found: Change | None = None
         for since, change in self.history:
             if since <= version:
@@ -51,7 +51,7 @@ class Signature:
         return found
 
     def known(self, version: Version) -> frozenset[str]:
-        """Return the arguments that it named in a version of MONAI."""
+        """Return the arguments that the class named in a version of MONAI."""
         then = self.at(version)
         if then is None:
             return frozenset(self.args)
@@ -86,12 +86,12 @@ def find(name: str) -> Signature | None:
 
 
 def classes() -> list[str]:
-    """Return the first names of all classes."""
+    """Return the names of all classes, without aliases."""
     return list(_classes())
 
 
 def names() -> list[str]:
-    """Return all names, second names included."""
+    """Return all names, including aliases."""
     return [*_classes(), *_aliases()]
 
 

@@ -1,4 +1,4 @@
-"""`migrate --check` of a bundle from Clara Train 4: two iterations and a validation, in a process of its own."""
+"""``migrate --check`` of a bundle from Clara Train 4: two iterations and a validation, in a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_bundle(mmar: Mmar4, place: Path) -> bool:
 
 
 def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
-    """Describe the data to make."""
+    """Describe the data to generate."""
     shape = shape_of(train)
     keys = [attribute(train, train.first(part, "dataset"), "data_list_key") for part in train.parts]
     root = str(train.variables.values.get("DATA_ROOT", ""))

@@ -1,4 +1,4 @@
-"""Values of arguments: variables are filled in, `@` and `#` become the bundle's own references, code stays aside."""
+"""Values of arguments: fill in variables, turn ``@`` and ``#`` into the bundle's references, set code aside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULTS: Final = {
     "MMAR_TORCHSCRIPT": "models/model.ts",
     "MMAR_EVAL_OUTPUT_PATH": "eval",
 }
-"""What every published environment.json says of the MMAR's own folders."""
+"""The MMAR's own folders, as in every published environment.json."""
 _SHARED: Final = {
     "model": "@network",
     "loss": "@loss",
@@ -47,7 +47,7 @@ _OWN: Final = {
 }
 PARAMETERS: Final = Expr("$@network.parameters()")
 CONF: Final = object()
-"""What `@conf` becomes: the configuration itself, which is no state to save."""
+"""What ``@conf`` becomes: the configuration itself, which is not a state to save."""
 _PATHS: Final = frozenset({"save_dir", "log_dir", "output_dir", "cache_dir", "load_path"})
 
 
@@ -109,7 +109,7 @@ class Values:
         return PARAMETERS if found.shape is Shape.PARAMETERS else found
 
     def reference(self, name: str, where: Where) -> Any:
-        """Return the bundle's name of an object of the section, or of another where Clara's was shared."""
+        """Return the bundle's name of an object of the section, or of another section if Clara shared it."""
         if name == "conf":
             return CONF
         if name in _SHARED:
@@ -120,7 +120,7 @@ class Values:
         return None
 
     def _path(self, node: Node) -> Any:
-        """Return a folder to write to: the bundle's own where it is the MMAR's."""
+        """Return a folder to write to: the bundle's own in place of the MMAR's."""
         text = str(node.value)
         for name, reference in FOLDERS.items():
             if name not in self.variables.values or not text.startswith(f"{{{name}}}"):

@@ -1,4 +1,4 @@
-"""The weights of an MMAR of Clara Train 4: PyTorch's, so that they come along."""
+"""The weights of an MMAR of Clara Train 4, which are PyTorch's and are copied."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONF: Final = "train_conf"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The files of weights, and the training configuration that a checkpoint holds where no other is there."""
+    """The files of weights, and the training configuration in a checkpoint if there is no other."""
 
     files: tuple[Path, ...] = ()
     train: Config | None = None
@@ -46,7 +46,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def _train_of(mmar: Mmar4, files: Iterable[Path]) -> Config | None:
-    """Return the training configuration that Clara saved in a checkpoint, read in a process of its own."""
+    """Return the training configuration that Clara saved in a checkpoint, read in a separate process."""
     main = mmar.main
     if main is None or Role.TRAIN in mmar.chosen or main.first("", "model") is not None:
         return None
@@ -65,7 +65,7 @@ def _train_of(mmar: Mmar4, files: Iterable[Path]) -> Config | None:
 
 
 def ask(arguments: list[str]) -> dict[str, Any]:
-    """Ask the process that may load weights; its last line is the answer."""
+    """Run the process that may load weights and return its last line."""
     command = [sys.executable, "-m", "monai_auxops.migrate.trial.weights", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
@@ -79,7 +79,7 @@ def ask(arguments: list[str]) -> dict[str, Any]:
 
 
 def copy_weights(mmar: Mmar4, weights: Weights, staged: Path) -> None:
-    """Copy the weights that load without running code; the others are reported and stay where they are."""
+    """Copy the weights that load without running code; report the others and do not copy them."""
     for path in weights.files:
         answer = ask(["load", str(path)])
         if answer.get("error"):

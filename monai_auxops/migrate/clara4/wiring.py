@@ -1,4 +1,4 @@
-"""How Clara Train 4 tied its objects together, written as the model zoo writes it: explicit in 4.1, implicit in 4.0."""
+"""How Clara Train 4 wired its objects together, written as in the model zoo: explicit in 4.1, implicit in 4.0."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _ENGINES: Final = {
         "amp": Expr("@amp"),
     },
 }
-STATES_LEFT_OUT: Final = "the configuration itself (train_conf) is no state and is left out"
+STATES_LEFT_OUT: Final = "the configuration itself (train_conf) is not a state and is left out"
 
 
 def wired(key: str, name: str, args: Mapping[str, Any], section: str) -> dict[str, Any]:

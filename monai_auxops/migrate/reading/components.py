@@ -156,7 +156,7 @@ class Reader:
             elif key.startswith("_"):
                 self.log.add("CT311", child.where, f'"{key}" is a comment')
             elif key not in KEYS:
-                self.log.add("CT317", child.where, f'"{key}" is no key of a component', did_you_mean(key, KEYS))
+                self.log.add("CT317", child.where, f'"{key}" is not a key of a component', did_you_mean(key, KEYS))
 
     def choose(self, found: list[Component]) -> list[Component]:
         """Keep the first alternative of each single place; mark the others."""

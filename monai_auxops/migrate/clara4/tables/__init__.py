@@ -1,4 +1,4 @@
-"""The rows: what is not a plain rename. Every other class keeps its name and its arguments, by `signatures.json`."""
+"""The rows: changes beyond a plain rename. Other classes keep name and arguments, by ``signatures.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row of Clara Train 4 is made of. A row is data; `adapt.py` is the only reader that acts on it."""
+"""The parts of a row of Clara Train 4. A row is data; only ``adapt.py`` acts on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATEST: Version = (99,)
 
 @dataclass(slots=True)
 class Draft:
-    """One occurrence while a row works on it: today's class, the arguments so far, and what is to be said.
+    """One occurrence while a row works on it: today's class, the arguments so far, and remarks.
 
     `settled` names arguments whose old default needs not be written out.
     """
@@ -42,7 +42,7 @@ class Draft:
         return self.args.pop(name)
 
     def lower(self, outcome: Outcome, note: str) -> None:
-        """Say what applies to this occurrence only, and how faithful it is."""
+        """Add a remark on this occurrence only, and lower its outcome."""
         self.outcome = worst([self.outcome, outcome])
         self.notes.append(note)
 

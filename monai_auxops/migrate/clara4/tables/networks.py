@@ -16,7 +16,7 @@ def _group_norm(draft: Draft) -> None:
     if not given or "norm" in draft.args:
         return
     if str(kind).lower() != "group":
-        draft.lower(Outcome.APPROXIMATE, f"the norm {kind!r} is none that MONAI had here; group was used")
+        draft.lower(Outcome.APPROXIMATE, f"the norm {kind!r} did not exist in MONAI here; group was used")
     draft.args["norm"] = ["group", {"num_groups": groups}]
 
 

@@ -1,4 +1,4 @@
-"""What has no counterpart that trains the same: interactive segmentation and whole slides, with today's successor."""
+"""Classes without a counterpart that trains the same (interactive segmentation, whole slides), with successors."""
 
 from __future__ import annotations
 

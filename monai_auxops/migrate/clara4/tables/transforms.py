@@ -15,7 +15,7 @@ _INVERTS: Final = "the inverse of ToTensor makes an array, which today's Invert 
 
 
 def _lists(*values: Any) -> list[tuple[Any, ...]]:
-    """Return values item by item: a list has one for each key, anything else is for all of them."""
+    """Return values item by item: a list has one for each key, any other value applies to all keys."""
     length = max([len(value) for value in values if isinstance(value, list)], default=1)
     columns = [value if isinstance(value, list) else [value] * length for value in values]
     return list(zip(*columns, strict=False))
@@ -66,7 +66,7 @@ def _level(threshold: Any, logit: Any) -> Any:
 
 
 def _crop_foreground(draft: Draft) -> None:
-    """Write out what a margin at the border meant."""
+    """Write out the old meaning of a margin at the border."""
     margin = draft.args.get("margin", 0)
     wide = any(margin) if isinstance(margin, list) else bool(margin)
     if not wide:
@@ -99,11 +99,11 @@ def _coordinates(draft: Draft) -> None:
     elif isinstance(old, int):
         draft.args.setdefault("spatial_dims", [old - 1])
     elif old is not None:
-        draft.lower(Outcome.MANUAL, "spatial_channels is no list of numbers")
+        draft.lower(Outcome.MANUAL, "spatial_channels is not a list of numbers")
 
 
 def _delete(draft: Draft) -> None:
-    """Forget the metadata beside an image: there is none today."""
+    """Remove the metadata beside an image, because there is none today."""
     keys = draft.args.get("keys")
     if draft.in_bundle or not isinstance(keys, list | str):
         return
