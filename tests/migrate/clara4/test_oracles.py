@@ -17,9 +17,8 @@ from tests.migrate.conftest import ROOT
 
 FOLDER = ROOT / "tests" / "oracles" / "clara4"
 sys.path.insert(0, str(FOLDER))
-import data as oracle_data  # noqa: E402
-
 import cases as oracle  # noqa: E402
+import data as oracle_data  # noqa: E402
 
 CASES = oracle.cases()
 PRINTED = {40: "monai_0.5.3.json", 41: "monai_0.8.1.json"}

@@ -16,10 +16,10 @@ import ignite
 import monai
 import numpy as np
 import torch
-from data import files_of, fill
 from ignite.engine import Events
 
 from cases import SEED_AGAIN, cases, classes_of, make_data
+from data import files_of, fill
 
 MODULES = [monai.transforms, monai.losses, monai.networks.nets, monai.handlers, monai.data, monai.inferers,
            monai.optimizers, monai.engines, ignite.metrics, torch.optim, torch.optim.lr_scheduler,
