@@ -1,4 +1,4 @@
-"""``monai-auxops demo``: train a bundle before one's eyes, and show what it learned."""
+"""``monai-auxops demo``: train a bundle, and show what it learned."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ NEEDED = {"monai": "monai", "ignite": "pytorch-ignite", "tensorboard": "tensorbo
 
 
 class DemoError(Exception):
-    """Why there is no demo, in a sentence."""
+    """The reason why there is no demo, in a sentence."""
 
 
 def demo(bundle: Path, epochs: int | None = None, output: Path | None = None) -> int:
-    """Train ``bundle``, print a line per epoch, and write a picture of the best model's work and the report page.
+    """Train ``bundle``, print a line per epoch, and write a picture of the best model's prediction and the report.
 
-    Nothing is written before the configuration is parsed, and nothing that is there is replaced: a second demo gets a
-    folder of its own.
+    Nothing is written before the configuration is parsed, and existing files are not replaced: a second demo gets its
+    own folder.
 
     Args:
         bundle: the folder of a bundle that trains from ``configs/train.json``.
-        epochs: at least 1; default what the bundle says.
-        output: a folder that is empty or not there yet; default ``eval`` in the bundle, or ``eval_2`` and so on.
+        epochs: at least 1; default as in the bundle.
+        output: an empty or new folder; default ``eval`` in the bundle, or ``eval_2`` and so on.
 
     Returns:
-        0; 2 if the bundle cannot be trained, with a sentence that says why.
+        0; 2 if the bundle cannot be trained, after printing the reason.
     """
     from monai_auxops.report.command import report
 
@@ -54,20 +54,20 @@ def demo(bundle: Path, epochs: int | None = None, output: Path | None = None) ->
 
 
 def parsed(bundle: Path, epochs: int | None) -> Any:
-    """The bundle's configuration, with the console handler in place of the log lines; nothing is built or written."""
+    """Parse the bundle's configuration, with the console handler instead of log lines; build and write nothing."""
     if epochs is not None and epochs < 1:
         raise DemoError(f"expected at least 1 epoch, got {epochs}")
     path = bundle / "configs/train.json"
     if not path.is_file():
-        raise DemoError(f"no bundle in {bundle}: run this in a clone of the project, or give the folder")
+        raise DemoError(f"no bundle in {bundle}: run this in a clone of the project, or name the folder")
     for module, package in NEEDED.items():
         try:
             __import__(module)
         except ImportError:
-            raise DemoError(f"it needs {package}: pip install {package}") from None
-    warnings.filterwarnings("ignore")  # of libraries; our own errors are errors
-    _ = monai_auxops.ComputeDice  # the first name loads all, so that MONAI finds them by their short names
-    import ignite.engine  # noqa: F401  # before logging is turned down: it sets its own level
+            raise DemoError(f"the demo needs {package}: pip install {package}") from None
+    warnings.filterwarnings("ignore")  # warnings of libraries
+    _ = monai_auxops.ComputeDice  # the first name loads all of them, so that MONAI finds their short names
+    import ignite.engine  # noqa: F401  # before the log level is changed, because Ignite sets its own
     from monai.bundle import ConfigParser
 
     logging.disable(logging.INFO)
@@ -76,8 +76,8 @@ def parsed(bundle: Path, epochs: int | None) -> Any:
         parser.read_config(str(path))
         handlers = {section: list(parser[f"{section}#handlers"]) for section in ("train", "validate")}
         trains = "train#trainer" in parser and "validate#evaluator" in parser
-    except Exception as error:  # of the parser: of no common type
-        raise DemoError(f"{path} cannot be read as a bundle's training ({error})") from None
+    except Exception as error:  # the parser's errors have no common type
+        raise DemoError(f"cannot read {path} as a training configuration ({error})") from None
     if not trains:
         raise DemoError(f"{path} has no train#trainer and validate#evaluator to show")
     parser["bundle_root"] = str(bundle)
@@ -90,59 +90,59 @@ def parsed(bundle: Path, epochs: int | None) -> Any:
 
 
 def new_folder(bundle: Path, output: Path | None) -> Path:
-    """Make the folder of the run; one that holds something is refused, or passed over where none was asked for."""
+    """Create the folder of the run; a given one must be empty, and by default a free name is used."""
     try:
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             if any(output.iterdir()):
-                raise DemoError(f"{output} is not empty; give a new folder")
+                raise DemoError(f"{output} is not empty; choose a new folder")
             return output
         for number in range(1, 1000):
             folder = bundle / ("eval" if number == 1 else f"eval_{number}")
             if not folder.exists():
-                folder.mkdir()  # fails if another process made it just now
+                folder.mkdir()  # fails if another process has just created it
                 return folder
     except FileExistsError:
         return new_folder(bundle, output)
     except OSError as error:
-        raise DemoError(f"{error.filename} cannot be written ({error.strerror}); give a folder with -o") from None
-    raise DemoError(f"{bundle} has too many runs; give a folder with -o")
+        raise DemoError(f"cannot write {error.filename} ({error.strerror}); choose a folder with -o") from None
+    raise DemoError(f"{bundle} has too many runs; choose a folder with -o")
 
 
 def models_of(bundle: Path, folder: Path) -> Path:
-    """Where the checkpoint goes: ``models`` of the bundle, or of the run if that is taken."""
+    """Return the folder of the checkpoint: ``models`` of the bundle, or of the run if that is taken."""
     taken = (bundle / "models").exists() or folder != bundle / "eval"
     return folder / "models" if taken else bundle / "models"
 
 
 def engines(parser: Any, bundle: Path) -> tuple[Any, Any]:
-    """Build trainer and evaluator; the bundle's own scripts are found beside its configuration."""
+    """Build trainer and evaluator; the bundle's own scripts are importable."""
     sys.path.insert(0, str(bundle.resolve()))
     try:
         trainer, evaluator = (parser.get_parsed_content(key) for key in ("train#trainer", "validate#evaluator"))
         parser.get_parsed_content("initialize")
-    except Exception as error:  # whatever a configuration may raise
+    except Exception as error:  # a configuration may raise anything
         cause = error
         while cause.__cause__ is not None:
             cause = cause.__cause__  # type: ignore[assignment]
-        raise DemoError(f"{bundle.name} cannot be built: {type(cause).__name__}: {cause}") from None
+        raise DemoError(f"cannot build {bundle.name}: {type(cause).__name__}: {cause}") from None
     return trainer, evaluator
 
 
 def say_result(evaluator: Any, seconds: float) -> None:
-    """The best epoch in a sentence."""
+    """Print the best epoch."""
     state = evaluator.state
     print(
         f"\nBest {state.key_metric_name} {state.best_metric:.4f} in epoch {state.best_metric_epoch}, "
-        f"on held-out data; {seconds:.0f} s in all."
+        f"on held-out data; {seconds:.0f} s in total."
     )
 
 
 def draw(evaluator: Any, checkpoint: Path, path: Path) -> str:
-    """Draw the best model's work on the first validation case: image, label, prediction, errors.
+    """Draw the best model's result on the first validation case: image, label, prediction, errors.
 
     Returns:
-        The picture's path, or why there is none.
+        The path of the picture, or the reason why there is none.
     """
     import numpy as np
     import torch
@@ -175,7 +175,7 @@ def draw(evaluator: Any, checkpoint: Path, path: Path) -> str:
 
 
 def save_figure(panels: list[Any], path: Path) -> None:
-    """Four pictures side by side with their titles, and what the colors of the errors mean."""
+    """Draw four pictures side by side with titles and a legend of the error colors."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 

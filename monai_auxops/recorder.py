@@ -1,4 +1,4 @@
-"""Record a plain loop as the handlers record an engine: console, curves, cases, pictures, page."""
+"""Record a plain loop as the handlers record an engine: console, curves, cases, pictures, report."""
 
 from __future__ import annotations
 
@@ -38,35 +38,36 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Record a plain loop in a folder that ``monai-auxops report`` and TensorBoard show.
+    """A recorder of a plain loop, for a folder that ``monai-auxops report`` and TensorBoard show.
 
-    For Lightning, Accelerate, or a loop of your own. :meth:`log` prints the line of an epoch and writes the curves;
-    :meth:`cases` writes the table of cases; :meth:`pictures` keeps pictures of the best epoch. Only the first rank
-    writes, and no method waits for other ranks: give values of all ranks (``aggregate()`` is one). What cannot be
-    written is warned of once and never ends the training. ``docs/formats.md`` describes the files.
+    Use it with Lightning, Accelerate, or your own loop. ``log`` prints the line of an epoch and writes the curves;
+    ``cases`` writes the table of cases; ``pictures`` keeps pictures of the best epoch. Only the first rank
+    writes, and no method waits for other ranks: pass values over all ranks (such as those of ``aggregate()``). What
+    cannot be written causes one warning and never stops the training. ``docs/formats.md`` describes the files.
 
     Args:
-        folder: of the run.
+        folder: the folder of the run.
         key: the metric that decides on the best epoch, such as ``"val_dice"``. Default: the first value of the first
-            aux-op that is logged with ``split="val"``; values without an aux-op have no direction, so no best epoch.
-        higher_is_better: whether a larger ``key`` is better; default what the aux-op says.
-        epochs: how many there will be, for the console.
-        class_names: of all classes.
-        config: anything JSON can hold that describes the run.
-        stream: where lines go; default standard output.
+            aux-op logged with ``split="val"``; plain numbers have no direction, and therefore no best epoch.
+        higher_is_better: whether a larger ``key`` is better; default as the aux-op says.
+        epochs: the planned number of epochs, for the console.
+        class_names: names of all classes.
+        config: a JSON-compatible description of the run.
+        stream: where to print; default standard output.
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, Recorder(folder, key="val_dice", higher_is_better=True) as run:
-    ...     for epoch, dice in enumerate([0.5, 0.75, 0.625], 1):
-    ...         run.log(epoch, {"loss": 1 / epoch})
-    ...         run.log(epoch, {"dice": dice}, split="val")
-    ...     sorted(path.name for path in Path(folder).glob("r*"))
-                    ─val──
-    epoch    loss    dice
-        1  1.0000  0.5000  best
-        2  0.5000  0.7500  best
-        3  0.3333  0.6250
-    ['results.png', 'run.json']
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Recorder(folder, "val_dice", higher_is_better=True) as run:
+        ...     for epoch, dice in enumerate([0.5, 0.75, 0.625], 1):
+        ...         run.log(epoch, {"loss": 1 / epoch})
+        ...         run.log(epoch, {"dice": dice}, split="val")
+        ...     sorted(path.name for path in Path(folder).glob("r*"))
+                        ─val──
+        epoch    loss    dice
+            1  1.0000  0.5000  best
+            2  0.5000  0.7500  best
+            3  0.3333  0.6250
+        ['results.png', 'run.json']
     """
 
     def __init__(
@@ -107,16 +108,16 @@ class Recorder:
     def log(self, epoch: int, values: Values, split: str = "") -> None:
         """Record the values of an epoch.
 
-        The line of the epoch is printed when its ``split="val"`` comes; without validation when the next epoch begins.
+        The line of the epoch is printed with its ``split="val"``; without validation when the next epoch starts.
 
         Args:
-            epoch: from 1; an earlier epoch than the last one is a ``ValueError``.
-            values: an aux-op, whose :meth:`~monai_auxops.AuxiliaryOperation.aggregate` is taken (every rank has to call
+            epoch: the epoch from 1; it must not decrease.
+            values: an aux-op, whose ``aggregate`` is taken (every rank has to call
                 this then), or numbers by name, also nested.
-            split: ``"train"``, ``"val"``, ``"test"`` or nothing: in front of each name.
+            split: ``"train"``, ``"val"``, ``"test"`` or nothing, as prefix of each name.
 
         Raises:
-            ValueError: an unknown split, an epoch that went back, a value that is no number.
+            ValueError: an unknown split, an epoch that decreases, a value that is not a number.
         """
         named = self._named(values, split)
         if epoch < self._epoch or epoch < 0:
@@ -148,13 +149,13 @@ class Recorder:
         return {prefix + name: number_of(value) for name, value in numbers.items()}
 
     def cases(self, epoch: int, rows: Mapping[str, Mapping[str, float]], split: str = "val", name: str = "") -> None:
-        """Record values of single cases; more of the same epoch are added.
+        """Record values of single cases; further cases of the same epoch are added.
 
         Args:
-            epoch: as in :meth:`log`.
+            epoch: as in ``log``.
             rows: the values of each case by column; the first column decides which case is worst.
-            split: in front of each column.
-            name: of the table ``<name>_cases.csv``; default the first column's.
+            split: prefix of each column.
+            name: name of the table ``<name>_cases.csv``; default the first column's.
         """
         if not rows or not ranks.is_first():
             return
@@ -183,18 +184,18 @@ class Recorder:
         values: Sequence[float] | Tensor,
         names: Sequence[str] | None = None,
     ) -> None:
-        """Show the cases of a batch to the recorder, which keeps the worst, the median and the best of the epoch.
+        """Record pictures of a batch; the worst, the median and the best case of the epoch are kept.
 
-        They are written to ``<folder>/best`` when the epoch's ``log(split="val")`` makes it the best so far: call this
-        before it. Nothing is copied to the host until then.
+        They are written to ``<folder>/best`` when the epoch's ``log(split="val")`` makes it the best so far, so call
+        this first. Nothing is copied to the host until then.
 
         Args:
-            epoch: as in :meth:`log`.
+            epoch: as in ``log``.
             image: ``[B, C, *S]`` with two or three spatial dimensions.
             label: class indices ``[B, 1, *S]`` or ``[B, *S]``, or one-hot ``[B, C, *S]``.
             prediction: scores ``[B, C, *S]``, or class indices like the label.
-            values: of each case, less is worse.
-            names: of each case; default a running number.
+            values: the value of each case, less is worse.
+            names: the name of each case; default a running number.
         """
         if not ranks.is_first():
             return
@@ -215,7 +216,7 @@ class Recorder:
         self._safely("pictures", add)
 
     def _end_epoch(self) -> None:
-        """Print the line of an epoch that had no validation, and write what belongs to its end."""
+        """Print the line of an epoch without validation, and write the files of its end."""
         if self._epoch and not self._printed:
             self._print_line()
 
@@ -246,7 +247,7 @@ class Recorder:
 
     @property
     def stream(self) -> TextIO:
-        """Where lines go; looked up late, as standard output may be replaced."""
+        """The stream to print to; looked up late, because standard output may be replaced."""
         return self._stream or sys.stdout
 
     def _room(self) -> int:
@@ -300,7 +301,7 @@ class Recorder:
         write_run(self.folder / "run.json", facts)
 
     def close(self, finished: bool = True) -> None:
-        """Print what is due, say in ``run.json`` that the run has ended, and close the writers."""
+        """Print the last line, mark the run as ended in ``run.json``, and close the writers."""
         if not ranks.is_first():
             return
         self._end_epoch()
@@ -311,10 +312,10 @@ class Recorder:
         self._classes.close()
 
     def _safely(self, part: str, write: Callable[[], None]) -> None:
-        """Trouble of a record never ends what it records."""
+        """Write, and turn any error into one warning."""
         try:
             write()
-        except Exception as error:  # whatever a disk, a picture or a plot may have
+        except Exception as error:  # any error of a disk, a picture or a plot
             if part not in self._failed:
                 self._failed.add(part)
                 warnings.warn(f"Recorder({str(self.folder)!r}): {part} left out: {error}", stacklevel=4)

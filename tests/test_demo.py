@@ -62,7 +62,7 @@ def test_a_second_demo_and_a_folder_with_something_in_it(small, capsys):
     assert f"--logdir {small / 'eval_2'}" in capsys.readouterr().out
     assert (small / "eval_2/models/model.pt").is_file()
     assert main(["demo", str(small), "--epochs", "1", "-o", str(small / "eval")]) == 2
-    assert "eval is not empty; give a new folder" in capsys.readouterr().err
+    assert "eval is not empty; choose a new folder" in capsys.readouterr().err
     assert [path.name for path in (small / "eval").iterdir()] == ["thesis.txt"]
 
 

@@ -1,1 +1,1 @@
-"""Names, colors and plots that handlers, metrics and the report page share."""
+"""Names, colors and plots that handlers, metrics and the report share."""

@@ -1,4 +1,4 @@
-"""Where a prediction is wrong, in colors that the color-blind tell apart. Needs numpy alone."""
+"""Pictures of prediction errors, in colors that color-blind people can distinguish. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ Classes = npt.NDArray[np.int64]
 
 
 def paint_case(three: Floats) -> Pixels:
-    """Image, label, prediction and errors side by side, ``[H, 4 W, 3]``.
+    """Draw image, label, prediction and errors side by side, ``[H, 4 W, 3]``.
 
-    >>> paint_case(np.zeros((3, 2, 2), np.float32)).shape
-    (2, 8, 3)
+    Examples:
+        >>> paint_case(np.zeros((3, 2, 2), np.float32)).shape
+        (2, 8, 3)
     """
     return np.concatenate([paint(three), paint_errors(three)], axis=1)
 
 
 def paint_errors(three: Floats) -> Pixels:
-    """Paint what was missed, what is false and what has a wrong class over the image, ``[H, W, 3]``.
+    """Paint missed, false and wrongly classified pixels over the image, ``[H, W, 3]``.
 
-    The label's outline is white. What the label leaves out (-1) is no error.
+    The label's outline is white. Pixels that the label leaves out (-1) are not errors.
 
-    >>> label, predicted = np.array([[1, 1, 0]]), np.array([[1, 0, 1]])
-    >>> colors = paint_errors(np.stack([np.zeros((1, 3)), label, predicted]).astype(np.float32))
-    >>> [tuple(int(x) for x in pixel) for pixel in colors[:, 0]]  # x is drawn to the right, y upward
-    [(0, 79, 124), (237, 187, 76), (0, 0, 0)]
+    Examples:
+        >>> label, predicted = np.array([[1, 1, 0]]), np.array([[1, 0, 1]])
+        >>> colors = paint_errors(np.stack([np.zeros((1, 3)), label, predicted]).astype(np.float32))
+        >>> [tuple(int(x) for x in pixel) for pixel in colors[:, 0]]  # x is drawn to the right, y upward
+        [(0, 79, 124), (237, 187, 76), (0, 0, 0)]
     """
     image, label, predicted = (np.flipud(panel.T) for panel in three)
     base = np.repeat(scaled(image)[..., None], 3, axis=2) * 0.8
@@ -46,10 +48,11 @@ def paint_errors(three: Floats) -> Pixels:
 
 
 def outline_of(classes: Classes) -> npt.NDArray[np.bool_]:
-    """The pixels of a class that touch another class or none; the border of the picture is no edge.
+    """Return the pixels of a class that touch another class or none; the border of the picture is not an edge.
 
-    >>> outline_of(np.array([[0, 1, 1, 1, 0]])).astype(int)
-    array([[0, 1, 0, 1, 0]])
+    Examples:
+        >>> outline_of(np.array([[0, 1, 1, 1, 0]])).astype(int)
+        array([[0, 1, 0, 1, 0]])
     """
     padded = np.pad(classes, 1, mode="edge")
     neighbors = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
@@ -60,12 +63,12 @@ def outline_of(classes: Classes) -> npt.NDArray[np.bool_]:
 
 
 def scaled(image: Floats) -> Floats:
-    """Brightness between 0 and 1, without the darkest and brightest pixels."""
+    """Scale brightness to 0 to 1, clipping the darkest and brightest pixels."""
     finite = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = np.percentile(finite, [1, 99.5])
     return np.asarray(np.clip((finite - low) / max(high - low, 1e-6), 0, 1), dtype=np.float32)
 
 
 def rgb(color: str) -> npt.NDArray[np.float64]:
-    """The three channels of ``#rrggbb``, between 0 and 1."""
+    """Return the three channels of ``#rrggbb``, between 0 and 1."""
     return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255

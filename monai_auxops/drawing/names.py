@@ -1,4 +1,4 @@
-"""What a metric's name says: training or validation, of what, of which class."""
+"""The parts of a metric's name: training or validation, quantity, class."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ _SPLIT = re.compile(r"(train|val|test)(?:ing|idation|id)?[_/](.+)")
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """``train``, ``val``, ``test`` or nothing, and the rest.
+    """Split a name into ``train``, ``val``, ``test`` or nothing, and the rest.
 
-    >>> split_name("val_dice/grey"), split_name("train/loss"), split_name("Loss")
-    (('val', 'dice/grey'), ('train', 'loss'), ('', 'Loss'))
+    Examples:
+        >>> split_name("val_dice/gray"), split_name("train/loss"), split_name("Loss")
+        (('val', 'dice/gray'), ('train', 'loss'), ('', 'Loss'))
     """
     match = _SPLIT.fullmatch(name)
     return (match[1], match[2]) if match else ("", name)
 
 
 def tensorboard_place(name: str, few: bool = True) -> tuple[str, str]:
-    """Where TensorBoard shows a metric: the folder below the run's own, and the tag there.
+    """Return where TensorBoard shows a metric: the folder below the run's own, and the tag there.
 
-    Training and validation are groups. The ``few`` classes of one metric share a chart, in which each class has a
-    folder, and therefore a name and a color, of its own.
+    Training and validation are groups. If they are ``few``, the classes of a metric share a chart, in which each class
+    has its own folder, and therefore its own name and color.
 
-    >>> tensorboard_place("val_dice"), tensorboard_place("val_dice/gray"), tensorboard_place("Loss")
-    (('', 'val/dice'), ('classes/gray', 'val/dice'), ('', 'Loss'))
-    >>> tensorboard_place("val_dice/gray", few=False)
-    ('', 'val/dice/gray')
+    Examples:
+        >>> tensorboard_place("val_dice"), tensorboard_place("val_dice/gray"), tensorboard_place("Loss")
+        (('', 'val/dice'), ('classes/gray', 'val/dice'), ('', 'Loss'))
+        >>> tensorboard_place("val_dice/gray", few=False)
+        ('', 'val/dice/gray')
     """
     split, rest = split_name(name)
     family, _, member = rest.rpartition("/")
@@ -39,20 +41,22 @@ def tensorboard_place(name: str, few: bool = True) -> tuple[str, str]:
 
 
 def escaped(name: str) -> str:
-    """A name as the name of a file or folder: without slashes and what no file system takes.
+    """Return a name as a file or folder name: without slashes and characters that file systems reject.
 
-    >>> escaped("white/gray"), escaped("..")
-    ('white%2Fgray', '%2E.')
+    Examples:
+        >>> escaped("white/gray"), escaped("..")
+        ('white%2Fgray', '%2E.')
     """
     taken = "".join(f"%{ord(c):02X}" if c in '/\\%:*?"<>|' or ord(c) < 32 else c for c in name)
     return f"%2E{taken[1:]}" if taken.startswith(".") else taken
 
 
 def metric_of(tag: str, folder: str = "") -> str:
-    """The metric's name from where TensorBoard shows it; the inverse of :func:`tensorboard_place`.
+    """Return the metric's name from where TensorBoard shows it, the inverse of ``tensorboard_place``.
 
-    >>> metric_of("val/dice"), metric_of("val/dice", "classes/gray"), metric_of("running/val/dice"), metric_of("Loss")
-    ('val_dice', 'val_dice/gray', 'running/val_dice', 'Loss')
+    Examples:
+        >>> metric_of("val/dice"), metric_of("val/dice", "classes/gray"), metric_of("running/val/dice")
+        ('val_dice', 'val_dice/gray', 'running/val_dice')
     """
     running = "running/" if tag.startswith("running/") else ""
     split, slash, rest = tag.removeprefix(running).partition("/")
@@ -62,13 +66,14 @@ def metric_of(tag: str, folder: str = "") -> str:
 
 
 def families(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Names that belong together: ``{"dice": {"": "dice", "grey": "dice/grey"}}``, the whole under ``""``.
+    """Group names by metric and class: ``{"dice": {"": "dice", "gray": "dice/gray"}}``; ``""`` is all classes.
 
-    A class stands after a slash, or as in Clara after an underscore where the name before it exists, too.
+    A class follows a slash, or as in Clara an underscore if the name before it also exists.
 
-    >>> families(["dice", "dice_grey", "dice_global", "dice_global/grey", "support/grey", "mean_dice"])
-    {'dice': {'': 'dice', 'grey': 'dice_grey'}, 'dice_global': {'': 'dice_global', 'grey': 'dice_global/grey'}, \
-'support': {'grey': 'support/grey'}, 'mean_dice': {'': 'mean_dice'}}
+    Examples:
+        >>> families(["dice", "dice_gray", "dice_global", "dice_global/gray", "support/gray", "mean_dice"])
+        {'dice': {'': 'dice', 'gray': 'dice_gray'}, 'dice_global': {'': 'dice_global', 'gray': 'dice_global/gray'}, \
+    'support': {'gray': 'support/gray'}, 'mean_dice': {'': 'mean_dice'}}
     """
     names = list(dict.fromkeys(names))
     roots = {name.rpartition("/")[0] for name in names if "/" in name}

@@ -10,21 +10,22 @@ from monai_auxops.drawing.names import families, split_name
 
 Curves = dict[str, dict[int, float]]
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a7500", "#6a51a3")
-MAX_CLASSES = 10  # of one panel; more are a band between the worst and the best class
+MAX_CLASSES = 10  # most lines in one panel; more are a band between the worst and the best class
 
 
 def draw_results(curves: Mapping[str, Mapping[int, float]]) -> Any:
     """Draw a panel per quantity: training dashed, validation solid, a color per class, the mean in black.
 
     Args:
-        curves: by metric name the value of each epoch.
+        curves: the value of each epoch, by metric name.
 
     Returns:
         A matplotlib figure.
 
-    >>> figure = draw_results({"train_dice": {1: 0.5, 2: 0.75}, "val_dice": {1: 0.5, 2: 0.625}})
-    >>> [axes.get_title(loc="left") for axes in figure.axes], len(figure.axes[0].lines)
-    (['dice'], 2)
+    Examples:
+        >>> figure = draw_results({"train_dice": {1: 0.5, 2: 0.75}, "val_dice": {1: 0.5, 2: 0.625}})
+        >>> [axes.get_title(loc="left") for axes in figure.axes], len(figure.axes[0].lines)
+        (['dice'], 2)
     """
     try:
         from matplotlib.figure import Figure
@@ -68,7 +69,7 @@ def _draw_panel(axes: Any, family: str, members: Mapping[str, str], curves: Mapp
 
 
 def _draw_band(axes: Any, rests: list[str], curves: Mapping[str, Mapping[int, float]]) -> None:
-    """The range of many classes, of validation where it is there."""
+    """Draw the range of many classes, of validation if there is any."""
     found = [
         points for name, points in curves.items() if split_name(name)[1] in rests and split_name(name)[0] != "train"
     ]

@@ -1,4 +1,4 @@
-"""Handlers without a collective: they show what the hub computed."""
+"""Handlers that show what the hub computed. None of them calls a collective."""
 
 from monai_auxops.handlers.agreement import AuxAgreementHandler
 from monai_auxops.handlers.confusion import AuxConfusionHandler

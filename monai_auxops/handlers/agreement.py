@@ -1,4 +1,4 @@
-"""Two values of one meaning, watched while a training runs."""
+"""A check during training that two values which should be equal are equal."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from monai_auxops.core import ranks
 
 
 class AuxAgreementHandler:
-    """Warns in the first epoch in which two values of one meaning part, and once where one of them is not there.
+    """A handler that warns in the first epoch in which two values differ that should be equal, or one is missing.
 
-    ``monai-auxops attach --check`` proves it for one epoch; this handler watches a whole training. It reads
-    ``engine.state.metrics`` after the metrics have written it, on the first rank only, without a collective.
+    ``monai-auxops attach --check`` checks this for one epoch; this handler checks a whole training. It reads
+    ``engine.state.metrics`` after the metrics have been written, on the first rank only, without a collective.
 
     Args:
-        pairs: the aux-op's value for each of the bundle's: ``{"val_mean_dice": "val_dice"}``.
-        tolerance: the difference that is still equal; MONAI's means are float32.
+        pairs: maps each value of the bundle to the aux-op's: ``{"val_mean_dice": "val_dice"}``.
+        tolerance: the largest difference that counts as equal; MONAI's means are float32.
 
     Raises:
-        ValueError: no pairs, or a tolerance that is negative.
+        ValueError: no pairs, or a negative tolerance.
 
-    >>> handler = AuxAgreementHandler({"val_mean_dice": "val_dice"})
-    >>> engine = Engine(lambda engine, batch: None)
-    >>> handler.attach(engine)
-    >>> engine.state.metrics = {"val_mean_dice": 0.75, "val_dice": 0.75}
-    >>> _ = engine.run([0], max_epochs=2)
-    >>> handler.parted
-    {}
+    Examples:
+        >>> handler = AuxAgreementHandler({"val_mean_dice": "val_dice"})
+        >>> engine = Engine(lambda engine, batch: None)
+        >>> handler.attach(engine)
+        >>> engine.state.metrics = {"val_mean_dice": 0.75, "val_dice": 0.75}
+        >>> _ = engine.run([0], max_epochs=2)
+        >>> handler.parted
+        {}
     """
 
     def __init__(self, pairs: Mapping[str, str], tolerance: float = 1e-4) -> None:
@@ -55,13 +56,13 @@ class AuxAgreementHandler:
                 self._compare(engine.state.epoch, theirs, ours, *values)  # type: ignore[arg-type]
 
     def _read(self, engine: Engine, name: str) -> float | None:
-        """Return one value; None, said once, where there is none or several."""
+        """Return one value; None, with one warning, if there is none or several."""
         try:
             return float(engine.state.metrics[name])
         except KeyError:
             problem = f"no metric named {name!r}; there are {sorted(engine.state.metrics)}"
         except (TypeError, ValueError):
-            problem = f"{name!r} is no single number"
+            problem = f"{name!r} is not a single number"
         if name not in self._unreadable:
             self._unreadable.add(name)
             warnings.warn(f"AuxAgreementHandler: {problem}", stacklevel=2)
@@ -73,7 +74,7 @@ class AuxAgreementHandler:
             return
         self.parted[theirs] = (epoch, value, other)
         warnings.warn(
-            f"AuxAgreementHandler: {theirs} and {ours} are of one meaning and part in epoch {epoch}: {value:.6f} and "
+            f"AuxAgreementHandler: {theirs} and {ours} should be equal but differ in epoch {epoch}: {value:.6f} and "
             f"{other:.6f}; docs/attach.md lists the usual reasons",
             stacklevel=2,
         )

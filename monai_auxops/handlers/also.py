@@ -1,4 +1,4 @@
-"""Several handlers in the place of one."""
+"""Several handlers in one place of a handler list."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from ignite.engine import Engine
 
 
 class WithOthers:
-    """A handler that attaches others with itself, before the handler class in the bases.
+    """A mixin that attaches other handlers along with this one; it precedes the handler class in the bases.
 
-    Bundles cut their handler lists by position on ranks beside the first (``@train#handlers[: -2 if rank > 0 else
-    None]``). A handler that is appended moves the others out of that cut; one that shares a place does not.
+    Bundles slice their handler lists by position on all ranks but the first (``@train#handlers[: -2 if rank > 0 else
+    None]``). An appended handler would move others out of that slice; one that shares a place does not.
 
-    >>> class Note:
-    ...     def attach(self, engine):
-    ...         print("attached")
-    >>> class Pair(WithOthers, Note):
-    ...     also = [Note()]
-    >>> Pair().attach(Engine(lambda engine, batch: None))
-    attached
-    attached
+    Examples:
+        >>> class Note:
+        ...     def attach(self, engine):
+        ...         print("attached")
+        >>> class Pair(WithOthers, Note):
+        ...     also = [Note()]
+        >>> Pair().attach(Engine(lambda engine, batch: None))
+        attached
+        attached
     """
 
     also: Sequence[Any] = ()

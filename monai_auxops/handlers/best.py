@@ -1,4 +1,4 @@
-"""The pictures and the matrix of the best epoch so far: one set, replaced by each new best."""
+"""Pictures and confusion matrix of the best epoch so far; each new best epoch replaces them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Better = Callable[[float, float], bool]
 
 
 class BestValue:
-    """The best value of a metric so far, by the engine's own word where it chooses, else by comparison."""
+    """The best value of a metric so far, as the engine chose it, or else by comparison."""
 
     def __init__(self) -> None:
         self.value, self.epoch = math.nan, 0
 
     def take(self, engine: Engine) -> bool:
-        """Look at the epoch that ``engine`` has just ended; whether it is the best so far."""
+        """Read the epoch that ``engine`` has just ended; tell whether it is the best so far."""
         epoch = training_epoch(engine)
         name, better = judge_of(engine)
         value = engine.state.metrics.get(name)
@@ -38,20 +38,21 @@ class BestValue:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a metric is a finite number.
+    """Tell whether a metric is a finite number.
 
-    >>> is_finite(0.5), is_finite(math.nan), is_finite("0.5")
-    (True, False, False)
+    Examples:
+        >>> is_finite(0.5), is_finite(math.nan), is_finite("0.5")
+        (True, False, False)
     """
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 class BestSet:
-    """The folder ``<log_dir>/best``, and the value that a new epoch has to beat.
+    """The folder ``<log_dir>/best``, and the value that a new epoch must beat.
 
     Args:
-        log_dir: of the run.
-        metric: the metric that decides; default the engine's key metric, else its first aux-op's.
+        log_dir: the folder of the run.
+        metric: the metric that decides; default the engine's key metric, else that of its first aux-op.
     """
 
     def __init__(self, log_dir: str | Path, metric: str | None = None) -> None:
@@ -63,12 +64,12 @@ class BestSet:
         self._known: dict[str, Any] = {}
 
     def is_best(self, engine: Engine) -> bool:
-        """Whether the epoch that ends is the best so far; asked by several handlers, decided once per epoch."""
+        """Tell whether the epoch that ends is the best so far; it is decided once per epoch for all handlers."""
         name, better = judge_of(engine, self.metric)
         return self.judge(run_id(engine), training_epoch(engine), name, engine.state.metrics.get(name), better)
 
     def judge(self, run: str, epoch: int, name: str | None, value: Any, better: Better | None) -> bool:
-        """Whether ``value`` makes ``epoch`` the best of ``run`` so far."""
+        """Tell whether ``value`` makes ``epoch`` the best of ``run`` so far."""
         if self._judged != (run, epoch):
             if self._judged is None or self._judged[0] != run:
                 self._resume(run)
@@ -77,7 +78,7 @@ class BestSet:
         return self._is_best
 
     def _resume(self, run: str) -> None:
-        """Go on from the set that is there, if it is of this run."""
+        """Continue from an existing set if it belongs to this run."""
         self._value, self._known = math.nan, {}
         try:
             known = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
@@ -95,7 +96,7 @@ class BestSet:
         return True
 
     def update(self, **parts: Any) -> None:
-        """Write ``parts`` of the epoch judged last; what is there of an earlier one goes, as far as we wrote it."""
+        """Write ``parts`` of the last judged epoch; files that were written here for an earlier one are removed."""
         run, epoch = self._judged or ("", 0)
         before = self._known
         if (before.get("run"), before.get("epoch")) != (run, epoch):
@@ -111,7 +112,7 @@ class BestSet:
 
 
 def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Better | None]:
-    """The metric that decides on the best epoch, and how two values compare; None where no direction is known."""
+    """Return the metric that decides on the best epoch, and how to compare values; None if no direction is known."""
     hub, state = Hub.of(engine), engine.state
     key = getattr(state, "key_metric_name", None)
     if metric in (None, key) and key is not None and hasattr(engine, "metric_cmp_fn"):
@@ -122,19 +123,19 @@ def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Bet
 
 
 def comparison(higher_is_better: bool | None) -> Better | None:
-    """How a new value is compared with the best; None where no direction is known."""
+    """Return how a new value is compared with the best one; None if no direction is known."""
     if higher_is_better is None:
         return None
     return operator.gt if higher_is_better else operator.lt
 
 
 def directions_of(hub: Hub) -> dict[str, bool | None]:
-    """Whether more is better, by metric name; None where neither is."""
+    """Return whether more is better, by metric name; None if neither direction is better."""
     return {name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in entry.names}
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file in one step; the temporary one holds the process, so that two never meet."""
+    """Replace a file atomically; the temporary name contains the process id, so that two processes never collide."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     new.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Slices of the cases of one epoch, kept on their device: the worst, the best, and a sample for the median."""
+"""Slices of cases of one epoch, kept on their device: the worst, the best, and a sample for the median."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-SAMPLE = 64  # cases kept for the median; of more every second one goes, again and again
+SAMPLE = 64  # cases kept for the median; beyond that every second one is dropped, repeatedly
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Kept:
     pictures: Tensor
 
     def at(self, index: Tensor) -> Kept:
-        """Some of the cases."""
+        """Return the cases at ``index``."""
         return Kept(self.values[index], self.numbers[index], self.slices[index], self.pictures[index])
 
     def cpu(self) -> Kept:
-        """The same on the host."""
+        """Copy to the host."""
         return Kept(self.values.cpu(), self.numbers.cpu(), self.slices.cpu(), self.pictures.cpu())
 
     @classmethod
     def joined(cls, one: Kept | None, other: Kept) -> Kept:
-        """Both, in order."""
+        """Concatenate both, in order."""
         if one is None:
             return other
         pairs = [
@@ -42,10 +42,10 @@ class Kept:
 
 @dataclass
 class CasePictures:
-    """Takes every case of an epoch and keeps few. NaN is neither bad nor good: such a case is not shown.
+    """A selection from all cases of an epoch. NaN is neither bad nor good, so such a case is not shown.
 
     Args:
-        number: how many of the worst are kept.
+        number: how many of the worst cases to keep.
     """
 
     number: int
@@ -57,7 +57,7 @@ class CasePictures:
     files: list[str] = field(default_factory=list)
 
     def add(self, cases: Kept) -> None:
-        """Take the cases of a batch, numbered from ``count`` on."""
+        """Add the cases of a batch, numbered from ``count`` on."""
         self.worst = lowest(Kept.joined(self.worst, cases), self.number, math.inf)
         self.best = highest(Kept.joined(self.best, cases), 1)
         chosen = [i for i in range(len(cases.values)) if (self.count + i) % self.stride == 0]
@@ -68,7 +68,7 @@ class CasePictures:
             self.sample, self.stride = self.sample.at(torch.arange(0, len(self.sample.values), 2)), self.stride * 2
 
     def median(self) -> Kept | None:
-        """The case of the sample that is nearest to its median; of more than 64 cases it is near that of all."""
+        """Return the sampled case nearest to the sample's median, which approximates that of more than 64 cases."""
         if self.sample is None:
             return None
         kept = self.sample.cpu()
@@ -77,12 +77,12 @@ class CasePictures:
 
 
 def lowest(cases: Kept, number: int, stand_in: float) -> Kept:
-    """The ``number`` cases with the least values."""
+    """Return the ``number`` cases with the smallest values."""
     _, index = cases.values.nan_to_num(stand_in).topk(min(number, len(cases.values)), largest=False)
     return cases.at(index)
 
 
 def highest(cases: Kept, number: int) -> Kept:
-    """The ``number`` cases with the largest values."""
+    """Return the ``number`` cases with the largest values."""
     _, index = cases.values.nan_to_num(-math.inf).topk(min(number, len(cases.values)))
     return cases.at(index)

@@ -7,11 +7,11 @@ from typing import Any
 
 from monai_auxops.drawing.names import tensorboard_place
 
-MAX_CHART = 20  # classes that share a chart; of more each has its own
+MAX_CHART = 20  # most classes that share a chart; with more, each has its own
 
 
 class ClassWriters:
-    """Writers of the folders ``classes/<class>`` beside a run's own writer, made when a class turns up."""
+    """Writers of the folders ``classes/<class>`` next to a run's own writer, created when a class first appears."""
 
     def __init__(self) -> None:
         self._writers: dict[str, Any] = {}
@@ -34,6 +34,6 @@ class ClassWriters:
         return self._writers[folder]
 
     def close(self) -> None:
-        """Close them and their threads; a value that comes later opens another file."""
+        """Close the writers and their threads; a later value opens another file."""
         for writer in self._writers.values():
             writer.close()

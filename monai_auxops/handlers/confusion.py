@@ -1,4 +1,4 @@
-"""Which class is taken for which: the confusion matrix of an epoch, as numbers and as a picture."""
+"""The confusion matrix of an epoch, as numbers and as a picture."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ from monai_auxops.handlers.viewer import Interval, IntervalViewer
 
 
 class AuxConfusionHandler(IntervalViewer):
-    """Count voxels (or samples) by labeled and predicted class in every ``interval``-th epoch of an engine.
+    """A handler that counts voxels (or samples) by labeled and predicted class every ``interval`` epochs.
 
-    Writes the picture ``confusion`` for TensorBoard and appends to ``<log_dir>/confusion_matrix.csv``, a row per
-    epoch and labeled class. For classes that exclude each other; one channel is a class and its absence. Labels are
-    read, and scores are cut, as the engine's first aux-op that decides on classes does it. What cannot be counted is
-    left out with a warning. In a distributed run these are the first rank's cases: a handler holds no collective.
+    It writes the picture ``confusion`` for TensorBoard and appends to ``<log_dir>/confusion_matrix.csv``, with a row
+    per epoch and labeled class. Classes must be exclusive; one channel is a class and the background. Labels are read,
+    and scores are thresholded, as by the engine's first aux-op that decides on classes. If a batch cannot be counted,
+    the epoch is left out with a warning. In a distributed run the matrix shows the first rank's cases, because handlers
+    do not use collectives.
 
     Args:
-        interval: a number of epochs, or a function that says whether an epoch's number is due.
-        class_names: of all classes, or of all but the background; default those of the aux-op, else their indices.
-        log_dir: where TensorBoard's events and the table go.
+        interval: a number of epochs, or a function that tells whether an epoch is due.
+        class_names: names of all classes, or of all but the background; default those of the aux-op, else their
+            indices.
+        log_dir: folder for TensorBoard's events and the table.
         summary_writer: use this instead of an own writer in ``log_dir``.
-        threshold: where one channel becomes positive, if no aux-op of the engine says so; on the scale of the
-            predictions.
-        best: the set of the best epoch that shows the matrix as well.
+        threshold: threshold of one channel if no aux-op of the engine says so, on the scale of the predictions.
+        best: the set of the best epoch that should also contain the matrix.
 
     Raises:
         ValueError: an interval below one epoch.
 
-    >>> handler = AuxConfusionHandler(interval=10, class_names=["background", "gray", "white"])
-    >>> [epoch for epoch in range(1, 31) if handler.is_due(epoch)]
-    [10, 20, 30]
+    Examples:
+        >>> handler = AuxConfusionHandler(interval=10, class_names=["background", "gray", "white"])
+        >>> [epoch for epoch in range(1, 31) if handler.is_due(epoch)]
+        [10, 20, 30]
     """
 
     shows = "the confusion matrix"
@@ -80,7 +82,7 @@ class AuxConfusionHandler(IntervalViewer):
         self._table = table if self._table is None else self._table + table
 
     def draw(self, engine: Engine) -> None:
-        """Write the table and its picture."""
+        """Write the table and the picture."""
         epoch = training_epoch(engine)
         is_best = self.best is not None and self.best.is_best(engine)
         if self._table is None or not (is_best or self.is_due(epoch)):
@@ -102,42 +104,46 @@ class AuxConfusionHandler(IntervalViewer):
 def confusion_of(predictions: Tensor, label: Tensor, reading: Reading) -> Tensor:
     """Count by labeled (row) and predicted class (column) over the batch, ``[C, C]``.
 
-    >>> scores, label = torch.tensor([[0.9], [0.2], [0.7]]), torch.tensor([[1], [1], [0]])
-    >>> confusion_of(scores, label, Reading(cut=0.5))
-    tensor([[0, 1],
-            [1, 1]])
+    Examples:
+        >>> scores, label = torch.tensor([[0.9], [0.2], [0.7]]), torch.tensor([[1], [1], [0]])
+        >>> confusion_of(scores, label, Reading(cut=0.5))
+        tensor([[0, 1],
+                [1, 1]])
     """
     if are_exclusive(predictions, label, reading):
         if is_onehot(predictions, label, reading):
             label = label.max(1, keepdim=True).indices
         return confusion(predictions.float(), index_of(label, predictions.shape[1])).sum(0)
     if predictions.shape[1] > 1:
-        raise ValueError("classes that may overlap have no confusion matrix (matrix=False says so)")
+        raise ValueError("classes that may overlap have no confusion matrix; pass matrix=False to AuxReportHandler")
     if reading.cut is None:
-        raise ValueError("no aux-op of this engine says where scores become positive; give the handler threshold=")
+        raise ValueError(
+            "no aux-op of this engine says at which threshold scores become positive; pass threshold= to the handler"
+        )
     truth = (label > 0.5).long() if reading.onehot else index_of(label, 2)
     tp, fp, fn, tn = (x.sum() for x in count(predictions, truth, threshold=reading.cut))
     return torch.stack([torch.stack([tn, fp]), torch.stack([fn, tp])])
 
 
 def names_of_classes(number: int, given: Sequence[str] | None, reading: Reading) -> list[str]:
-    """A name for each of ``number`` classes: those given, with the background in front where it was left out.
+    """Return a name for each of ``number`` classes: the given ones, preceded by the background if it is missing.
 
-    >>> names_of_classes(3, ["gray", "white"], Reading())
-    ['background', 'gray', 'white']
+    Examples:
+        >>> names_of_classes(3, ["gray", "white"], Reading())
+        ['background', 'gray', 'white']
     """
     names = list(given or reading.class_names or map(str, range(number)))
     if len(names) == number - 1:
         names = ["background", *names]
     if len(names) == number:
         return names
-    if given is None:  # an aux-op may look at a part of the classes
+    if given is None:  # an aux-op may measure only some of the classes
         return list(map(str, range(number)))
     raise ValueError(f"expected a name for each of {number} classes, got {len(names)} class_names {tuple(names)}")
 
 
 def append_rows(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    """Add rows to a table; one with other columns is set aside first, under a name that is free."""
+    """Append rows to a table; a table with other columns is renamed first."""
     if path.is_file():
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             there = next(csv.reader(file), None)
@@ -149,6 +155,6 @@ def append_rows(path: Path, header: list[str], rows: list[list[Any]]) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename ``x.csv`` to ``x.old.csv``, or ``x.old2.csv`` and so on where that exists."""
+    """Rename ``x.csv`` to ``x.old.csv``, or ``x.old2.csv`` and so on if that exists."""
     names = (path.with_suffix(f".old{number}{path.suffix}") for number in ("", *range(2, 10_000)))
     path.rename(next(name for name in names if not name.exists()))

@@ -1,4 +1,4 @@
-"""A training on the console: one aligned line per epoch, and a progress bar where somebody watches."""
+"""A training on the console: one aligned line per epoch, and a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -24,39 +24,40 @@ from monai_auxops.handlers.curves import engines_of
 from monai_auxops.handlers.stats import is_number, loss_of, metrics_of, number_of, scalars_of
 from monai_auxops.handlers.viewer import Careful
 
-WIDTH = 7  # of a number such as -0.1234
+WIDTH = 7  # characters of a number such as -0.1234
 BEST = "  best"
 GROUPS = ("train", "val")
-NO_TERMINAL = 240  # columns of a file or a pipe, where COLUMNS does not say
+NO_TERMINAL = 240  # columns of a file or a pipe, unless COLUMNS is set
 BAR = "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
-BESIDE_BAR = 60  # what the bar takes of the line
+BESIDE_BAR = 60  # characters of the line that the bar takes
 
 
 class AuxConsoleHandler(Careful):
-    """Print one line per epoch with the loss, the values of trainer and evaluator, and a mark at the best epoch.
+    """A handler that prints a line per epoch with the loss, all values, and a mark at the best epoch.
 
-    On a terminal a progress bar (of ``tqdm``, if installed) shows the running means while the epoch runs. Elsewhere
+    On a terminal a progress bar (of ``tqdm``, if installed) shows the running means during the epoch. Elsewhere
     there is no bar and no color; ``NO_COLOR`` is respected. Columns that do not fit the terminal are left out, those
-    of single classes first, and the header says how many. A column that turns up later gets a new header. Prints on the
-    first rank only, without a collective: the loss is that rank's. A loss that was NaN once is NaN for the epoch.
+    of single classes first, and the header says how many. A new column causes a new header. Only the first rank prints,
+    without a collective, so the loss is that rank's. If the loss is NaN once, it is NaN for the epoch.
 
     Args:
-        evaluator: whose values belong to the line, in epochs in which it ran; or several of them, of which the first
-            decides on the best epoch. Any Ignite engine.
+        evaluator: the engine whose values to add in epochs in which it ran, or several, of which the first decides on
+            the best epoch. Any Ignite engine.
         stream: where to print; default standard output.
 
-    >>> from ignite.engine import Engine
-    >>> trainer = Engine(lambda engine, batch: {"loss": 1 / engine.state.epoch})
-    >>> AuxConsoleHandler().attach(trainer)
-    >>> _ = trainer.run([0], max_epochs=2)
-    epoch    loss
-      1/2  1.0000
-      2/2  0.5000
+    Examples:
+        >>> from ignite.engine import Engine
+        >>> trainer = Engine(lambda engine, batch: {"loss": 1 / engine.state.epoch})
+        >>> AuxConsoleHandler().attach(trainer)
+        >>> _ = trainer.run([0], max_epochs=2)
+        epoch    loss
+          1/2  1.0000
+          2/2  0.5000
     """
 
     def __init__(self, evaluator: Engine | Iterable[Engine] | None = None, stream: TextIO | None = None) -> None:
         self.evaluators, self._stream = engines_of(evaluator), stream
-        self._ran: dict[int, int] = {}  # by evaluator, the trainer's epoch in which it ran last
+        self._ran: dict[int, int] = {}  # by evaluator, the trainer's epoch in which it last ran
         self._losses: dict[str, RunningMean] = {}
         self._known: list[str] = []
         self._best = BestValue()
@@ -66,7 +67,7 @@ class AuxConsoleHandler(Careful):
 
     @property
     def stream(self) -> TextIO:
-        """Where lines go; looked up late, as standard output may be replaced."""
+        """The stream to print to; looked up late, because standard output may be replaced."""
         return self._stream or sys.stdout
 
     def attach(self, engine: Engine) -> None:
@@ -81,7 +82,7 @@ class AuxConsoleHandler(Careful):
 
     def _started(self, engine: Engine) -> None:
         self._known, self._columns, self._best = [], [], BestValue()
-        if not engine.has_event_handler(self._epoch_completed):  # now it comes after every other handler
+        if not engine.has_event_handler(self._epoch_completed):  # added now, so that it comes after every other handler
             engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
             engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
@@ -129,7 +130,7 @@ class AuxConsoleHandler(Careful):
             self._bar.close()
             self._bar = None
         values, judge = self._values(engine), (self.evaluators or [engine])[0]
-        is_best = judge is not engine or hasattr(judge.state, "best_metric_epoch")  # a loss has no best
+        is_best = judge is not engine or hasattr(judge.state, "best_metric_epoch")  # there is no best epoch by loss
         is_best = is_best and self._has_run(judge, engine) and self._best.take(judge)
         new = [name for name in dict.fromkeys([*values, *self._later(judge)]) if name not in self._known]
         if new:
@@ -155,7 +156,7 @@ class AuxConsoleHandler(Careful):
         return source is trainer or self._ran.get(id(source)) == trainer.state.epoch
 
     def _later(self, judge: Engine) -> list[str]:
-        """What the evaluators will show, where they have not run yet."""
+        """Return the columns of evaluators that have not run yet."""
         hubs = [hub for hub in map(Hub.of, self.evaluators) if hub is not None]
         key = getattr(judge.state, "key_metric_name", None)
         names = [name for hub in hubs for name in hub.running("do_print")]
@@ -171,21 +172,22 @@ class AuxConsoleHandler(Careful):
 
 
 def epoch_values(engine: Engine) -> dict[str, float]:
-    """An engine's epoch values that are numbers, as far as they want to be printed."""
+    """Return an engine's epoch values that are numbers and to be printed."""
     return {name: number_of(value) for name, value in metrics_of(engine, "do_print").items() if is_number(value)}
 
 
 def in_order(names: Sequence[str]) -> list[str]:
-    """Losses, then training, validation and what is of neither, each in its order."""
+    """Sort losses first, then training, validation and other names, keeping their order within each."""
     order = {"": 2, "train": 0, "val": 1}
     return sorted(names, key=lambda name: -1 if name.partition("/")[0] == "loss" else order[group_of(name)])
 
 
 def beside_bar(means: Mapping[str, float], room: int) -> str:
-    """As many running means as fit into ``room`` characters, those of single classes last.
+    """Format as many running means as fit into ``room`` characters, those of single classes last.
 
-    >>> beside_bar({"loss": 0.5, "train_dice/gray": 0.25, "train_dice": 0.75}, 30)
-    'loss 0.500  train_dice 0.750'
+    Examples:
+        >>> beside_bar({"loss": 0.5, "train_dice/gray": 0.25, "train_dice": 0.75}, 30)
+        'loss 0.500  train_dice 0.750'
     """
     ranked = sorted(means, key=lambda name: "/" in name)
     texts = [f"{name} {means[name]:.3f}" for name in ranked]
@@ -194,23 +196,24 @@ def beside_bar(means: Mapping[str, float], room: int) -> str:
 
 
 def short(name: str) -> str:
-    """A column's name under its group: ``train_dice`` stands as ``dice`` under ``train``."""
+    """Return a column's name without its group: ``dice`` for ``train_dice``, which is shown below ``train``."""
     group, _, rest = name.partition("_")
     return rest if rest and group in GROUPS else name
 
 
 def width(name: str) -> int:
-    """Of a column, with the space before it."""
+    """Return the width of a column, with the space before it."""
     return 2 + max(len(short(name)), WIDTH - 1)
 
 
 def fitting(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
-    """The columns that fit into ``room`` characters, beside the epoch and the mark of the best.
+    """Return the columns that fit into ``room`` characters, besides the epoch and the mark of the best.
 
-    The loss and the ``key`` metric come first, then what is not of a single class.
+    The loss and the ``key`` metric come first, then values that are not of a single class.
 
-    >>> fitting(["loss", "train_dice", "train_dice/grey", "val_dice"], 40, key="val_dice")
-    ['loss', 'train_dice', 'val_dice']
+    Examples:
+        >>> fitting(["loss", "train_dice", "train_dice/gray", "val_dice"], 40, key="val_dice")
+        ['loss', 'train_dice', 'val_dice']
     """
     whole = {member for split in GROUPS for member in wholes(columns, split)} | {n for n in columns if not group_of(n)}
     ranked = sorted(columns, key=lambda name: (name != "loss", name != key, name not in whole))
@@ -220,17 +223,18 @@ def fitting(columns: Sequence[str], room: int, key: str | None = None) -> list[s
 
 
 def wholes(columns: Sequence[str], group: str) -> list[str]:
-    """The columns of a group that are of all classes."""
+    """Return the columns of a group that are not of a single class."""
     rests = {short(name): name for name in columns if group_of(name) == group}
     return [rests[members[""]] for members in families(rests).values() if "" in members]
 
 
 def header(columns: Sequence[str], left_out: int = 0) -> list[str]:
-    """Two lines over the numbers: the groups, where there are any, and the names.
+    """Return the lines above the numbers: the groups, if there are any, and the names.
 
-    >>> print(*header(["loss", "train_dice", "train_dice_grey", "val_dice"], left_out=2), sep="\\n")
-                   ──────train──────  ─val──
-    epoch    loss    dice  dice_grey    dice  +2
+    Examples:
+        >>> print(*header(["loss", "train_dice", "train_dice_gray", "val_dice"], left_out=2), sep="\\n")
+                       ──────train──────  ─val──
+        epoch    loss    dice  dice_gray    dice  +2
     """
     more = f"  +{left_out}" if left_out else ""
     names = "epoch" + "".join(f"{short(name):>{width(name)}}" for name in columns) + more
@@ -240,21 +244,22 @@ def header(columns: Sequence[str], left_out: int = 0) -> list[str]:
 
 
 def group_of(name: str) -> str:
-    """``train`` or ``val``, where the name begins so."""
+    """Return ``train`` or ``val`` if the name starts with it."""
     return name.partition("_")[0] if short(name) != name else ""
 
 
 def row(epoch: str, columns: Sequence[str], values: Mapping[str, float]) -> str:
-    """The numbers of one epoch; blank where there is none."""
+    """Format the numbers of one epoch, with blanks for missing ones."""
     cells = [f"{number_text(values[name]) if name in values else '':>{width(name)}}" for name in columns]
     return f"{epoch:>5}" + "".join(cells)
 
 
 def number_text(value: float) -> str:
-    """A number in seven characters.
+    """Format a number in at most seven characters.
 
-    >>> number_text(0.5), number_text(-0.12345), number_text(12.0), number_text(123456.789), number_text(math.nan)
-    ('0.5000', '-0.1235', '12', '1.2e+05', 'nan')
+    Examples:
+        >>> number_text(0.5), number_text(-0.12345), number_text(12.0), number_text(123456.789), number_text(math.nan)
+        ('0.5000', '-0.1235', '12', '1.2e+05', 'nan')
     """
     if math.isfinite(value) and value.is_integer() and 1 < abs(value) < 10**WIDTH:
         return f"{value:.0f}"

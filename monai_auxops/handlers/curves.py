@@ -17,13 +17,13 @@ Layout = dict[str, dict[str, list[Any]]]
 
 
 class AuxCurvesHandler(Viewer):
-    """Group the curves in TensorBoard's *Custom scalars*: a chart per quantity with training and validation.
+    """A handler that groups the curves in TensorBoard's *Custom scalars*: training and validation in one chart.
 
-    Only says which curves belong together: the curves are those of ``AuxTensorBoardStatsHandler``, in the same folder.
+    It writes only the layout; the curves come from ``AuxTensorBoardStatsHandler`` in the same folder.
 
     Args:
-        evaluator: whose curves belong to it as well; or several of them.
-        log_dir: where TensorBoard's events go.
+        evaluator: the engine whose curves to include, or several of them.
+        log_dir: folder for TensorBoard's events.
         summary_writer: use this instead of an own writer in ``log_dir``.
     """
 
@@ -38,7 +38,7 @@ class AuxCurvesHandler(Viewer):
         self._written: Layout = {}
 
     def register(self, engine: Engine) -> None:
-        """Write after the first epoch, and again if another aux-op turns up."""
+        """Write after the first epoch, and again if a new metric appears."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.careful("the layout of the curves", self._write))
 
     def _write(self, engine: Engine) -> None:
@@ -51,18 +51,19 @@ class AuxCurvesHandler(Viewer):
 
 
 def engines_of(evaluator: Engine | Iterable[Engine] | None) -> list[Engine]:
-    """No evaluator, one, or several, as a list."""
+    """Return no evaluator, one, or several, as a list."""
     if evaluator is None:
         return []
     return [evaluator] if isinstance(evaluator, Engine) else list(evaluator)
 
 
 def layout_of(names: Iterable[str]) -> Layout:
-    """TensorBoard's layout of metric names.
+    """Return TensorBoard's layout for metric names.
 
-    >>> layout = layout_of(["train_dice", "train_dice/gray", "val_dice", "val_dice/gray", "val_support/gray"])
-    >>> {category: [*charts] for category, charts in layout.items()}
-    {'classes': ['train_dice', 'val_dice'], 'train and val': ['dice']}
+    Examples:
+        >>> layout = layout_of(["train_dice", "train_dice/gray", "val_dice", "val_dice/gray", "val_support/gray"])
+        >>> {category: [*charts] for category, charts in layout.items()}
+        {'classes': ['train_dice', 'val_dice'], 'train and val': ['dice']}
     """
     splits: dict[str, dict[str, str]] = {}
     for name in names:
@@ -81,6 +82,6 @@ def layout_of(names: Iterable[str]) -> Layout:
 
 
 def multiline(names: list[str]) -> list[Any]:
-    """A chart of exactly these curves: TensorBoard takes tags as regular expressions."""
+    """Return a chart of exactly these curves, escaped because TensorBoard reads tags as regular expressions."""
     tags = dict.fromkeys(tensorboard_place(name)[1] for name in names)
     return ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]

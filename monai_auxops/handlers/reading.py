@@ -1,4 +1,4 @@
-"""Read a batch as its engine's aux-ops do: where the tensors are, what a label means, where scores are cut."""
+"""Read a batch as its engine's aux-ops do: where the tensors are, what a label means, which threshold applies."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Reading:
     """How predictions and label become classes.
 
     Args:
-        cut: where a score becomes positive, on the scale of the predictions; None: no aux-op says.
+        cut: the threshold on the scale of the predictions; None: no aux-op says.
         independent: each channel is a class of its own, which may overlap others.
-        exclusive: classes exclude each other, even if the label has a channel per class.
+        exclusive: classes are exclusive, even if the label has a channel per class.
         onehot: the label has a channel per class; None: no aux-op says.
         softmax: the cut is on probabilities over the channels.
         channels_last: the channels are the last axis.
-        ignored: label values that are left out.
-        mask_key: a mask of the batch; what it leaves out counts for nothing.
-        class_names: of the classes that the aux-op looks at.
+        ignored: label values to leave out.
+        mask_key: a mask of the batch; voxels outside it are not counted.
+        class_names: names of the classes that the aux-op measures.
     """
 
     cut: float | None = None
@@ -53,7 +53,7 @@ class Reading:
 
 
 def reading_of(engine: Engine, threshold: float | None = None) -> Reading:
-    """As the first aux-op of ``engine`` that decides on classes reads; ``threshold`` wins over its cut."""
+    """Return how the first aux-op of ``engine`` that decides on classes reads; ``threshold`` overrides its cut."""
     hub = Hub.of(engine)
     readings = [read_by(entry.op) for entry in hub.entries] if hub is not None else []
     known = next((reading for reading in readings if reading is not None), Reading())
@@ -61,11 +61,12 @@ def reading_of(engine: Engine, threshold: float | None = None) -> Reading:
 
 
 def read_by(op: object) -> Reading | None:
-    """How an aux-op reads; None if it decides on no class.
+    """Return how an aux-op reads; None if it does not decide on classes.
 
-    >>> from monai_auxops import ComputeAccuracy, NegLoss
-    >>> read_by(ComputeAccuracy("a", use_sigmoid=True)).cut, read_by(NegLoss("negloss"))
-    (0.0, None)
+    Examples:
+        >>> from monai_auxops import ComputeAccuracy, NegLoss
+        >>> read_by(ComputeAccuracy("a", use_sigmoid=True)).cut, read_by(NegLoss("negloss"))
+        (0.0, None)
     """
     if isinstance(op, DiceOperation):
         return _read_by_dice(op)
@@ -96,10 +97,10 @@ def _read_by_dice(op: DiceOperation) -> Reading:
 
 
 def seen_by(engine: Engine) -> Seen:
-    """Image, label and predictions of the batch, plain tensors, as far as they are there.
+    """Return image, label and predictions of the batch as plain tensors, as far as they exist.
 
-    The output may be a dict, or ``(y_pred, y)``; the image is the output's, else the batch's. Without predictions it is
-    a ``ValueError``.
+    The output may be a dict, or ``(y_pred, y)``; the image is the output's, else the batch's. Raises a ``ValueError``
+    without predictions.
     """
     hub, output, batch = Hub.of(engine), engine.state.output, engine.state.batch
     transforms = [] if hub is None else [entry.output_transform for entry in hub.entries]
@@ -111,10 +112,11 @@ def seen_by(engine: Engine) -> Seen:
 
 
 def first_input(batch: Any) -> Any:
-    """The image in what a loader gives: under ``image``, or first.
+    """Return the image in a loader's batch: the value of ``image``, or the first one.
 
-    >>> first_input({"image": 1, "label": 2}), first_input((3, 4)), first_input(None)
-    (1, 3, None)
+    Examples:
+        >>> first_input({"image": 1, "label": 2}), first_input((3, 4)), first_input(None)
+        (1, 3, None)
     """
     if isinstance(batch, dict):
         return batch.get("image")
@@ -122,9 +124,9 @@ def first_input(batch: Any) -> Any:
 
 
 def arranged(seen: Seen, reading: Reading) -> tuple[Tensor, Tensor]:
-    """Predictions ``[B, C, *S]`` and label ``[B, 1, *S]`` or, one-hot, ``[B, C, *S]``; ``ValueError`` if they are not.
+    """Return predictions ``[B, C, *S]`` and label ``[B, 1, *S]`` or one-hot ``[B, C, *S]``; else ``ValueError``.
 
-    What ``reading`` leaves out has label -1.
+    Voxels that ``reading`` leaves out have label -1.
     """
     predictions, label = seen["pred"], seen["label"]
     if not isinstance(predictions, Tensor) or not isinstance(label, Tensor):
@@ -139,12 +141,12 @@ def arranged(seen: Seen, reading: Reading) -> tuple[Tensor, Tensor]:
         label = label.unsqueeze(1)
     fits = label.dim() == dims and label.shape[2:] == predictions.shape[2:] and len(label) == len(predictions)
     if not fits or label.shape[1] not in (1, predictions.shape[1]):
-        raise ValueError(f"expected a label for each place of the predictions, got {described(predictions, label)}")
+        raise ValueError(f"expected a label for each voxel of the predictions, got {described(predictions, label)}")
     return predictions, without_ignored(label, seen["batch"], reading)
 
 
 def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
-    """The label with -1 where ``reading`` leaves a voxel out."""
+    """Return the label with -1 where ``reading`` leaves a voxel out."""
     out = torch.zeros_like(label[:, :1], dtype=torch.bool)
     if not reading.onehot:
         for index in reading.ignored:
@@ -161,17 +163,17 @@ def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
 
 
 def is_onehot(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
-    """Whether the label has a channel per class: by the aux-op, else by its shape."""
+    """Tell whether the label has a channel per class, from the aux-op, or else from its shape."""
     if reading.onehot is not None:
         return reading.onehot
     return label.shape[1] == predictions.shape[1] > 1
 
 
 def class_maps(predictions: Tensor, label: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
-    """The class of each voxel by prediction and by label, both ``[B, *S]``; background is 0, what is left out -1.
+    """Return predicted and labeled class of each voxel, both ``[B, *S]``; 0 is background, -1 is left out.
 
-    Classes that exclude each other: the argmax, the index. One channel: 1 where it is positive. Of classes that may
-    overlap the last one that is positive, from 1 where each channel is a structure of its own.
+    Exclusive classes: the argmax, and the index. One channel: 1 where it is positive. For classes that may overlap it
+    is the last positive one, counted from 1 if each channel is its own structure.
     """
     channels, onehot = predictions.shape[1], is_onehot(predictions, label, reading)
     if are_exclusive(predictions, label, reading):
@@ -185,14 +187,14 @@ def class_maps(predictions: Tensor, label: Tensor, reading: Reading) -> tuple[Te
 
 
 def are_exclusive(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
-    """Whether each voxel has one class, that of the highest score."""
+    """Tell whether each voxel has one class, that of the highest score."""
     if predictions.shape[1] == 1 or reading.independent:
         return False
     return reading.exclusive or not is_onehot(predictions, label, reading)
 
 
 def index_of(label: Tensor, classes: int) -> Tensor:
-    """The index that a label ``[B, 1, *S]`` holds, ``[B, *S]``; -1 where it names none of the classes."""
+    """Return the index in a label ``[B, 1, *S]`` as ``[B, *S]``; -1 where it is not one of the classes."""
     index = label[:, 0]
     valid = (index >= 0) & (index < classes)
     if label.is_floating_point():
@@ -201,19 +203,22 @@ def index_of(label: Tensor, classes: int) -> Tensor:
 
 
 def is_positive(predictions: Tensor, reading: Reading) -> Tensor:
-    """Where each channel is positive; ``ValueError`` if nothing says where scores are cut."""
+    """Return where each channel is positive; ``ValueError`` if no threshold is known."""
     if reading.cut is None:
-        raise ValueError("no aux-op of this engine says where scores become positive; give the handler threshold=")
+        raise ValueError(
+            "no aux-op of this engine says at which threshold scores become positive; pass threshold= to the handler"
+        )
     if reading.softmax:
         predictions = torch.softmax(predictions.float(), 1)
     return predictions > reading.cut
 
 
 def last_positive(positive: Tensor, first: int) -> Tensor:
-    """The number of the last positive channel, counted from ``first``; 0 where none is.
+    """Return the number of the last positive channel, counted from ``first``; 0 where none is.
 
-    >>> last_positive(torch.tensor([[[True, True, False], [False, True, False]]]), 1)
-    tensor([[1, 2, 0]])
+    Examples:
+        >>> last_positive(torch.tensor([[[True, True, False], [False, True, False]]]), 1)
+        tensor([[1, 2, 0]])
     """
     shape = (1, -1, *(1,) * (positive.dim() - 2))
     numbers = torch.arange(first, first + positive.shape[1], device=positive.device).reshape(shape)
@@ -221,18 +226,18 @@ def last_positive(positive: Tensor, first: int) -> Tensor:
 
 
 def described(*tensors: Any) -> str:
-    """Shapes, or types of what is no tensor."""
+    """Return the shapes of tensors, and the types of other values."""
     return " and ".join(str(list(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in tensors)
 
 
 def class_maps_of_any(prediction: Tensor, label: Tensor, dims: int) -> tuple[Tensor, Tensor]:
-    """The classes of a batch that no aux-op reads: predicted and labeled, ``[B, *S]`` with ``dims`` axes in S.
+    """Return predicted and labeled classes without an aux-op, ``[B, *S]`` with ``dims`` axes in S.
 
-    Several channels are scores, or a one-hot label, of classes that exclude each other; one channel, or none, holds
-    indices.
+    Several channels are scores, or a one-hot label, of exclusive classes; one channel, or none, holds indices.
 
-    >>> class_maps_of_any(torch.tensor([[[0.2, 0.9], [0.8, 0.1]]]), torch.tensor([[1, 0]]), 1)
-    (tensor([[1, 0]]), tensor([[1, 0]]))
+    Examples:
+        >>> class_maps_of_any(torch.tensor([[[0.2, 0.9], [0.8, 0.1]]]), torch.tensor([[1, 0]]), 1)
+        (tensor([[1, 0]]), tensor([[1, 0]]))
     """
     with_channels = [x if x.dim() == dims + 2 else x.unsqueeze(1) for x in (prediction, label)]
     predicted, truth = (x.max(1).indices if x.shape[1] > 1 else x[:, 0].long() for x in with_channels)

@@ -1,4 +1,4 @@
-"""One handler for all that ``monai-auxops report`` shows beside the curves."""
+"""One handler for everything that ``monai-auxops report`` shows besides the curves."""
 
 from __future__ import annotations
 
@@ -20,37 +20,38 @@ from monai_auxops.handlers.worst_cases import AuxWorstCasesHandler
 
 
 class AuxReportHandler(Viewer):
-    """Leave in ``log_dir`` what ``monai-auxops report`` shows beside the curves of ``AuxTensorBoardStatsHandler``.
+    """A handler that writes what ``monai-auxops report`` shows besides the curves of ``AuxTensorBoardStatsHandler``.
 
-    Run facts, ``results.png``, the pictures and the confusion matrix of the best epoch so far, and of every
-    ``interval``-th validation and the last epoch. Attached to the trainer. Each part is a handler of its own as well.
-    What an evaluator has no use for (a matrix of labels that overlap, pictures of vectors) is left out with a warning:
-    no part ever ends the training. ``docs/formats.md`` describes the files.
+    It writes run facts, ``results.png``, and pictures and confusion matrices of the best epoch so far, of every
+    ``interval``-th validation and of the last epoch. Attach it to the trainer. Each part is also available as its own
+    handler. Parts that do not fit an evaluator (a matrix of overlapping labels, pictures of vectors) are left out with
+    a warning, and no part ever stops the training. ``docs/formats.md`` describes the files.
 
     Args:
-        evaluator: whose cases are shown; of several the first, and the others in folders ``<log_dir>/2`` and so on.
+        evaluator: the engine whose cases are shown; with several, the others go to folders ``<log_dir>/2`` and so on.
         interval: a number of validations.
-        class_names: of all classes, or of all but the background; default those of the aux-ops.
+        class_names: names of all classes, or of all but the background; default those of the aux-ops.
         tag: the tag or metric name that tells how bad a case is; default the evaluator's first.
-        worst: how many cases are drawn.
+        worst: how many cases to draw.
         matrix: whether to count a confusion matrix.
-        config: anything JSON can hold that describes the run, or the path of a configuration file.
-        log_dir: where everything goes.
+        config: a JSON-compatible description of the run, or the path of a configuration file.
+        log_dir: folder for all files.
         summary_writer: use this instead of an own writer in ``log_dir``.
         case_key: the key of the batch that names a case; default the image's file, else a running number.
-        threshold: where one channel becomes positive, if no aux-op of the evaluator says so.
+        threshold: threshold of one channel if no aux-op of the evaluator says so.
 
     Raises:
         ValueError: an interval below one epoch.
 
-    >>> from ignite.engine import Engine
-    >>> import tempfile
-    >>> trainer = Engine(lambda engine, batch: {"loss": 1.0})
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     AuxReportHandler(log_dir=folder).attach(trainer)
-    ...     _ = trainer.run([0], max_epochs=2)
-    ...     sorted(path.name for path in Path(folder).iterdir())
-    ['run.json']
+    Examples:
+        >>> from ignite.engine import Engine
+        >>> import tempfile
+        >>> trainer = Engine(lambda engine, batch: {"loss": 1.0})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     AuxReportHandler(log_dir=folder).attach(trainer)
+        ...     _ = trainer.run([0], max_epochs=2)
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['run.json']
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class AuxReportHandler(Viewer):
             self._show_cases(evaluator, engine, number)
 
     def register(self, engine: Engine) -> None:
-        """Nothing: the parts register themselves."""
+        """Do nothing, because the parts register themselves."""
 
     def _show_cases(self, evaluator: Engine, trainer: Engine, number: int) -> None:
         folder = self.log_dir if number == 1 else self.log_dir / str(number)
@@ -104,7 +105,7 @@ class AuxReportHandler(Viewer):
 
 
 def every_validation(evaluator: Engine, trainer: Engine, interval: int) -> Any:
-    """Whether an epoch is the ``interval``-th validation since the last one that was due, or the trainer's last."""
+    """Return a function that tells whether an epoch is every ``interval``-th validation, or the trainer's last."""
     seen: list[int] = []
 
     def note(engine: Engine) -> None:

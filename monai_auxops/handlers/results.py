@@ -1,4 +1,4 @@
-"""The curves of a run as one picture in its folder, as users of nnU-Net and ultralytics expect it."""
+"""The curves of a run as one picture in its folder, like nnU-Net and ultralytics write."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from monai_auxops.handlers.viewer import Careful
 
 
 class AuxResultsHandler(Careful):
-    """Draw ``<log_dir>/results.png`` at each epoch's end: a panel per quantity, training and validation in it.
+    """A handler that draws ``<log_dir>/results.png`` after each epoch, with training and validation in one panel.
 
-    Needs matplotlib; without it there is no picture and no warning. Does nothing before the second epoch, as one
-    point is no curve.
+    It needs matplotlib; without it there is no picture and no warning. It starts with the second epoch, because one
+    point is not a curve.
 
     Args:
-        evaluator: whose metrics belong to it as well; or several of them.
-        log_dir: where the picture goes.
+        evaluator: the engine whose metrics to include, or several of them.
+        log_dir: folder for the picture.
     """
 
     def __init__(self, evaluator: Engine | Iterable[Engine] | None = None, log_dir: str | Path = "./runs") -> None:
@@ -46,7 +46,7 @@ class AuxResultsHandler(Careful):
     def _started(self, engine: Engine) -> None:
         if engine.state.epoch == 0:
             self.curves = {}
-        if not engine.has_event_handler(self._completed):  # now it comes after every other handler
+        if not engine.has_event_handler(self._completed):  # added now, so that it comes after every other handler
             engine.add_event_handler(Events.EPOCH_COMPLETED, self._completed)
 
     def _completed(self, engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""What a run was: versions, model, optimizer, aux-ops, time per epoch, in a file beside its curves."""
+"""The facts of a run: versions, model, optimizer, aux-ops and time per epoch, in a file next to its curves."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ Facts = dict[str, Any]
 
 
 class AuxRunFactsHandler(Careful):
-    """Write ``<log_dir>/run.json`` when a training starts and after each epoch: a killed run has what it had.
+    """A handler that writes ``<log_dir>/run.json`` at the start of a training and after each epoch.
 
-    Earlier runs in the folder stay in it, under ``older``. A file that is not ours is left alone, with a warning.
+    Earlier runs in the folder are kept in the list ``older``. A file that this handler did not write is not touched,
+    with a warning.
 
     Args:
-        evaluator: whose key metric and aux-ops belong to it; of several the first decides on the best epoch.
-        log_dir: where the file goes.
-        config: anything JSON can hold that describes the run, or the path of a configuration file.
-        class_names: of all classes.
+        evaluator: the engine whose key metric and aux-ops to describe; with several, the first decides on the best
+            epoch.
+        log_dir: folder for the file.
+        config: a JSON-compatible description of the run, or the path of a configuration file.
+        class_names: names of all classes.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class AuxRunFactsHandler(Careful):
         self._ran[id(evaluator)] = training_epoch(evaluator)
 
     def _started(self, engine: Engine) -> None:
-        if not self._is_registered:  # now, so that it comes after whatever validates at an epoch's end
+        if not self._is_registered:  # now, so that it comes after handlers that validate at an epoch's end
             self._is_registered = True
             for event, function in (
                 (Events.EPOCH_STARTED, self._epoch_started),
@@ -108,7 +110,7 @@ class AuxRunFactsHandler(Careful):
         )
 
     def _continued(self, engine: Engine) -> Facts:
-        """What an earlier process wrote of the run that this one continues; empty if it is a new one."""
+        """Return the facts that an earlier process wrote about the run that this one continues; empty for a new run."""
         done = engine.state.epoch
         if not done:
             return {}
@@ -136,7 +138,7 @@ class AuxRunFactsHandler(Careful):
 
 
 def write_run(path: Path, facts: Facts) -> None:
-    """Write what is known of a run beside what the file says of others."""
+    """Write the facts of a run, keeping those of other runs in the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):
         runs = read_runs(path)
@@ -147,7 +149,7 @@ def write_run(path: Path, facts: Facts) -> None:
 
 
 def read_runs(path: Path) -> dict[str, Facts]:
-    """The runs that ``path`` holds, by id; ``ValueError`` if it is not one of our files."""
+    """Return the runs in ``path`` by id; ``ValueError`` if this handler did not write the file."""
     if not path.is_file():
         return {}
     try:
@@ -155,13 +157,13 @@ def read_runs(path: Path) -> dict[str, Facts]:
     except ValueError:
         latest = None
     if not isinstance(latest, dict) or not {"started", "versions"} <= latest.keys():
-        raise ValueError(f"{path} was not written by this handler and is left alone; give another log_dir=")
+        raise ValueError(f"{path} was not written by this handler and is not overwritten; pass another log_dir=")
     older = latest.pop("older", [])
     return {str(facts.setdefault("run", facts["started"])): facts for facts in (latest, *older)}
 
 
 def finite(value: Any) -> Any:
-    """The same with None for numbers that JSON has no word for."""
+    """Replace numbers that JSON cannot express by None."""
     if isinstance(value, dict):
         return {key: finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -170,7 +172,7 @@ def finite(value: Any) -> Any:
 
 
 def best_of(judge: Engine, best: BestValue) -> Facts:
-    """The best epoch so far, and which way is up; no epoch where no direction is known."""
+    """Return the best epoch so far and the direction; no epoch if no direction is known."""
     name, better = judge_of(judge)
     return {
         "metric": name,
@@ -181,12 +183,12 @@ def best_of(judge: Engine, best: BestValue) -> Facts:
 
 
 def now() -> str:
-    """The time, as ISO 8601 with the zone."""
+    """Return the current time in ISO 8601 with the time zone."""
     return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that compute, as far as installed."""
+    """Return the versions of Python and of the relevant packages that are installed."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -197,10 +199,11 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: Any) -> str:
-    """A device in words.
+    """Describe a device.
 
-    >>> device_name(torch.device("cpu")).split(",")[0]
-    'cpu'
+    Examples:
+        >>> device_name(torch.device("cpu")).split(",")[0]
+        'cpu'
     """
     if device is not None and torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -208,7 +211,7 @@ def device_name(device: Any) -> str:
 
 
 def described(engine: Engine) -> Facts:
-    """Network, optimizer, loss and lengths of a trainer, as far as it has them."""
+    """Describe network, optimizer, loss and lengths of a trainer, as far as it has them."""
     network, optimizer, loss = (getattr(engine, name, None) for name in ("network", "optimizer", "loss_function"))
     facts: Facts = {"epochs": engine.state.max_epochs, "iterations per epoch": engine.state.epoch_length}
     if network is not None:
@@ -221,16 +224,16 @@ def described(engine: Engine) -> Facts:
 
 
 def ops_of(engine: Engine) -> dict[str, str]:
-    """The aux-ops of an engine, by metric name."""
+    """Return the aux-ops of an engine, by metric name."""
     hub = Hub.of(engine)
     return {} if hub is None else {entry.name or str(i): repr(entry.op) for i, entry in enumerate(hub.entries)}
 
 
 def configuration(config: Any) -> Any:
-    """``config``, or what its file says; a file that cannot be read is named instead."""
+    """Return ``config``, or the content of its file; for an unreadable file its name and the error."""
     if not isinstance(config, str | Path):
         return config
     try:
         return Path(config).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        return f"{config} cannot be read: {error.strerror}"
+        return f"cannot read {config}: {error.strerror}"

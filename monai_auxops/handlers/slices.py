@@ -14,17 +14,18 @@ SIZE = 192  # pixels of a panel
 def panels(image: Tensor, label: Tensor, predicted: Tensor, size: int = SIZE) -> tuple[Tensor, Tensor]:
     """Cut one slice of each case out of image, label and prediction, without a copy to the host.
 
-    Takes ``[B, *S]`` with two or three spatial dimensions; a third one is cut. Nearest neighbors, so classes stay.
+    It takes ``[B, *S]`` with two or three spatial dimensions and selects one slice of the third. Resizing is by nearest
+    neighbor, which keeps classes.
 
     Returns:
         The panels ``[B, 3, size, size]``, and the number of each slice ``[B]``, from 0.
 
     Raises:
-        ValueError: the three differ in size, or are no pictures.
+        ValueError: the three differ in size, or are not images.
     """
     shapes = [list(x.shape) for x in (image, label, predicted)]
     if image.dim() not in (3, 4) or not shapes[0] == shapes[1] == shapes[2]:
-        raise ValueError(f"pictures need image, label and prediction of one size in 2D or 3D, got {shapes}")
+        raise ValueError(f"pictures need image, label and prediction of the same size in 2D or 3D, got {shapes}")
     stack = torch.stack([image.float(), label.float(), predicted.float()], 1)
     at = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
     if stack.dim() == 5:
@@ -38,17 +39,18 @@ def panels(image: Tensor, label: Tensor, predicted: Tensor, size: int = SIZE) ->
 
 
 def telling_slice(label: Tensor, predicted: Tensor) -> Tensor:
-    """Per volume ``[B, X, Y, Z]`` the slice ``[B]`` with most wrong voxels, of those that hold much of the label."""
+    """Choose per volume ``[B, X, Y, Z]`` the slice ``[B]`` with most wrong voxels among slices with much label."""
     labeled, wrong = (x.sum((1, 2)) for x in (label > 0, label != predicted))
     much = labeled * 2 >= labeled.max(1, keepdim=True).values
     return torch.where(much, wrong, -1).argmax(1)
 
 
 def size_of_panel(shape: Sequence[int], size: int = SIZE) -> tuple[int, int]:
-    """Height and width of a slice when its longer side is ``size``.
+    """Return height and width of a slice whose longer side is ``size``.
 
-    >>> size_of_panel((50, 100), 192)
-    (96, 192)
+    Examples:
+        >>> size_of_panel((50, 100), 192)
+        (96, 192)
     """
     scale = size / max(shape[:2])
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

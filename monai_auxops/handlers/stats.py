@@ -1,4 +1,4 @@
-"""MONAI's console and TensorBoard handlers, which also know what an aux-op wants to show."""
+"""MONAI's console and TensorBoard handlers, extended for the values of aux-ops."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from monai_auxops.handlers.also import WithOthers
 from monai_auxops.handlers.class_writers import ClassWriters
 from monai_auxops.handlers.viewer import Careful
 
-EVERY = 50  # iterations between two looks at running values: a look waits for the device
+EVERY = 50  # iterations between two reads of running values, each of which waits for the device
 Log = bool | int | Callable[[Engine, int], bool]
 
 
 def loss_of(output: Any) -> Any:
-    """The loss in an engine's output: a dict, MONAI's decollated list of dicts, or ``(y_pred, y, loss)``; else None.
+    """Return the loss in an output: a dict, MONAI's decollated list of dicts, or ``(y_pred, y, loss)``; else None.
 
-    >>> loss_of([{"loss": 0.5}]), loss_of({"loss": 0.5}), loss_of({"pred": 1})
-    (0.5, 0.5, None)
+    Examples:
+        >>> loss_of([{"loss": 0.5}]), loss_of({"loss": 0.5}), loss_of({"pred": 1})
+        (0.5, 0.5, None)
     """
     if isinstance(output, list) and output and isinstance(output[0], dict):
         output = output[0]
@@ -36,13 +37,14 @@ def loss_of(output: Any) -> Any:
 
 
 def scalars_of(losses: Any, name: str) -> dict[str, Any]:
-    """Losses by name, as far as each is one number: a dict of them, also one within another, or a single one.
+    """Return the losses that are single numbers, by name, from a (nested) dict or a single loss.
 
-    >>> import torch
-    >>> scalars_of({"dice": 0.25, "parts": {"ce": torch.tensor([0.5])}, "maps": torch.zeros(2)}, "loss")
-    {'dice': 0.25, 'parts/ce': tensor([0.5000])}
-    >>> scalars_of(1, "loss"), scalars_of(None, "loss")
-    ({'loss': 1}, {})
+    Examples:
+        >>> import torch
+        >>> scalars_of({"dice": 0.25, "parts": {"ce": torch.tensor([0.5])}, "maps": torch.zeros(2)}, "loss")
+        {'dice': 0.25, 'parts/ce': tensor([0.5000])}
+        >>> scalars_of(1, "loss"), scalars_of(None, "loss")
+        ({'loss': 1}, {})
     """
     if isinstance(losses, Mapping):
         return {
@@ -55,26 +57,27 @@ def scalars_of(losses: Any, name: str) -> dict[str, Any]:
 
 
 def number_of(value: Any) -> float:
-    """A number of the host."""
+    """Return a number on the host."""
     return float(value.detach().reshape(()).item() if isinstance(value, Tensor) else value)
 
 
 class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
-    """MONAI's ``StatsHandler``: honors ``do_print``, and prints loss and running means every 50th iteration.
+    """MONAI's ``StatsHandler`` that honors ``do_print`` and prints loss and running means every 50th iteration.
 
-    Takes the same arguments. The default ``output_transform`` is :func:`loss_of`, which works with and without
-    decollation. Epochs are the trainer's, whatever the evaluator's own counter says, unless ``global_epoch_transform``
-    is given. Each line of an iteration copies its values from the device and waits for it: ``iteration_log`` is a
-    number of iterations, or a filter; ``True`` prints each.
+    It takes the same arguments. The default ``output_transform`` is ``loss_of``, which works with and without
+    decollation. Epochs are the trainer's, not the evaluator's own, unless ``global_epoch_transform`` is given. Each
+    line of an iteration copies its values from the device and waits for it, so ``iteration_log`` can be a number of
+    iterations, or a filter; ``True`` prints every iteration.
 
     Args:
         iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
-        *args: as MONAI's.
-        output_transform: from ``engine.state.output`` to the losses.
-        also: handlers that are attached with this one, in its place of a handler list.
-        **kwargs: as MONAI's; ``epoch_print_logger`` and ``iteration_print_logger`` replace what is printed.
+        *args: as in MONAI.
+        output_transform: maps ``engine.state.output`` to the losses.
+        also: handlers to attach along with this one, at its place in a handler list.
+        **kwargs: as in MONAI; ``epoch_print_logger`` and ``iteration_print_logger`` replace what is printed.
 
-    >>> handler = AuxStatsHandler(iteration_log=10)
+    Examples:
+        >>> handler = AuxStatsHandler(iteration_log=10)
     """
 
     def __init__(
@@ -119,22 +122,22 @@ class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
 
 
 class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler):  # type: ignore[misc]
-    """MONAI's ``TensorBoardStatsHandler``: honors ``do_summary``, groups the curves, and plots running means.
+    """MONAI's ``TensorBoardStatsHandler`` that honors ``do_summary``, groups the curves, and plots running means.
 
-    Takes the same arguments, with the same default ``output_transform`` as :class:`AuxStatsHandler`. The epoch value of
+    It takes the same arguments, with the same default ``output_transform`` as ``AuxStatsHandler``. The epoch value of
     ``val_dice`` is ``val/dice``, over the trainer's epochs. The classes of a metric share its chart, each with a name
     and a color of its own (a folder ``classes/<class>`` beside the events; of more than 20 classes each has a chart).
-    Running means are under ``running/``, over iterations, every 50th of them. NaN is a gap. A metric that equals
-    another by definition, and is not the key metric, is not drawn twice.
+    Running means are in ``running/``, every 50th iteration. NaN is a gap. A metric that equals another one by
+    definition is not drawn twice, unless it is the key metric.
 
     Args:
-        summary_writer: use this instead of an own writer in ``log_dir``; then classes have charts of their own.
-        log_dir: where the events go.
+        summary_writer: use this instead of an own writer in ``log_dir``; then each class has its own chart.
+        log_dir: folder for the events.
         iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
-        *args: as MONAI's.
-        output_transform: from ``engine.state.output`` to the losses.
-        also: handlers that are attached with this one, in its place of a handler list.
-        **kwargs: as MONAI's; ``epoch_event_writer`` and ``iteration_event_writer`` replace what is written.
+        *args: as in MONAI.
+        output_transform: maps ``engine.state.output`` to the losses.
+        also: handlers to attach along with this one, at its place in a handler list.
+        **kwargs: as in MONAI; ``epoch_event_writer`` and ``iteration_event_writer`` replace what is written.
     """
 
     def __init__(
@@ -158,7 +161,7 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
         self._classes = ClassWriters()
 
     def attach(self, engine: Engine) -> None:
-        """Write the values of ``engine``; the writer is closed at the training's end."""
+        """Write the values of ``engine``; the end of the training closes the writer."""
         super().attach(engine)
         engine.add_event_handler(Events.COMPLETED, self._close_after)
 
@@ -173,7 +176,7 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
         self.close()
 
     def close(self) -> None:
-        """Close the writers made here, and their threads; a value that comes later opens another file."""
+        """Close the writers created here, and their threads; a later value opens another file."""
         super().close()
         self._classes.close()
 
@@ -201,14 +204,14 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
 
 
 def replace_none(handler: Any, functions: Mapping[str, Callable[..., None]]) -> None:
-    """Let MONAI's handler call ``functions`` for what no argument replaced."""
+    """Let MONAI's handler call ``functions`` unless an argument replaced them."""
     for name, function in functions.items():
         if getattr(handler, name) is None:
             setattr(handler, name, function)
 
 
 def every_nth(log: Log) -> Any:
-    """MONAI's ``iteration_log``, where a number means every nth iteration."""
+    """Convert ``iteration_log`` for MONAI, where a number means every nth iteration."""
     if isinstance(log, bool) or callable(log):
         return log
     if log < 1:
@@ -221,15 +224,15 @@ def every_nth(log: Log) -> Any:
 
 
 def own_epoch(handler: Any, engine: Engine) -> Any:
-    """The trainer's epoch, or what the handler's ``global_epoch_transform`` makes of the engine's own."""
+    """Return the trainer's epoch, or the result of the handler's ``global_epoch_transform``."""
     own = handler.global_epoch_transform(engine.state.epoch)
     return training_epoch(engine) if own == engine.state.epoch else own
 
 
 def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
-    """The epoch's values by name, without those whose op has ``flag`` off, and without what would be shown twice.
+    """Return the epoch's values by name, without ops whose ``flag`` is off, and without duplicates.
 
-    A metric that is a dict is taken apart.
+    A metric that is a dict is flattened.
     """
     hub, metrics = Hub.of(engine), dict(engine.state.metrics)
     hidden = set() if hub is None else hub.hidden(flag) | twice_shown(engine, hub, flag)
@@ -237,10 +240,10 @@ def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
 
 
 def twice_shown(engine: Engine, hub: Hub, flag: str) -> set[str]:
-    """The metrics that equal another one which is shown.
+    """Return the metrics that equal another one which is shown.
 
-    The key metric is always shown; a line of the console then leaves the other one out, while a chart keeps it, as
-    training has a curve of that name.
+    The key metric is always shown. The console then omits the other one, while a chart keeps it, because training has a
+    curve of that name.
     """
     key, same, hidden = getattr(engine.state, "key_metric_name", None), hub.same(), hub.hidden(flag)
     twice = {name for name, other in same.items() if name != key and other not in hidden}
@@ -248,10 +251,11 @@ def twice_shown(engine: Engine, hub: Hub, flag: str) -> set[str]:
 
 
 def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested metrics as one dict.
+    """Flatten nested metrics into one dict.
 
-    >>> flat({"dice": 0.5, "by": {"a": 1.0}})
-    {'dice': 0.5, 'by/a': 1.0}
+    Examples:
+        >>> flat({"dice": 0.5, "by": {"a": 1.0}})
+        {'dice': 0.5, 'by/a': 1.0}
     """
     found: dict[str, Any] = {}
     for name, value in metrics.items():
@@ -263,12 +267,12 @@ def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a metric is one number; NaN and infinity are."""
+    """Tell whether a metric is one number, including NaN and infinity."""
     return isinstance(value, int | float) or (isinstance(value, Tensor) and value.numel() == 1)
 
 
 def running_values(handler: Any, engine: Engine, flag: str, prefix: str = "") -> dict[str, Any]:
-    """The losses of an iteration, and the running means of the aux-ops; where names meet both are shown."""
+    """Return the losses of an iteration and the running means of the aux-ops; both are shown if names collide."""
     losses = scalars_of(handler.output_transform(engine.state.output), handler.tag_name)
     hub = Hub.of(engine)
     means = {} if hub is None else {prefix + name: value for name, value in hub.running(flag).items()}

@@ -1,4 +1,4 @@
-"""What the handlers that show something share: a folder, a writer, an interval, and that they never end a training."""
+"""The base of handlers that show something: folder, writer, interval, and errors that never stop a training."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Interval = int | Callable[[int], bool]
 
 
 class Careful:
-    """Run what only shows something so that its trouble never ends the training it shows."""
+    """A mixin that turns errors of a viewer into warnings, so that they never stop the training."""
 
     _said: frozenset[str] = frozenset()
 
     def careful(self, part: str, function: Callable[[Engine], Any]) -> Callable[[Engine], None]:
-        """``function`` as an event handler whose exceptions become one warning that names ``part``."""
+        """Return ``function`` as an event handler whose exceptions become one warning that names ``part``."""
 
         def handler(engine: Engine) -> None:
             try:
                 function(engine)
-            except Exception as error:  # whatever it is: a training is worth more than a picture of it
+            except Exception as error:  # any error, because the training must go on
                 self.leave_out(part, error)
 
         return handler
@@ -44,11 +44,11 @@ class Careful:
             text = f"{type(reason).__name__}: {reason}"
         if part not in self._said:
             self._said |= {part}
-            warnings.warn(f"{type(self).__name__}: {part} left out, the run goes on: {text}", stacklevel=2)
+            warnings.warn(f"{type(self).__name__}: {part} left out; the run continues: {text}", stacklevel=2)
 
 
 class Viewer(Careful):
-    """Base: acts on the first rank only, without a collective.
+    """Base class of handlers that act on the first rank only, without a collective.
 
     Args:
         log_dir: where TensorBoard's events and our files go.
@@ -69,7 +69,7 @@ class Viewer(Careful):
 
     @property
     def writer(self) -> Any:
-        """The summary writer, made when something is written first."""
+        """The summary writer, created on first use."""
         if self._shares is not None:
             return self._shares.writer
         if self._writer is None:
@@ -77,7 +77,7 @@ class Viewer(Careful):
         return self._writer
 
     def sharing(self, other: Viewer) -> Self:
-        """Write with the writer of ``other``, which also closes it."""
+        """Use the writer of ``other``, which also closes it."""
         self._shares = other
         return self
 
@@ -88,7 +88,7 @@ class Viewer(Careful):
 
     def _prepare(self, engine: Engine) -> None:
         note_start(engine)
-        if engine not in self._engines:  # at the start, so that its handlers come after those of every aux-op
+        if engine not in self._engines:  # when the run starts, so that its handlers come after those of every aux-op
             self._engines.add(engine)
             self.log_dir.mkdir(parents=True, exist_ok=True)
             self.register(engine)
@@ -99,7 +99,7 @@ class Viewer(Careful):
                 trainer.add_event_handler(end, self.careful("the end", lambda _: self.close()))
 
     def register(self, engine: Engine) -> None:
-        """Add the event handlers; called on the first rank only, when the engine starts first."""
+        """Add the event handlers; called on the first rank only, when the engine first starts."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Viewer(Careful):
 
 
 class IntervalViewer(Viewer):
-    """Base: looks at the batches of every ``interval``-th epoch and draws when it ends; does nothing in others.
+    """Base class of handlers that read the batches of every ``interval``-th epoch and draw when it ends.
 
     Args:
         interval: a number of epochs, or a function that says whether an epoch's number is due.
@@ -127,11 +127,11 @@ class IntervalViewer(Viewer):
         self._skips = False
 
     def is_due(self, epoch: int) -> bool:
-        """Whether ``epoch`` is shown."""
+        """Tell whether ``epoch`` is shown."""
         return self.interval(epoch) if callable(self.interval) else epoch % self.interval == 0
 
     def register(self, engine: Engine) -> None:
-        """Look at raw predictions: where the aux-ops measure them."""
+        """Read raw predictions at the event at which the aux-ops measure them."""
         engine.add_event_handler(Events.EPOCH_STARTED, self.careful("the epoch", self._begin))
         engine.add_event_handler(raw_predictions_event(engine), self._look)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._after)
@@ -148,7 +148,7 @@ class IntervalViewer(Viewer):
         self._try(engine, self.after)
 
     def _try(self, engine: Engine, function: Callable[[Engine], None]) -> None:
-        """A batch that cannot be read ends the epoch for this handler, not for the training."""
+        """Run ``function``; an error ends the epoch for this handler, but not the training."""
         if self._skips:
             return
         try:
@@ -165,15 +165,15 @@ class IntervalViewer(Viewer):
     shows = "the epoch"
 
     def begin(self) -> None:
-        """An epoch starts."""
+        """Prepare for an epoch that starts."""
 
     def look(self, engine: Engine) -> None:
-        """Take what is needed of a batch, before post-processing and without a copy to the host."""
+        """Read a batch before post-processing, without a copy to the host."""
         raise NotImplementedError
 
     def after(self, engine: Engine) -> None:
-        """The iteration is complete: all aux-ops have measured it."""
+        """Finish an iteration after all aux-ops have measured it."""
 
     def draw(self, engine: Engine) -> None:
-        """The epoch has ended: copy to the host and write."""
+        """Copy results to the host at the end of the epoch, and write them."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What went wrong: pictures of the worst cases of an epoch, and of the best epoch so far."""
+"""Pictures of the worst cases of an epoch, and of the best epoch so far."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ COLUMNS = ("epoch", "place", "file", "value", "picture", "run", "slice", "slices
 
 
 class AuxWorstCasesHandler(IntervalViewer):
-    """Draw image, label, prediction and errors of the worst cases in every ``interval``-th epoch of an engine.
+    """A handler that draws image, label, prediction and errors of the worst cases every ``interval`` epochs.
 
-    Writes pictures ``worst/1`` and so on for TensorBoard, the same as PNG files in ``<log_dir>/worst_cases``, and which
-    is which in ``<log_dir>/worst_cases.csv``. Of a volume it shows the slice with most wrong voxels, of those that hold
-    much of the label. While an epoch runs the worst so far stay on the device, a few small slices; nothing waits for
-    them. What cannot be drawn (a label that is no picture, another size) is left out with a warning. In a distributed
-    run these are the first rank's cases: a handler holds no collective.
+    It writes pictures ``worst/1`` and so on for TensorBoard, the same as PNG files in ``<log_dir>/worst_cases``, and
+    their cases in ``<log_dir>/worst_cases.csv``. For a volume it shows the slice with most wrong voxels among those
+    with much of the label. During an epoch the worst cases so far stay on the device as a few small slices; nothing
+    waits for them. Cases that cannot be drawn (a label that is not an image, different sizes) are left out with a
+    warning. In a distributed run these are the first rank's cases, because handlers do not use collectives.
 
     Args:
-        interval: a number of epochs, or a function that says whether an epoch's number is due.
+        interval: a number of epochs, or a function that tells whether an epoch is due.
         tag: the tag or metric name that tells how bad a case is; default the engine's first. Less is worse, unless the
             aux-op's ``higher_is_better`` is false.
-        number: how many cases.
-        log_dir: where TensorBoard's events and the pictures go.
+        number: how many cases to draw.
+        log_dir: folder for TensorBoard's events and the pictures.
         summary_writer: use this instead of an own writer in ``log_dir``.
         case_key: the key of the batch that names a case; default the image's file, else a running number.
-        threshold: where one channel becomes positive, if no aux-op of the engine says so.
+        threshold: threshold of one channel if no aux-op of the engine says so.
         best: the set of the best epoch, which gets the worst, the median and the best case.
 
     Raises:
@@ -74,7 +74,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         self._skips = self._skips and self.best is None
 
     def begin(self) -> None:
-        """Forget the epoch's cases."""
+        """Discard the epoch's cases."""
         self._cases = CasePictures(self.number)
         self._shapes: list[tuple[int, ...]] = []
         self._waiting: tuple[Tensor, Tensor] | None = None
@@ -90,7 +90,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         self._shapes += [tuple(image.shape[1:])] * len(image)
 
     def after(self, engine: Engine) -> None:
-        """Keep the worst of what was kept and the batch, now that all aux-ops have measured it."""
+        """Keep the worst cases of those kept and the batch, after all aux-ops have measured it."""
         if self._waiting is None:
             return
         (pictures, slices), self._waiting = self._waiting, None
@@ -119,7 +119,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         return values[name]
 
     def draw(self, engine: Engine) -> None:
-        """Copy the worst to the host, once, and write them."""
+        """Copy the worst cases to the host, once, and write them."""
         epoch = training_epoch(engine)
         is_best = self.best is not None and self.best.is_best(engine)
         if self._cases.worst is None or not (is_best or self.is_due(epoch)):
@@ -163,14 +163,14 @@ def draw_best(
 
 
 def with_value(kept: Kept) -> list[int]:
-    """The places of the cases that have a value."""
+    """Return the positions of the cases that have a value."""
     return [place for place, value in enumerate(kept.values.tolist()) if value == value]
 
 
 def one_case(
     cases: CasePictures, kept: Kept, place: int, shapes: Sequence[tuple[int, ...]], sign: float
 ) -> tuple[dict[str, Any], Any]:
-    """What is known of a case, and its three panels."""
+    """Return the description of a case, and its three panels."""
     number = int(kept.numbers[place])
     shape = shapes[number]
     height, width = size_of_panel(shape)
@@ -185,7 +185,7 @@ def one_case(
 
 
 def image_of(image: Any, dims: int, channels_last: bool) -> Tensor:
-    """The first channel of the images ``[B, *S]``, of ``dims`` axes; ``ValueError`` if there is no image."""
+    """Return the first channel of the images, ``[B, *S]`` with ``dims`` axes; ``ValueError`` without an image."""
     from monai_auxops.core.inputs import plain
 
     image = plain(image)
@@ -206,7 +206,7 @@ def save(pixels: Any, path: Path) -> None:
 
 
 def save_parts(three: Any, path: Path) -> None:
-    """Write the drawn picture and its three parts; classes as pixel values."""
+    """Write the drawn picture and its three parts, with classes as pixel values."""
     save(paint_case(three), path.with_name(f"{path.name}.png"))
     image, label, predicted = (np.ascontiguousarray(np.flipud(panel.T)) for panel in three)
     save((255 * scaled(image)).astype(np.uint8), path.with_name(f"{path.name}_image.png"))

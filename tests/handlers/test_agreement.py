@@ -31,7 +31,7 @@ def test_the_first_epoch_that_parts_is_said_once():
     handler, said = run([{"old": 0.5, "new": 0.5}, {"old": 0.5, "new": 0.6}, {"old": 0.5, "new": 0.7}])
     assert handler.parted == {"old": (2, 0.5, 0.6)}
     assert len(said) == 1
-    assert "part in epoch 2: 0.500000 and 0.600000" in said[0]
+    assert "differ in epoch 2: 0.500000 and 0.600000" in said[0]
 
 
 @pytest.mark.parametrize("values", [{"old": NAN, "new": 0.5}, {"old": 0.5, "new": NAN}])

@@ -320,6 +320,6 @@ def test_a_second_run_keeps_the_first_and_names_it(tmp_path):
 
 def test_a_foreign_run_json_is_left_alone(tmp_path):
     (tmp_path / "run.json").write_text('{"best": 0.7}')
-    with pytest.warns(UserWarning, match=r"run.json was not written by this handler and is left alone"):
+    with pytest.warns(UserWarning, match=r"run.json was not written by this handler and is not overwritten"):
         validated(tmp_path, volume, {"val_dice": ma.ComputeDice("dice")})
     assert (tmp_path / "run.json").read_text() == '{"best": 0.7}'
