@@ -69,8 +69,8 @@ def test_a_second_demo_and_a_folder_with_something_in_it(small, capsys):
 @pytest.mark.parametrize(
     ("config", "arguments", "said"),
     [
-        ("{}", [], "cannot be read as a bundle's training"),
-        ("{", [], "cannot be read as a bundle's training"),
+        ("{}", [], "as a training configuration"),
+        ("{", [], "as a training configuration"),
         ('{"train": {"handlers": []}, "validate": {"handlers": []}}', [], "has no train#trainer"),
         ("{}", ["--epochs", "0"], "expected at least 1 epoch, got 0"),
     ],

@@ -49,7 +49,7 @@ def test_given_axes_are_drawn_on():
 
 @pytest.mark.parametrize("op", [ma.ComputeBinaryPreds(), ma.ReduceMeanMasked("mean", axis=1)], ids=repr)
 def test_nothing_to_plot(op):
-    with pytest.raises(ValueError, match="expected an aux-op with an epoch value to plot"):
+    with pytest.raises(ValueError, match="expected an epoch value to plot"):
         op.plot()
 
 

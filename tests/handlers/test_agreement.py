@@ -43,7 +43,7 @@ def test_what_is_not_there_or_no_number_is_said_once():
     _, said = run([{"old": 0.5, "list": [1, 2]}] * 2, {"old": "new", "list": "old"})
     assert said == [
         "AuxAgreementHandler: no metric named 'new'; there are ['list', 'old']",
-        "AuxAgreementHandler: 'list' is no single number",
+        "AuxAgreementHandler: 'list' is not a single number",
     ]
 
 
