@@ -1,1 +1,1 @@
-"""Measure label maps on disk: ``monai-auxops evaluate --pred DIR --label DIR -o OUT``. Needs no engine."""
+"""The evaluation of label maps on disk: ``monai-auxops evaluate --pred DIR --label DIR -o OUT``."""

@@ -1,4 +1,4 @@
-"""What is measured: classes by value and name, and regions made of several."""
+"""The targets of an evaluation: classes by value and name, and regions made of several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Target(NamedTuple):
 
 
 class Naming(NamedTuple):
-    """What is known of the label values: their names, regions, and those nobody annotated."""
+    """Label values with their names, regions, and values to ignore."""
 
     names: dict[int, str]
     regions: tuple[Target, ...] = ()
@@ -30,15 +30,16 @@ def read_naming(classes: Sequence[str], regions: Sequence[str] = (), ignored: It
         classes: names of the values 0, 1, 2 …, or ``NAME=VALUE``, or one path of a bundle's ``metadata.json`` or of a
             ``dataset.json`` of nnU-Net or the Medical Segmentation Decathlon.
         regions: ``NAME=VALUE,VALUE``.
-        ignored: label values that nobody annotated: their voxels count nowhere.
+        ignored: label values without annotation, whose voxels are not counted.
 
     Raises:
-        ValueError: what cannot be read, with the text that was given.
+        ValueError: an option that cannot be parsed, with its text.
 
-    >>> read_naming(["background", "liver"], ["any=1,2"]).names
-    {0: 'background', 1: 'liver'}
-    >>> read_naming(["liver=1", "tumor=4"], ["any=1,4"]).regions
-    (Target(name='any', values=(1, 4)),)
+    Examples:
+        >>> read_naming(["background", "liver"], ["any=1,2"]).names
+        {0: 'background', 1: 'liver'}
+        >>> read_naming(["liver=1", "tumor=4"], ["any=1,4"]).regions
+        (Target(name='any', values=(1, 4)),)
     """
     known = Naming({})
     if len(classes) == 1 and classes[0].endswith(".json"):
@@ -55,7 +56,7 @@ def read_file(path: Path) -> Naming:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"--classes {path}: cannot be read ({error})") from error
+        raise ValueError(f"--classes: cannot read {path} ({error})") from error
     if isinstance(content, dict) and isinstance(content.get("labels"), dict):
         return _of_dataset(content["labels"], path)
     for output in _outputs(content):
@@ -65,10 +66,11 @@ def read_file(path: Path) -> Naming:
 
 
 def targets(naming: Naming, found: Iterable[int], background: bool = False) -> list[Target]:
-    """List what is measured: every value that is named or was found, then the regions.
+    """Return all targets: every value that is named or was found, then the regions.
 
-    >>> targets(Naming({0: "background", 1: "liver"}, ignored=(255,)), [0, 1, 2, 255])
-    [Target(name='liver', values=(1,)), Target(name='label 2', values=(2,))]
+    Examples:
+        >>> targets(Naming({0: "background", 1: "liver"}, ignored=(255,)), [0, 1, 2, 255])
+        [Target(name='liver', values=(1,)), Target(name='label 2', values=(2,))]
     """
     left_out = {*naming.ignored, *([] if background else [0])}
     values = sorted({*naming.names, *found} - left_out)
@@ -92,7 +94,7 @@ def _region(text: str) -> Target:
 
 
 def _of_dataset(labels: Mapping[str, Any], path: Path) -> Naming:
-    """Both notations: ``{"1": "liver"}`` of the Decathlon, ``{"liver": 1, "any": [1, 2]}`` of nnU-Net."""
+    """Read both notations: ``{"1": "liver"}`` of the Decathlon, ``{"liver": 1, "any": [1, 2]}`` of nnU-Net."""
     if all(str(key).isdigit() for key in labels):
         return Naming({int(value): str(name) for value, name in labels.items()})
     regions = {n: v for n, v in labels.items() if isinstance(v, list)}
@@ -119,4 +121,4 @@ def _whole(value: Any, where: Path | str) -> int:
 def _refuse_equal(names: Sequence[str]) -> None:
     equal = sorted({name for name in names if names.count(name) > 1})
     if equal:
-        raise ValueError(f"expected different names of classes and regions, got {', '.join(equal)} more than once")
+        raise ValueError(f"expected different names for classes and regions, got {', '.join(equal)} more than once")

@@ -1,4 +1,4 @@
-"""``monai-auxops evaluate``: from two folders to the table of a paper."""
+"""``monai-auxops evaluate``: measure two folders, and write tables as in a paper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
 
 
 class Evaluation(NamedTuple):
-    """What was measured: a row per case and class, and a sentence for all that was not."""
+    """The results: a row per case and class, and a sentence for everything that was not measured."""
 
     rows: list[dict[str, Any]]
     classes: dict[str, dict[str, Any]]
@@ -35,7 +35,7 @@ def evaluate(options: Options) -> int:
     """Measure, write the files, print the table.
 
     Returns:
-        0 where every case was measured; 1 where one was not; 2 where nothing could be done.
+        0 if every case was measured; 1 if one was not; 2 if nothing could be done.
     """
     try:
         check_output(options.output)
@@ -56,7 +56,7 @@ def evaluate(options: Options) -> int:
 
 
 def write_page(folder: Path) -> list[Path]:
-    """Write the page beside the table, where the packages for it are installed."""
+    """Write the report next to the table if the packages for it are installed."""
     if importlib.util.find_spec("vl_convert") is None:
         print(HINT, file=sys.stderr)
         return []
@@ -72,7 +72,7 @@ def evaluation(options: Options) -> Evaluation:
     """Measure the cases of two folders.
 
     Raises:
-        ValueError: options that cannot be meant, a folder that is not there or holds no image.
+        ValueError: invalid options, a folder that does not exist or has no image.
     """
     for folder in (options.predictions, options.labels, *([options.images] if options.images else [])):
         if not folder.is_dir():
@@ -90,7 +90,7 @@ def evaluation(options: Options) -> Evaluation:
 
 
 def settings_of(options: Options) -> Settings:
-    """Check the options that only have a meaning together."""
+    """Check the options, some of which are valid only together."""
     if options.tolerance < 0:
         raise ValueError(f"--tolerance: expected mm, at least 0, got {options.tolerance}")
     if options.workers < 1:
@@ -101,7 +101,7 @@ def settings_of(options: Options) -> Settings:
 
 
 def described(result: Evaluation, options: Options) -> dict[str, Any]:
-    """Return what the summary says beside the numbers."""
+    """Return the content of the summary besides the numbers."""
     cases = {row["case"] for row in result.rows if row["status"] != "failed"}
     return {
         "predictions": str(options.predictions),
@@ -116,7 +116,7 @@ def described(result: Evaluation, options: Options) -> dict[str, Any]:
 
 
 def unnamed(naming: Naming, found: Iterable[int]) -> list[str]:
-    """Say which values have no name, where names were given."""
+    """Report values without a name if names were given."""
     if not naming.names:
         return []
     in_regions = {value for region in naming.regions for value in region.values}
@@ -128,17 +128,19 @@ def unnamed(naming: Naming, found: Iterable[int]) -> list[str]:
 
 
 def remarks(naming: Naming, found: Iterable[int], results: Sequence[Measured]) -> list[str]:
-    """Say what a reader should know though nothing went wrong."""
+    """Return remarks that a reader should know although nothing went wrong."""
     unseen = [name for value, name in naming.names.items() if value not in set(found) and value != 0]
-    said = [f"in no label and no prediction: {', '.join(unseen)}"] if unseen else []
+    said = [f"classes in no label and no prediction: {', '.join(unseen)}"] if unseen else []
     spacings = {result.spacing for result in results if result.joint is not None}
     if any(set(spacing) == {1.0} for spacing in spacings):
-        said.append("a spacing of exactly 1 (files such as PNG do not say theirs): lengths may be in pixels, not mm")
+        said.append(
+            "the spacing is exactly 1 (files such as PNG do not store one), so lengths may be in pixels instead of mm"
+        )
     return said
 
 
 def progress(results: Iterator[Measured], total: int) -> Iterator[Measured]:
-    """Show a bar where somebody watches and tqdm is installed."""
+    """Show a progress bar on a terminal if tqdm is installed."""
     if not sys.stderr.isatty():
         return results
     try:

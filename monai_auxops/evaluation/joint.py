@@ -1,4 +1,4 @@
-"""Voxels by labelled and predicted class, of two label maps: every overlap follows from this one table."""
+"""Voxel counts by labeled and predicted class of two label maps; every overlap follows from this table."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ import torch
 
 from monai_auxops.counting.counts import Counts
 
-CHUNK = 1 << 18  # voxels at a time: the keys stay in the processor's cache
-MAX_DENSE = 256  # values up to which they are indices of the table as they are
+CHUNK = 1 << 18  # voxels at a time, so that the keys stay in the processor's cache
+MAX_DENSE = 256  # values below this are used directly as indices of the table
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class JointTable:
-    """How many voxels have the label ``values[i]`` and the prediction ``values[j]``, without those nobody annotated."""
+    """The number of voxels with label ``values[i]`` and prediction ``values[j]``, without ignored ones."""
 
     values: npt.NDArray[np.int64]  # [n], sorted
     voxels: npt.NDArray[np.int64]  # [n, n]: label by prediction
 
     def counts(self, targets: Sequence[Iterable[int]]) -> Counts:
-        """Return the counts ``[1, C]`` of classes or regions, each given by its label values."""
+        """Return the counts ``[1, C]`` of classes or regions, each defined by its label values."""
         inside = np.array([np.isin(self.values, list(values)) for values in targets]).reshape(-1, len(self.values))
         chosen = inside.astype(np.int64)
         tp = np.einsum("ci,ij,cj->c", chosen, self.voxels, chosen)
-        labelled, predicted = chosen @ self.voxels.sum(1), chosen @ self.voxels.sum(0)
-        tn = self.voxels.sum() - labelled - predicted + tp
-        tensors = [torch.from_numpy(part)[None] for part in (tp, predicted - tp, labelled - tp, tn)]
+        labeled, predicted = chosen @ self.voxels.sum(1), chosen @ self.voxels.sum(0)
+        tn = self.voxels.sum() - labeled - predicted + tp
+        tensors = [torch.from_numpy(part)[None] for part in (tp, predicted - tp, labeled - tp, tn)]
         return Counts(*tensors)
 
 
 def count_joint(label: Array, prediction: Array, ignored: Sequence[int] = ()) -> JointTable:
-    """Count two integer label maps of one shape, in chunks.
+    """Count two integer label maps of the same shape, in chunks.
 
-    >>> count_joint(np.array([0, 1, 1, 9]), np.array([0, 1, 0, 1]), ignored=[9]).voxels
-    array([[1, 0, 0],
-           [1, 1, 0],
-           [0, 0, 0]])
+    Examples:
+        >>> count_joint(np.array([0, 1, 1, 9]), np.array([0, 1, 0, 1]), ignored=[9]).voxels
+        array([[1, 0, 0],
+               [1, 1, 0],
+               [0, 0, 0]])
     """
     if label.flags.f_contiguous and prediction.flags.f_contiguous:
         label, prediction = label.T, prediction.T  # so that nothing is copied
@@ -67,6 +68,6 @@ def count_joint(label: Array, prediction: Array, ignored: Sequence[int] = ()) ->
 
 
 def _without_empty(values: Array, voxels: Array, ignored: Sequence[int]) -> JointTable:
-    """Leave out the values that no file holds."""
+    """Drop the values that occur in no file."""
     there = (voxels.sum(0) + voxels.sum(1) > 0) | np.isin(values, list(ignored))
     return JointTable(values[there].astype(np.int64), voxels[np.ix_(there, there)])

@@ -1,4 +1,4 @@
-"""Measure one case: read both files, compare their grids, count, and say what went wrong."""
+"""Measure one case: read both files, compare their grids, count, and report errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monai_auxops.evaluation.surfaces import surface_distances
 
 
 class Settings(NamedTuple):
-    """What is measured, and how."""
+    """The settings of a measurement."""
 
     naming: Naming
     background: bool = False
@@ -32,7 +32,7 @@ class Settings(NamedTuple):
 
 @dataclass
 class Measured:
-    """What one case gave: a table of voxels and distances by target, or the reason why there is none."""
+    """The result of one case: a table of voxels and distances by target, or the reason why there is none."""
 
     pair: Pair
     joint: JointTable | None = None
@@ -43,18 +43,18 @@ class Measured:
 
 
 def measure(pair: Pair, settings: Settings) -> Measured:
-    """Measure a case; whatever its files do to a reader becomes the reason of a row."""
+    """Measure a case; any error becomes the reason in its row."""
     try:
         return _measure(pair, settings)
-    except Exception as error:  # of a foreign file's reader: of no common type
+    except Exception as error:  # the readers' errors have no common type
         return Measured(pair, reason=_sentence(error))
 
 
 def rows_of(measured: Measured, measured_targets: Sequence[Target]) -> list[dict[str, Any]]:
     """Return a row of the table for each class and region, or a single one with the reason.
 
-    ``status`` tells apart what a mean hides: ``measured``; ``missed``, labelled but not one voxel found;
-    ``hallucinated``, predicted but not labelled (no Dice); ``absent``, neither.
+    ``status`` distinguishes what a mean hides: ``measured``; ``missed``, labeled but no voxel was found;
+    ``hallucinated``, predicted but not labeled (no Dice); ``absent``, neither.
     """
     pair = measured.pair
     files = {"prediction": str(pair.prediction), "label": str(pair.label), "reason": measured.reason}
@@ -82,10 +82,11 @@ def rows_of(measured: Measured, measured_targets: Sequence[Target]) -> list[dict
 
 
 def status_of(counts: dict[str, Any]) -> str:
-    """Tell the four outcomes of a class in a case apart.
+    """Return which of the four outcomes a class has in a case.
 
-    >>> status_of({"tp": 0, "fp": 3, "fn": 0}), status_of({"tp": 0, "fp": 3, "fn": 2})
-    ('hallucinated', 'missed')
+    Examples:
+        >>> status_of({"tp": 0, "fp": 3, "fn": 0}), status_of({"tp": 0, "fp": 3, "fn": 2})
+        ('hallucinated', 'missed')
     """
     if counts["tp"]:
         return "measured"
@@ -98,7 +99,7 @@ def read_pair(pair: Pair, settings: Settings) -> tuple[volumes.Volume, volumes.A
     """Read both files of a case: the label, its classes and the predicted classes, on the label's grid.
 
     Raises:
-        ValueError: different grids, or values that are no classes.
+        ValueError: different grids, or values that are not classes.
     """
     prediction, label = volumes.read_volume(pair.prediction), volumes.read_volume(pair.label)
     truth = volumes.label_map(label)
@@ -107,7 +108,7 @@ def read_pair(pair: Pair, settings: Settings) -> tuple[volumes.Volume, volumes.A
         if not settings.resample:
             raise ValueError(
                 f"{pair.prediction} and {pair.label} have different grids: {different}; "
-                "--resample brings the prediction to the label's"
+                "pass --resample to resample the prediction to the label's grid"
             )
         mode = "bilinear" if settings.probabilities else "nearest"
         prediction = volumes.resampled(prediction, label, mode)
@@ -128,7 +129,7 @@ def _measure(pair: Pair, settings: Settings) -> Measured:
 
 
 def _distances(truth: Any, predicted: Any, measured: Measured, settings: Settings) -> dict[str, dict[str, float]]:
-    """Measure the surfaces of every class and region that both files hold."""
+    """Measure the surfaces of every class and region that occurs in both files."""
     assert measured.joint is not None
     annotated = ~np.isin(truth, settings.naming.ignored)
     found = {}

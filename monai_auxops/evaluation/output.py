@@ -16,20 +16,22 @@ LEADING, TRAILING = ("case", "class", "status"), ("prediction", "label", "reason
 
 
 class NotOursError(ValueError):
-    """A file stands in the way that this command did not write."""
+    """An existing file that this command did not write would be replaced."""
 
 
 def check_output(folder: Path) -> None:
-    """Refuse a folder in which a file would be replaced that an evaluation did not write.
+    """Raise an error if a file would be replaced that an evaluation did not write.
 
     Raises:
-        NotOursError: such a file, or a file in the place of the folder.
+        NotOursError: such a file exists, or the folder is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise NotOursError(f"{folder} is a file, expected a folder")
     there = [name for name in (TABLE, SUMMARY, PAGE, "pictures") if (folder / name).exists()]
     if there and not _is_ours(folder):
-        raise NotOursError(f"{folder} holds {', '.join(there)} of something else; choose another folder")
+        raise NotOursError(
+            f"{folder} contains {', '.join(there)}, which this command did not write; choose another folder"
+        )
 
 
 def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -46,7 +48,7 @@ def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> Path:
-    """Write the numbers of the paper as JSON."""
+    """Write the summary as JSON."""
     path = folder / SUMMARY
     text = json.dumps({"made_by": MADE_BY, **summary}, indent=1, allow_nan=False)
     _replacing(path).write_text(text + "\n", encoding="utf-8")
@@ -55,10 +57,11 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> Path:
 
 
 def cell(value: Any) -> str:
-    """Return a value as a CSV's text: nothing where there is none, and nothing that a spreadsheet would run.
+    """Format a value for CSV: empty if there is none, and never something that a spreadsheet would execute.
 
-    >>> cell(0.1234567), cell(float("nan")), cell("=cmd|x"), cell(12)
-    ('0.1234567', '', "'=cmd|x", '12')
+    Examples:
+        >>> cell(0.1234567), cell(float("nan")), cell("=cmd|x"), cell(12)
+        ('0.1234567', '', "'=cmd|x", '12')
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -69,12 +72,13 @@ def cell(value: Any) -> str:
 
 
 def console_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the classes as aligned lines of text.
+    """Format the classes as aligned lines of text.
 
-    >>> value = {"n": 2, "mean": 0.8, "sd": 0.1, "median": 0.8, "ci95": [0.7, 0.9]}
-    >>> print(console_table({"liver": {"missed": 0, "hallucinated": 1, "dice": value}}), end="")
-    class  n  missed  hallucinated  dice mean ± sd  median  95 % interval
-    liver  2       0             1  0.8000 ± 0.1000  0.8000  0.7000 to 0.9000
+    Examples:
+        >>> value = {"n": 2, "mean": 0.8, "sd": 0.1, "median": 0.8, "ci95": [0.7, 0.9]}
+        >>> print(console_table({"liver": {"missed": 0, "hallucinated": 1, "dice": value}}), end="")
+        class  n  missed  hallucinated  dice mean ± sd  median  95 % interval
+        liver  2       0             1  0.8000 ± 0.1000  0.8000  0.7000 to 0.9000
     """
     distances = [name for name in ("hd95_mm", "asd_mm", "nsd") if any(name in of_it for of_it in classes.values())]
     names = {"hd95_mm": "HD95, mm", "asd_mm": "ASD, mm", "nsd": "NSD"}
@@ -91,7 +95,7 @@ def console_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def mean_and_sd(numbers: Mapping[str, Any]) -> str:
-    """Return ``mean ± sd`` with four digits, "–" where nothing was measured."""
+    """Return ``mean ± sd`` with four decimals, or "–" if nothing was measured."""
     if "mean" not in numbers:
         return "–"
     spread = numbers.get("sd")
@@ -99,7 +103,7 @@ def mean_and_sd(numbers: Mapping[str, Any]) -> str:
 
 
 def rounded(value: float | None) -> str:
-    """Return four decimals, "–" for none."""
+    """Format a number with four decimals, and None as "–"."""
     return "–" if value is None else f"{value:.4f}"
 
 
@@ -118,5 +122,5 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _replacing(path: Path) -> Path:
-    """Name the file that becomes ``path`` when it is whole."""
+    """Return the temporary file that replaces ``path`` when it is complete."""
     return path.with_name(f".{path.name}.{os.getpid()}")

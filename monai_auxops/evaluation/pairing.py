@@ -1,4 +1,4 @@
-"""Which prediction belongs to which label: by the names of the files, and never by a guess between two."""
+"""Pair predictions with labels by file name, without guessing between candidates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 SUFFIXES: Final = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tiff", ".tif")
-# What tools add to a case's name: nnU-Net's first channel, MONAI's SaveImage, and the usual words.
+# Suffixes that tools add to a case's name: nnU-Net's first channel, MONAI's SaveImage, and common words.
 ENDINGS: Final = re.compile(r"[_-](0000|seg|segmentation|pred|prediction|label|labels|mask|gt)$", re.IGNORECASE)
 
 
@@ -24,18 +24,18 @@ class Pair(NamedTuple):
 
 @dataclass
 class Pairing:
-    """The pairs, and a sentence for each file or case that has none."""
+    """The pairs, and a sentence for each file or case without one."""
 
     pairs: list[Pair] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def find_pairs(predictions: Path, labels: Path) -> Pairing:
-    """Pair the images of two folders, and of the folders below them.
+    """Pair the images of two folders, including subfolders.
 
-    Names are compared in three steps, and a file that found its partner leaves the others: the path below the folder,
-    the name of the file, and the name without what tools add (``_0000``, ``_seg``, ``_pred``, ``_label`` and the like)
-    or the name of a folder that holds a single file. Where a step finds more than one candidate, none is taken.
+    Names are compared in three steps, each for the files that are still unpaired: the path below the folder, the file
+    name, and the name without suffixes of tools (``_0000``, ``_seg``, ``_pred``, ``_label`` and the like) or the name
+    of a folder that contains a single file. If a step finds more than one candidate, none is taken.
 
     Raises:
         ValueError: a folder without an image.
@@ -52,7 +52,7 @@ def find_pairs(predictions: Path, labels: Path) -> Pairing:
 
 
 class _Side:
-    """The files of a folder that have no partner yet."""
+    """The files of a folder that are not paired yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.files = folder, dict.fromkeys(image_files(folder))
@@ -61,7 +61,7 @@ class _Side:
         self.in_folder = Counter(path.parent for path in self.files)
 
     def by_key(self, keys_of: Callable[[Path, _Side], set[str]]) -> dict[str, list[Path]]:
-        """List the files by what identifies them."""
+        """Group the files by key."""
         table: dict[str, list[Path]] = defaultdict(list)
         for path in self.files:
             for key in keys_of(path, self):
@@ -70,26 +70,28 @@ class _Side:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All images in ``folder`` and below it, without hidden ones."""
+    """Return all images in ``folder`` and below it, without hidden ones."""
     paths = (path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
     return sorted(p for p in paths if p.is_file() and not _is_hidden(p.relative_to(folder)))
 
 
 def case_name(path: Path) -> str:
-    """Return the name of a file without the ending of its format.
+    """Return the name of a file without its format's extension.
 
-    >>> case_name(Path("out/case.v2_0000.nii.gz"))
-    'case.v2_0000'
+    Examples:
+        >>> case_name(Path("out/case.v2_0000.nii.gz"))
+        'case.v2_0000'
     """
     ending = next((end for end in SUFFIXES if path.name.lower().endswith(end)), "")
     return path.name[: len(path.name) - len(ending)]
 
 
 def bare_name(name: str) -> str:
-    """Return a name without what tools add to it.
+    """Return a name without suffixes of tools.
 
-    >>> bare_name("BraTS_001_0000_seg"), bare_name("seg")
-    ('BraTS_001', 'seg')
+    Examples:
+        >>> bare_name("BraTS_001_0000_seg"), bare_name("seg")
+        ('BraTS_001', 'seg')
     """
     shorter = ENDINGS.sub("", name)
     return name if shorter == name else bare_name(shorter)
@@ -106,27 +108,25 @@ def name_keys(path: Path, _: _Side) -> set[str]:
 
 
 def bare_keys(path: Path, side: _Side) -> set[str]:
-    """Identify a file by its bare name, and by its folder's where it is alone in it."""
+    """Identify a file by its bare name, and by its folder's name if it is the only file there."""
     alone = path.parent != side.folder and side.in_folder[path.parent] == 1
     return {bare_name(case_name(path)), *([path.parent.name] if alone else [])}
 
 
-def _take_pairs(
-    pairing: Pairing, keys_of: Callable[[Path, _Side], set[str]], predicted: _Side, labelled: _Side
-) -> None:
-    """Move what belongs together from the two sides to ``pairing``."""
-    mine_by_key, theirs_by_key = predicted.by_key(keys_of), labelled.by_key(keys_of)
+def _take_pairs(pairing: Pairing, keys_of: Callable[[Path, _Side], set[str]], predicted: _Side, labeled: _Side) -> None:
+    """Move matching files from the two sides to ``pairing``."""
+    mine_by_key, theirs_by_key = predicted.by_key(keys_of), labeled.by_key(keys_of)
     for key in sorted(mine_by_key.keys() & theirs_by_key.keys()):
         mine = [path for path in mine_by_key[key] if path in predicted.files]
-        theirs = [path for path in theirs_by_key[key] if path in labelled.files]
+        theirs = [path for path in theirs_by_key[key] if path in labeled.files]
         if len(mine) == 1 and len(theirs) == 1:
             pairing.pairs.append(Pair(key, mine[0], theirs[0]))
         elif mine and theirs:
             names = ", ".join(map(str, [*mine, *theirs]))
-            pairing.problems.append(f"{key}: more than one file for a case, none was measured ({names})")
+            pairing.problems.append(f"{key}: not measured, because there is more than one file for the case ({names})")
         else:
             continue
-        for side, taken in ((predicted, mine), (labelled, theirs)):
+        for side, taken in ((predicted, mine), (labeled, theirs)):
             for path in taken:
                 del side.files[path]
 

@@ -36,9 +36,10 @@ class Chosen(NamedTuple):
 def choose(rows: Sequence[Mapping[str, Any]]) -> list[Chosen]:
     """Choose the worst, the median and the best case by the mean Dice of its classes.
 
-    >>> rows = [{"case": case, "dice": value} for case, value in (("a", 0.9), ("b", 0.1), ("c", 0.5), ("d", 0.6))]
-    >>> [(chosen.place, chosen.case) for chosen in choose(rows)]
-    [('worst', 'b'), ('median', 'd'), ('best', 'a')]
+    Examples:
+        >>> rows = [{"case": case, "dice": value} for case, value in (("a", 0.9), ("b", 0.1), ("c", 0.5), ("d", 0.6))]
+        >>> [(chosen.place, chosen.case) for chosen in choose(rows)]
+        [('worst', 'b'), ('median', 'd'), ('best', 'a')]
     """
     values: dict[str, list[float]] = {}
     for row in rows:
@@ -57,7 +58,7 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> list[Chosen]:
 def write_pictures(
     options: Options, rows: Sequence[Mapping[str, Any]], results: Sequence[Measured], settings: Settings
 ) -> list[str]:
-    """Draw the chosen cases into the output's ``pictures``; return a sentence for each that cannot be drawn."""
+    """Draw the chosen cases into ``pictures`` in the output; return a sentence for each that cannot be drawn."""
     by_case = {result.pair.case: result for result in results}
     folder, images, where = options.output, options.images, dict[str, Path]()
     if images is not None:
@@ -67,7 +68,7 @@ def write_pictures(
     for number, chosen in enumerate(choose(rows), 1):
         try:
             pixels, at, slices = draw(by_case[chosen.case], settings, where.get(chosen.case))
-        except Exception as error:  # of a foreign file's reader: a picture that is missing fails nothing
+        except Exception as error:  # the readers may raise anything; a missing picture is not a failure
             problems.append(f"{chosen.case}: no picture ({error})")
             continue
         (folder / FOLDER / f"{number}.png").write_bytes(png_of(pixels))
@@ -80,7 +81,7 @@ def write_pictures(
 
 
 def image_of_each(measured: Sequence[Measured], images: Path, labels: Path) -> dict[str, Path]:
-    """Find the image of each case by the name of its label."""
+    """Return the image of each case, found by the name of its label."""
     cases = {result.pair.label: result.pair.case for result in measured}
     return {cases[pair.label]: pair.prediction for pair in find_pairs(images, labels).pairs if pair.label in cases}
 
@@ -110,7 +111,7 @@ def draw(measured: Measured, settings: Settings, image: Path | None) -> tuple[Ar
 
 
 def upright(values: Array, affine: Array) -> Array:
-    """Turn a volume so that its axes run to the right, to the front and to the head."""
+    """Reorient a volume so that its axes point to the right, the front and the head."""
     if values.ndim != 3:
         return values
     turned: Array = nibabel.apply_orientation(values, nibabel.io_orientation(affine))

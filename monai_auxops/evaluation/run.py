@@ -1,4 +1,4 @@
-"""Measure all cases, in this process or in several."""
+"""Measure all cases, in this process or in several processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERRUPTED = "not measured: interrupted"
 
 
 def measure_all(pairs: Sequence[Pair], settings: Settings, workers: int = 1) -> Iterator[Measured]:
-    """Yield what each case gave, in any order; after Ctrl-C the rest as failed, so that nothing measured is lost."""
+    """Yield the result of each case, in any order; after Ctrl-C the rest as failed, so that no result is lost."""
     missing = dict.fromkeys(pairs)
     measured = _in_turn(pairs, settings) if workers < 2 else _in_parallel(pairs, settings, workers)
     try:
@@ -30,7 +30,7 @@ def _in_turn(pairs: Sequence[Pair], settings: Settings) -> Iterator[Measured]:
 
 
 def _in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int) -> Iterator[Measured]:
-    """Use a pool; a process that dies takes the pool with it, and what is left is measured one process a case."""
+    """Use a pool; if a process dies and breaks the pool, measure the remaining cases in one process each."""
     left = dict.fromkeys(pairs)
     with _pool(workers) as pool:
         futures = [pool.submit(measure, pair, settings) for pair in pairs]
@@ -53,11 +53,11 @@ def _alone(pair: Pair, settings: Settings) -> Measured:
         try:
             return pool.submit(measure, pair, settings).result()
         except BrokenProcessPool:
-            return Measured(pair, reason="the process that measured it was ended (out of memory?)")
+            return Measured(pair, reason="the process that measured it was killed (out of memory?)")
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    """Fresh interpreters: a forked one would inherit the locks of torch's threads."""
+    """Create a pool of new interpreters, because forked ones would inherit the locks of torch's threads."""
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
 
 

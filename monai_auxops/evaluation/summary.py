@@ -1,4 +1,4 @@
-"""What a paper reports of each class: mean ± sd, median, quartiles, a bootstrap interval, and what is behind them."""
+"""The statistics of each class as in a paper: mean ± sd, median, quartiles, a bootstrap interval, and counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATUSES = ("measured", "missed", "hallucinated", "absent")
 
 
 def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Summarize the rows of a table of cases by class, in the order in which classes occur."""
+    """Summarize the rows of a case table by class, in order of first occurrence."""
     by_class: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         if row["status"] != "failed":
@@ -33,10 +33,11 @@ def _of_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def worst(values: Mapping[str, float], measure: str) -> dict[str, Any]:
-    """Name the case with the worst value; of volumes none is worst.
+    """Return the case with the worst value; for volumes there is none.
 
-    >>> worst({"a": 3.0, "b": 9.0}, "hd95_mm"), worst({"a": 0.3, "b": 0.9}, "dice")
-    ({'worst': 'b'}, {'worst': 'a'})
+    Examples:
+        >>> worst({"a": 3.0, "b": 9.0}, "hd95_mm"), worst({"a": 0.3, "b": 0.9}, "dice")
+        ({'worst': 'b'}, {'worst': 'a'})
     """
     if measure.endswith("_ml"):
         return {}

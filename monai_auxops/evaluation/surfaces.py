@@ -24,24 +24,25 @@ def surface_distances(prediction: Mask, label: Mask, spacing: Sequence[float], t
         prediction: ``[*S]`` with two or three dimensions.
         label: of the same shape.
         spacing: mm per voxel.
-        tolerance: up to how many mm apart a surface counts as found.
+        tolerance: mm within which a surface counts as found.
 
     Returns:
         ``hd95_mm``, the 95th percentile of the distances in either direction, the larger one; ``asd_mm``, the mean of
-        all distances in both directions; ``nsd``, the share of both surfaces within ``tolerance``. NaN where one of
+        all distances in both directions; ``nsd``, the share of both surfaces within ``tolerance``. NaN if one of
         the masks is empty.
 
-    >>> mask = np.zeros((4, 4), bool)
-    >>> mask[1:3, 1:3] = True
-    >>> surface_distances(mask, mask, (1.0, 1.0), 1.0)
-    {'hd95_mm': 0.0, 'asd_mm': 0.0, 'nsd': 1.0}
+    Examples:
+        >>> mask = np.zeros((4, 4), bool)
+        >>> mask[1:3, 1:3] = True
+        >>> surface_distances(mask, mask, (1.0, 1.0), 1.0)
+        {'hd95_mm': 0.0, 'asd_mm': 0.0, 'nsd': 1.0}
     """
     if not prediction.any() or not label.any():
         return dict.fromkeys(SURFACE_COLUMNS, math.nan)
     box = bounding_box(prediction | label)
     y_pred, y = (torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (prediction, label))
     shared: dict[str, Any] = {"include_background": True, "spacing": list(spacing)}
-    with warnings.catch_warnings():  # MONAI's surface Dice calls a function of its own that it deprecates
+    with warnings.catch_warnings():  # MONAI's surface Dice calls a deprecated function of MONAI
         warnings.filterwarnings("ignore", message=".*always_return_as_numpy")
         values = _by_monai(y_pred, y, tolerance, shared)
     return {name: float(value) for name, value in zip(SURFACE_COLUMNS, values, strict=True)}
@@ -56,7 +57,7 @@ def _by_monai(y_pred: Tensor, y: Tensor, tolerance: float, shared: dict[str, Any
 
 
 def bounding_box(mask: Mask) -> tuple[slice, ...]:
-    """Return where ``mask`` is, and a voxel more on each side, so that its edges stay edges."""
+    """Return the bounding box of ``mask``, one voxel larger on each side, so that its edges stay edges."""
     box = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

@@ -1,4 +1,4 @@
-"""A label map or probabilities from a file, by MONAI's readers, and whether two files share a grid."""
+"""Read label maps or probabilities with MONAI's readers, and compare their grids."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Array = npt.NDArray[Any]
 
 
 class Volume(NamedTuple):
-    """Class indices ``[*S]`` or scores ``[C, *S]``, and where the voxels are."""
+    """Class indices ``[*S]`` or scores ``[C, *S]``, and the position of the voxels."""
 
     values: Array
-    affine: npt.NDArray[np.float64]  # [d + 1, d + 1]: voxel to mm; pixels are one long where the file does not say
+    affine: npt.NDArray[np.float64]  # [d + 1, d + 1]: voxel to mm; a spacing of 1 if the file has none
     path: Path
 
     @property
@@ -28,11 +28,11 @@ class Volume(NamedTuple):
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a file as it is: no orientation and no type is changed.
+    """Read a file without changing orientation or type.
 
     Raises:
-        ImportError: a format that needs a package which is not installed.
-        Exception: whatever the reader raises for a damaged file.
+        ImportError: the format needs a package that is not installed.
+        Exception: any error of the reader for a damaged file.
     """
     image = LoadImage(reader=reader_of(path), image_only=True, dtype=None)(path)
     values, meta = np.asarray(image.array), image.meta
@@ -47,7 +47,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def reader_of(path: Path) -> Any:
-    """Choose MONAI's reader by the file's ending."""
+    """Choose MONAI's reader by the file's extension."""
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
         return NibabelReader()
@@ -76,7 +76,7 @@ def label_map(volume: Volume) -> Array:
         return values.view(np.uint8)
     if not np.issubdtype(values.dtype, np.floating):
         return values
-    with np.errstate(invalid="ignore"):  # NaN: not whole either
+    with np.errstate(invalid="ignore"):  # NaN is not whole either
         whole: Array = values.astype(np.int32)
     if not np.array_equal(whole, values):
         odd = values[whole != values][0]
@@ -88,9 +88,9 @@ def label_map(volume: Volume) -> Array:
 
 
 def decided(volume: Volume, threshold: float) -> Array:
-    """Turn probabilities into class indices: the first highest of several, or where a single map exceeds ``threshold``.
+    """Convert probabilities to class indices, by argmax of several maps or by ``threshold`` of a single one.
 
-    A voxel with NaN belongs to no class: -1.
+    A voxel with NaN belongs to no class and becomes -1.
     """
     scores = volume.values
     if scores.ndim < len(volume.affine):
@@ -101,7 +101,7 @@ def decided(volume: Volume, threshold: float) -> Array:
 
 
 def grid_difference(prediction: Volume, label: Volume) -> str | None:
-    """Say how two grids differ, None where they agree: a corner is off by less than a tenth of a voxel."""
+    """Describe how two grids differ; None if every corner is within a tenth of a voxel."""
     shapes = [list(volume.values.shape[-len(volume.affine) + 1 :]) for volume in (prediction, label)]
     if shapes[0] != shapes[1]:
         return f"shapes {shapes[0]} and {shapes[1]}"
@@ -114,11 +114,11 @@ def grid_difference(prediction: Volume, label: Volume) -> str | None:
 
 
 def resampled(prediction: Volume, label: Volume, mode: str) -> Volume:
-    """Bring a prediction to the label's grid.
+    """Resample a prediction to the label's grid.
 
     Args:
         prediction: class indices or scores.
-        label: whose grid is meant.
+        label: the label whose grid to use.
         mode: ``"nearest"`` for classes, ``"bilinear"`` for scores.
     """
     channels = prediction.values.ndim == len(prediction.affine)
@@ -130,7 +130,7 @@ def resampled(prediction: Volume, label: Volume, mode: str) -> Volume:
 
 
 def _three(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """As MONAI keeps affines: 4 × 4, whatever the number of dimensions."""
+    """Expand an affine to 4 × 4 as in MONAI, whatever the number of dimensions."""
     full, n = np.eye(4), len(affine) - 1
     full[:n, :n], full[:n, -1] = affine[:-1, :-1], affine[:-1, -1]
     return full

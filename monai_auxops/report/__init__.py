@@ -1,1 +1,1 @@
-"""A finished or running training as one page: ``monai-auxops report RUN_DIR``. Loads neither torch nor MONAI."""
+"""The report of a finished or running training: ``monai-auxops report RUN_DIR``. Loads neither torch nor MONAI."""

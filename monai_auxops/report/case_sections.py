@@ -1,4 +1,4 @@
-"""The sections about cases: classes, pictures, the table, the confusion matrix. All of them of one epoch."""
+"""The sections about cases: classes, pictures, table and confusion matrix, all from one epoch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from monai_auxops.report.run import Run
 from monai_auxops.report.tables import case_of, number, numeric_columns
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
 
-MAX_CELLS = 120_000  # of the table of cases in the page; the rest is in the CSV
-FIRST_ROWS = 20  # that a reader without scripts sees
+MAX_CELLS = 120_000  # most cells of the case table in the page; the rest is in the CSV
+FIRST_ROWS = 20  # rows that are shown without scripts
 LEGEND = (("missed", "#e69f00"), ("false", "#0072b2"), ("wrong class", "#cc79a7"), ("outline of the label", "#ffffff"))
 UNITS = {
     "dice": "Dice",
@@ -33,7 +33,7 @@ MEASURED_COLUMNS = ("case", "class", "status", "reason")
 
 
 def class_section(shown: ClassTable) -> str:
-    """Return the table of a paper: a row per class."""
+    """Return a table as in a paper, with a row per class."""
     head = ["class", "mean ± sd", "95 % interval", "median", "worst case", "present", "missed", "hallucinated"]
     top = "".join(f"<th class='{'name' if i in (0, 4) else 'n'}'>{text}</th>" for i, text in enumerate(head))
     lines = "".join(class_row(of_it, shown.higher) for of_it in shown.classes)
@@ -41,7 +41,7 @@ def class_section(shown: ClassTable) -> str:
     remark = "Present: cases in which the class is labeled. Missed: labeled, but nothing of it was found."
     remark += " Hallucinated: predicted where it is not labeled."
     if not told:
-        remark += ' Whether it was hallucinated, these files do not tell; statistics=["precision"] of the aux-op would.'
+        remark += ' These files do not tell what was hallucinated; pass statistics=["precision"] to the aux-op.'
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table><p><small>{escape(remark)}</small></p>"
 
 
@@ -66,7 +66,7 @@ def measures_table(classes: Mapping[str, Any]) -> str:
 
 
 def picture_section(run: Run, worst: int) -> str:
-    """Return pictures of the worst, the median and the best case, nothing where the run left none."""
+    """Return pictures of the worst, the median and the best case; nothing if the run has none."""
     pictures = best_pictures(run) or worst_pictures(run, worst)
     if not pictures:
         return ""
@@ -79,7 +79,7 @@ def picture_section(run: Run, worst: int) -> str:
 
 
 def figure(picture: Picture) -> str:
-    """Return a picture with its panels named; it grows on a click."""
+    """Return a picture with named panels; a click enlarges it."""
     names = picture.panels
     panels = "".join(f"<span>{escape(name)}</span>" for name in names)
     columns = f"grid-template-columns:repeat({len(names)},1fr)"
@@ -92,7 +92,7 @@ def figure(picture: Picture) -> str:
 
 
 def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | None:
-    """Return columns and rows of the table of cases, worst first, and the CSV they came from."""
+    """Return columns and rows of the case table, worst first, and their CSV file."""
     if run.evaluation and run.measured:
         names = [n for n in run.measured[0] if n not in (*MEASURED_COLUMNS, "prediction", "label")]
         reasons = any(row.get("reason") for row in run.measured)
@@ -124,39 +124,40 @@ def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | 
 
 
 def worst_first(cells: list[Any], sign: float) -> tuple[bool, float]:
-    """Order rows by the value that decides; those without one come last."""
+    """Return the sort key of a row by the deciding value; rows without it come last."""
     if not cells or not isinstance(cells[0], float):
         return True, 0.0
     return False, sign * cells[0]
 
 
 def whole_numbers(row: list[Any], columns: Sequence[dict[str, Any]]) -> list[Any]:
-    """Return a row with counts as integers."""
+    """Convert the counts in a row to integers."""
     return [int(x) if c["whole"] and x is not None else x for x, c in zip(row, columns, strict=True)]
 
 
 def without_common_folder(cases: list[str]) -> list[str]:
-    """Leave out the folder that all cases share.
+    """Remove the folder that all cases share.
 
-    >>> without_common_folder(["/data/a/1.nii", "/data/b/1.nii"])
-    ['a/1.nii', 'b/1.nii']
+    Examples:
+        >>> without_common_folder(["/data/a/1.nii", "/data/b/1.nii"])
+        ['a/1.nii', 'b/1.nii']
     """
     folders = {case.rpartition("/")[0] for case in cases}
     try:
         common = os.path.commonpath(folders)
-    except ValueError:  # of absolute and relative paths, or without any
+    except ValueError:  # absolute and relative paths mixed, or no path
         return cases
     return [case[len(common) :].lstrip("/") for case in cases] if common else cases
 
 
 def cell(text: str) -> float | None:
-    """Return a number of the table for the page."""
+    """Convert a cell of the table to a number for the page."""
     value = number(text)
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
 def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> str:
-    """Return the table of cases: sortable, with a filter and a link to the file."""
+    """Return the case table: sortable, with a filter and a link to the file."""
     found = case_rows(run)
     if found is None or not found[1]:
         return ""
@@ -165,7 +166,7 @@ def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> s
     tables.append({"columns": columns, "rows": rows[:most]})
     head = "".join(f"<th data-sort class='{kind_of(c)}'>{escape(str(c['name']))}</th>" for c in columns)
     lines = "".join(row_of(row, columns) for row in rows[:FIRST_ROWS])
-    cut = "" if len(rows) <= most else f" The worst {most:,} of {len(rows):,} rows are here; all are in the file."
+    cut = "" if len(rows) <= most else f" Shown are the worst {most:,} of {len(rows):,} rows; the file has all."
     epoch = "" if run.cases is None or run.evaluation else f", epoch {run.cases.epoch}"
     link = quote(os.path.relpath(path.resolve(), page_folder.resolve()))
     tools = (
@@ -181,7 +182,7 @@ def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> s
 
 
 def row_of(row: Sequence[Any], columns: Sequence[dict[str, Any]]) -> str:
-    """Return a row of the table of cases."""
+    """Return a row of the case table."""
     cells = []
     for value, column in zip(row, columns, strict=True):
         text = rounded(value) if column["numeric"] and not isinstance(value, int) else str(value)
@@ -191,5 +192,5 @@ def row_of(row: Sequence[Any], columns: Sequence[dict[str, Any]]) -> str:
 
 
 def kind_of(column: dict[str, Any]) -> str:
-    """Return how a column is aligned."""
+    """Return the alignment of a column."""
     return "n" if column["numeric"] else "name"

@@ -1,4 +1,4 @@
-"""What each class is worth at the epoch that is shown: a value per case, and what a mean hides."""
+"""The values of each class at the shown epoch: one per case, and counts that a mean hides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monai_auxops.report.tables import Table, case_of, number, numeric_columns
 
 @dataclass
 class ClassValues:
-    """The values of one class by case; counts are None where the run's files cannot tell."""
+    """The values of one class by case; counts are None if the run's files do not tell."""
 
     name: str
     values: dict[str, float] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class ClassValues:
     absent: int | None = None
 
     def described(self, higher: bool) -> dict[str, Any]:
-        """Return the statistics of the valid values, with the worst case; nothing where there is none."""
+        """Return the statistics of the valid values, with the worst case; empty without valid values."""
         valid = finite(self.values)
         if not valid:
             return {}
@@ -44,7 +44,7 @@ class ClassTable:
 
 
 def class_table(run: Run) -> ClassTable | None:
-    """Return the classes of the metric that decides, else of the first metric with classes; None without cases."""
+    """Return the classes of the deciding metric, else of the first metric with classes; None without cases."""
     if run.measured:
         return ClassTable("dice", True, of_measured(run.measured))
     if run.cases is None:
@@ -53,7 +53,7 @@ def class_table(run: Run) -> ClassTable | None:
 
 
 def of_measured(rows: Iterable[Mapping[str, Any]]) -> list[ClassValues]:
-    """Read rows of a case and class with voxel counts."""
+    """Read rows with voxel counts, one per case and class."""
     found: dict[str, ClassValues] = {}
     for row in rows:
         if not row.get("class"):
@@ -68,7 +68,7 @@ def of_measured(rows: Iterable[Mapping[str, Any]]) -> list[ClassValues]:
 
 
 def of_cases(table: Table, run: Run) -> ClassTable | None:
-    """Read the columns of a table of cases: those of one metric, the mean over classes first."""
+    """Read the columns of one metric in a case table, the mean over classes first."""
     columns = numeric_columns(table)
     metric = family_of(columns, run.same.get(run.judge.metric or "", run.judge.metric))
     if metric is None:
@@ -94,7 +94,7 @@ def of_cases(table: Table, run: Run) -> ClassTable | None:
 
 
 def family_of(columns: Sequence[str], metric: str | None) -> str | None:
-    """Choose the metric whose classes are shown: the one that decides, else the one with most classes."""
+    """Choose the metric whose classes are shown: the deciding one, else the one with most classes."""
     if metric is not None and metric in columns:
         return root_of(metric, columns)
     roots = [root_of(name, columns) for name in columns]
@@ -102,7 +102,7 @@ def family_of(columns: Sequence[str], metric: str | None) -> str | None:
 
 
 def root_of(name: str, columns: Iterable[str]) -> str:
-    """Return the metric that a column belongs to, with its split in front."""
+    """Return the metric that a column belongs to, with its split as prefix."""
     split, rest = split_name(name)
     same = [split_name(column)[1] for column in columns if split_name(column)[0] == split]
     for family, members in families(same).items():
@@ -112,7 +112,7 @@ def root_of(name: str, columns: Iterable[str]) -> str:
 
 
 def members_of(metric: str, columns: Iterable[str]) -> dict[str, str]:
-    """Return the columns of a metric by class, the whole under ``""``."""
+    """Return the columns of a metric by class; ``""`` is the mean."""
     split, rest = split_name(metric)
     beside = {split_name(column)[1]: column for column in columns if split_name(column)[0] == split}
     members = families(beside).get(rest, {})
@@ -126,15 +126,16 @@ def metric_beside(metric: str, name: str) -> str:
 
 
 def prefix_of(name: str) -> str:
-    """Return what comes before the metric's own name."""
+    """Return the prefix before the metric's own name."""
     return name[: len(name) - len(split_name(name)[1])]
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Number names that occur more than once, such as patches of one volume.
+    """Add numbers to names that occur more than once, such as patches of one volume.
 
-    >>> distinct(["a", "b", "a"])
-    ['a', 'b', 'a (2)']
+    Examples:
+        >>> distinct(["a", "b", "a"])
+        ['a', 'b', 'a (2)']
     """
     seen: Counter[str] = Counter()
     result = []

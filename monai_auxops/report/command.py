@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from monai_auxops.report.run import Run
 
-HINT = 'the report needs some packages more: pip install "monai-auxops[report]"'
+HINT = 'the report needs further packages: pip install "monai-auxops[report]"'
 
 
 def report(
@@ -24,18 +24,18 @@ def report(
     lower: bool = False,
     watch: float | None = None,
 ) -> int:
-    """Write the page of one run, or of several compared.
+    """Write the report of one run, or a comparison of several.
 
     Args:
-        folders: of the runs; a folder that holds several runs is each of them.
-        output: the page; default ``report.html`` in the folder, of several runs in the working folder.
-        metric: which metric decides on the best epoch; default the run's key metric.
-        worst: how many of the worst cases are shown with pictures.
-        lower: that less of the metric is better.
-        watch: write the page again every so many seconds, until the run ends.
+        folders: the folders of the runs; a folder that contains several runs adds each of them.
+        output: the page; default ``report.html`` in the folder, or for several runs in the working folder.
+        metric: the metric that decides on the best epoch; default the run's key metric.
+        worst: how many of the worst cases to show with pictures.
+        lower: whether less of the metric is better.
+        watch: seconds after which to rewrite the page, until the run ends.
 
     Returns:
-        0; 1 if a file is damaged or an evaluation incomplete (the page says which); 2 if a folder is not there or holds
+        0; 1 if a file is damaged or an evaluation incomplete (the page says which); 2 if a folder does not exist or has
         no run, or the page cannot be written.
     """
     for folder in folders:
@@ -57,7 +57,7 @@ def report(
 
 
 def read_runs(folders: Sequence[Path], metric: str | None = None, lower: bool = False) -> list[Run]:
-    """Read every run in the folders, and name them apart."""
+    """Read every run in the folders, and give them distinct names."""
     from monai_auxops.report.discover import distinct_names, find_runs
     from monai_auxops.report.run import read_run
 
@@ -102,10 +102,11 @@ def save(path: Path, text: str) -> None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return what may have been meant, or what there is.
+    """Suggest a similar name, or list the known ones.
 
-    >>> suggestion("val_dice/gray", ["val_dice/grey", "val_loss"])
-    "; did you mean 'val_dice/grey'?"
+    Examples:
+        >>> suggestion("val_dice/grai", ["val_dice/gray", "val_loss"])
+        "; did you mean 'val_dice/gray'?"
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, 1)
@@ -113,6 +114,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def failed(problem: str) -> int:
-    """Say why there is no page."""
+    """Print why there is no page, and return the exit code."""
     print(f"monai-auxops report: {problem}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""Several runs beside each other: a color each, the same in every chart, and their differences case by case."""
+"""A comparison of runs: each has one color in all charts, and differences are shown case by case."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monai_auxops.report.markup import rounded as text_of
 from monai_auxops.report.run import Run
 from monai_auxops.report.statistics import Paired, compare, quantiles
 
-MAX_PAIRS = 6  # of runs compared case by case: of more, each with the first
+MAX_PAIRS = 6  # pairs of runs compared case by case; with more, each is compared with the first
 MAX_DOTS = 6000
-LARGEST = 5  # cases named, where two runs differ most
+LARGEST = 5  # cases to name where two runs differ most
 
 
 class Pairing(NamedTuple):
-    """Two runs, and by class how they differ on the cases of both."""
+    """Two runs, and their differences by class on the cases of both."""
 
     first: Run
     second: Run
@@ -34,7 +34,7 @@ class Pairing(NamedTuple):
 
 
 def run_table(runs: Sequence[Run]) -> str:
-    """Return a row per run; a "best" only where the run's own metric says so."""
+    """Return a row per run; "best" appears only if the run's own metric says so."""
     head = ["run", "decided by", "best", "in", "epochs", "time"]
     rows = []
     for run in runs:
@@ -48,7 +48,7 @@ def run_table(runs: Sequence[Run]) -> str:
 
 
 def pairings(runs: Sequence[Run]) -> list[Pairing]:
-    """Compare runs two by two, on the cases that both measured by the same metric."""
+    """Compare pairs of runs on the cases that both measured with the same metric."""
     tables = [class_table(run) for run in runs]
     pairs = list(itertools.combinations(range(len(runs)), 2))
     if len(pairs) > MAX_PAIRS:
@@ -65,7 +65,7 @@ def pairings(runs: Sequence[Run]) -> list[Pairing]:
 
 
 def of_classes(first: ClassTable, second: ClassTable) -> dict[str, Paired]:
-    """Compare class by class, by the same name."""
+    """Compare classes of the same name."""
     others = {of_it.name: by_case(of_it.values) for of_it in second.classes}
     compared = {}
     for of_it in first.classes:
@@ -77,14 +77,14 @@ def of_classes(first: ClassTable, second: ClassTable) -> dict[str, Paired]:
 
 
 def by_case(values: dict[str, float]) -> dict[str, float]:
-    """Name cases by their files alone, so that folders may differ; of equal names the whole path."""
+    """Name cases by file name only, so that folders may differ; equal names keep the whole path."""
     names = [Path(case.split(",")[0]).name for case in values]
     bare = [re.sub(r"\.(nii|nrrd|mha|mhd|png|tiff?)(\.gz)?$", "", name) for name in names]
     return dict(zip(bare, values.values(), strict=True)) if len(set(bare)) == len(bare) else values
 
 
 def paired_table(pairing: Pairing) -> str:
-    """Return a row per class: who wins how often, and by how much."""
+    """Return a row per class: how often each run is better, and by how much."""
     first, second = pairing.first.name, pairing.second.name
     head = ["class", "cases", f"{first} better", f"{second} better", "sign test, p", "mean difference", "95 % interval"]
     rows = []
@@ -96,7 +96,7 @@ def paired_table(pairing: Pairing) -> str:
 
 
 def largest_differences(pairing: Pairing) -> str:
-    """Return the cases in which two runs differ most, of the first class (the mean, where there is one)."""
+    """Return the cases in which two runs differ most, for the first class (the mean, if there is one)."""
     name, paired = next(iter(pairing.classes.items()))
     order = sorted(range(len(paired.cases)), key=lambda at: -abs(paired.differences[at]))[:LARGEST]
     rows = [[paired.cases[at], f"{paired.differences[at]:+.4f}"] for at in order]
@@ -112,7 +112,7 @@ def difference_chart(pairing: Pairing) -> Chart:
         dots += [[at, rounded(value), case] for case, value in zip(paired.cases, values, strict=True)]
     title = f"{pairing.metric}: {pairing.second.name} − {pairing.first.name}"
     names, colors = [pairing.first.name, pairing.second.name], list(pairing.numbers)
-    if not pairing.higher:  # more is the first one's win
+    if not pairing.higher:  # then the first run is better where the value is larger
         names, colors = names[::-1], colors[::-1]
     sides = {"sides": names, "colors": colors}
     return {
@@ -126,14 +126,14 @@ def difference_chart(pairing: Pairing) -> Chart:
 
 
 def unpaired(runs: Sequence[Run]) -> Iterator[str]:
-    """Say which runs cannot be compared case by case, and why."""
+    """Yield which runs cannot be compared case by case, and why."""
     for run in runs:
         if class_table(run) is None:
-            yield f"{run.name}: no table of cases, so it is not compared case by case."
+            yield f"{run.name}: not compared case by case, because it has no table of cases."
 
 
 def run_legend(runs: Sequence[Run], palette: Sequence[str]) -> str:
-    """Return the color of each run, once for the page."""
+    """Return the legend with the color of each run."""
     return "<div class='runs'>" + "".join(chip(run, at, palette) for at, run in enumerate(runs)) + "</div>"
 
 
@@ -143,12 +143,12 @@ def chip(run: Run, at: int, palette: Sequence[str]) -> str:
 
 
 def sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
-    """Yield the sections of paired differences; ``card`` puts a chart into the page."""
+    """Yield the sections of paired differences; ``card`` adds a chart to the page."""
     found = pairings(runs)
     if found:
         yield "<h2>Case by case</h2>"
-        yield "<p class='soft'>On the cases that both measured, each run at its own best epoch. The sign test is exact "
-        yield "and two-sided; the interval is a bootstrap of the mean difference. No correction for many classes.</p>"
+        yield "<p class='soft'>Cases that both runs measured, each at its own best epoch. The sign test is exact and "
+        yield "two-sided; the interval bootstraps the mean difference. There is no correction for many classes.</p>"
     for pairing in found:
         a, b = pairing.first.name, pairing.second.name
         name = f"{pairing.metric}: {b} − {a}"

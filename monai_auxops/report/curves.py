@@ -1,4 +1,4 @@
-"""What the browser draws, as numbers: one block of data, small enough for a thousand curves of a thousand epochs."""
+"""The data that the browser draws: one block, small enough for a thousand curves of a thousand epochs."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from monai_auxops.report.run import Run
 from monai_auxops.report.statistics import quantiles
 from monai_auxops.report.tables import Table, number
 
-MAX_POINTS = 60_000  # of all curves on the page together
-MAX_CURVE, MIN_CURVE = 300, 30  # of one curve
-MAX_LINES = 10  # curves of different colors in one chart: of more classes a heat map is drawn
+MAX_POINTS = 60_000  # most points of all curves on the page together
+MAX_CURVE, MIN_CURVE = 300, 30  # most and fewest points of one curve
+MAX_LINES = 10  # most colors in one chart; more classes are drawn as a heat map
 MAX_COLUMNS = 80  # epochs of a heat map
-MAX_DOTS = 3_000  # of a chart with a dot per case
+MAX_DOTS = 3_000  # most dots in a chart with a dot per case
 Chart = dict[str, Any]
 
 
 class Blocks:
-    """The charts of a page, and the steps that curves share."""
+    """The charts of a page, with the steps that curves share."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
         curves = sum(len(run.series) for run in runs)
         self.most = max(MIN_CURVE, min(MAX_CURVE, MAX_POINTS // max(1, curves)))
         self.charts: list[Chart] = []
-        self.color = 0  # of the run whose charts are added, where several are compared
+        self.color = 0  # of the run whose charts are being added, if several are compared
         self._steps: dict[tuple[int, ...], int] = {}
 
     def data(self) -> dict[str, Any]:
-        """Return what the page's script reads."""
+        """Return the data for the page's script."""
         return {"charts": self.charts, "steps": [list(steps) for steps in self._steps]}
 
     def add(self, chart: Chart) -> int:
-        """Take a chart and return its number."""
+        """Add a chart and return its number."""
         self.charts.append({**chart, "color": self.color} if self.color else chart)
         return len(self.charts) - 1
 
     def curve(self, curve: Curve, name: str, split: str) -> Chart:
-        """Return a curve of few points; what is not finite is a gap."""
+        """Return a thinned curve; values that are not finite are gaps."""
         steps, values = thinned(curve, self.most)
         at = self._steps.setdefault(tuple(steps), len(self._steps))
         shown = [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
@@ -52,11 +52,12 @@ class Blocks:
 
 
 def thinned(curve: Curve, most: int) -> tuple[list[int], list[float]]:
-    """Return at most ``most`` points: the means of neighbors, at the last one's step.
+    """Return at most ``most`` points: means of neighbors, at the step of the last one.
 
-    >>> points = np.arange(1, 5)
-    >>> thinned(Curve(points, points * 1.0, points * 0.0), 2)
-    ([2, 4], [1.5, 3.5])
+    Examples:
+        >>> points = np.arange(1, 5)
+        >>> thinned(Curve(points, points * 1.0, points * 0.0), 2)
+        ([2, 4], [1.5, 3.5])
     """
     size = math.ceil(len(curve.steps) / most)
     if size < 2:
@@ -71,7 +72,7 @@ def thinned(curve: Curve, most: int) -> tuple[list[int], list[float]]:
 
 
 def family_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
-    """Return a chart per metric: its classes in colors, training dashed; of many classes the mean, and a heat map."""
+    """Return a chart per metric: classes in colors, training dashed; for many classes the mean and a heat map."""
     curves = {name: curve for name, curve in run.by_epoch().items() if run.same.get(name) not in run.series}
     charts: list[tuple[str, Chart]] = []
     for family, members in sorted(grouped(curves).items(), key=lambda item: -len(item[1])):  # stable
@@ -99,7 +100,7 @@ def grouped(curves: Series) -> dict[str, dict[str, list[tuple[str, str]]]]:
 
 
 def label_of_whole(family: str, members: Iterable[str]) -> str:
-    """Name the curve without a class: the mean, where there are classes."""
+    """Name the curve without a class: the mean, if there are classes."""
     return "mean" if any(members) else family
 
 
@@ -113,7 +114,7 @@ def line_chart(lines: list[Chart], run: Run, mean: bool = False) -> Chart:
 def heat_charts(
     family: str, members: dict[str, list[tuple[str, str]]], curves: Series, run: Run
 ) -> list[tuple[str, Chart]]:
-    """Return a heat map of class by epoch for validation, or for what there is."""
+    """Return a heat map of class by epoch for validation, or else for what exists."""
     splits = {split for names in members.values() for split, _ in names}
     shown = "val" if "val" in splits else min(splits)
     rows = {m: curves[name] for m, names in members.items() if m for split, name in names if split == shown}
@@ -138,7 +139,7 @@ def iteration_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
 
 
 def rate_chart(run: Run, blocks: Blocks) -> Chart | None:
-    """Return the learning rate over epochs, as the run's facts have it."""
+    """Return the learning rate over epochs from the run's facts."""
     known = run.facts.get("learning_rate")
     pairs = sorted((int(e), float(v)) for e, v in mapping(known).items()) if is_rates(known) else []
     if not pairs:
@@ -154,7 +155,7 @@ def is_rates(known: Any) -> bool:
 
 
 def comparison_charts(runs: Sequence[Run], blocks: Blocks) -> list[tuple[str, Chart]]:
-    """Return a chart per metric and class: the color of each run, training dashed."""
+    """Return a chart per metric and class, with a color per run, training dashed."""
     found: dict[str, list[Chart]] = {}
     for run in runs:
         curves = run.by_epoch()
@@ -170,7 +171,7 @@ def comparison_charts(runs: Sequence[Run], blocks: Blocks) -> list[tuple[str, Ch
 
 
 def strip_chart(table: ClassTable) -> Chart:
-    """Return a box per class, and a dot per case where they are not too many: then the outliers."""
+    """Return a box per class, and a dot per case, or with many cases a dot per outlier."""
     boxes: list[list[float | None] | None] = []
     dots: list[list[Any]] = []
     total = sum(len(of_it.values) for of_it in table.classes)
@@ -202,15 +203,15 @@ def seconds_chart(run: Run, blocks: Blocks) -> Chart | None:
 
 
 def matrix_chart(table: Table) -> Chart:
-    """Return shares of each labeled class, and the counts."""
+    """Return the shares of each labeled class, and the counts."""
     names = [name for name in table.columns if name not in ("epoch", "label", "run")]
-    last = {row.get("label", ""): row for row in table.rows}  # of a row that is there twice the later one
+    last = {row.get("label", ""): row for row in table.rows}  # the later one of repeated rows
     counts = [[number(row[name]) for name in names] for row in last.values()]
     return matrix_block(list(last), names, counts)
 
 
 def matrix_block(labels: Sequence[str], names: Sequence[str], counts: Sequence[Sequence[float]]) -> Chart:
-    """Return a confusion matrix; a cell that is no number is empty."""
+    """Return a confusion matrix; a cell that is not a number is empty."""
     cells = []
     for row in counts:
         valid = [value if math.isfinite(value) else 0.0 for value in row]
@@ -220,5 +221,5 @@ def matrix_block(labels: Sequence[str], names: Sequence[str], counts: Sequence[S
 
 
 def rounded(value: float) -> float | None:
-    """Return a number with five digits, None for what is not finite."""
+    """Round a number to five digits; None if it is not finite."""
     return float(f"{value:.5g}") if math.isfinite(value) else None

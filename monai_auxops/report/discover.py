@@ -1,4 +1,4 @@
-"""Which folders are runs: the one that was named, or, of a parent of several, each of them."""
+"""Find the folders of runs: the given folder, or each run in it if it contains several."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PARTS = ("train", "training", "val", "valid", "validation", "test", "testing", "
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return the folders of the runs in ``folder``: itself, unless it is a parent of several.
+    """Return the folders of the runs in ``folder``: itself, unless it contains several.
 
-    Below a folder without files of its own, every folder with a ``run.json``, or a log of another tool, is a run; where
-    there is none, every folder with event files, except parts of one run such as ``train`` and ``val``.
+    Below a folder without its own files, every folder with a ``run.json``, or a log of another tool, is a run; if there
+    is none, every folder with event files is, except parts of one run such as ``train`` and ``val``.
     """
     if holds(folder, OWN):
         return [folder]
@@ -33,20 +33,21 @@ def is_part(path: Path, folder: Path) -> bool:
 
 
 def topmost(paths: Sequence[Path]) -> list[Path]:
-    """Leave out what is below another."""
+    """Drop paths below another one."""
     return [path for path in paths if not any(other in path.parents for other in paths)]
 
 
 def holds(folder: Path, patterns: Sequence[str]) -> bool:
-    """Tell whether a file of one of these names is in the folder itself."""
+    """Tell whether the folder itself contains a file that matches a pattern."""
     return any(path.is_file() for pattern in patterns for path in folder.glob(pattern))
 
 
 def run_name(folder: Path) -> str:
-    """Return the folder's name; with the one above, where it says nothing on its own.
+    """Return the folder's name, with its parent's if the name is generic.
 
-    >>> run_name(Path("my_bundle/eval")), run_name(Path("logs/unet_32"))
-    ('my_bundle/eval', 'unet_32')
+    Examples:
+        >>> run_name(Path("my_bundle/eval")), run_name(Path("logs/unet_32"))
+        ('my_bundle/eval', 'unet_32')
     """
     *_, above, name = ("", *folder.resolve().parts)
     plain = name in ("eval", "logs", "output", "outputs", "runs") or name.startswith(("fold_", "version_"))
@@ -54,10 +55,11 @@ def run_name(folder: Path) -> str:
 
 
 def distinct_names(folders: Sequence[Path]) -> list[str]:
-    """Name runs so that no two are called the same: by as many folders above as it needs.
+    """Give runs distinct names, with as many parent folders as necessary.
 
-    >>> distinct_names([Path("a/x/eval"), Path("b/x/eval")])
-    ['a/x/eval', 'b/x/eval']
+    Examples:
+        >>> distinct_names([Path("a/x/eval"), Path("b/x/eval")])
+        ['a/x/eval', 'b/x/eval']
     """
     names = [run_name(folder) for folder in folders]
     parts = [folder.resolve().parts for folder in folders]

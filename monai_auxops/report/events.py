@@ -1,4 +1,4 @@
-"""TensorBoard's event files: the scalars in them, run by run, and what could not be read."""
+"""Read the scalars in TensorBoard's event files, by run, and report what could not be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from monai_auxops.drawing.names import metric_of
 
-OVERHEAD = 16  # bytes a record takes beside its data: its length and two checksums
+OVERHEAD = 16  # bytes of a record besides its data: its length and two checksums
 
 
 class Point(NamedTuple):
@@ -25,7 +25,7 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A value per step, in the order of steps."""
+    """A value per step, in order of steps."""
 
     steps: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
@@ -46,7 +46,7 @@ Series = dict[str, Curve]
 
 @dataclass
 class EventFile:
-    """The scalars of one file, by metric name, in the order in which they came."""
+    """The scalars of one file, by metric name, in the order of writing."""
 
     path: Path
     curves: dict[str, tuple[array[int], array[float], array[float]]] = field(default_factory=dict)
@@ -55,29 +55,29 @@ class EventFile:
 
     @property
     def ended(self) -> float:
-        """When the last scalar was written."""
+        """The time at which the last scalar was written."""
         return max((times[-1] for _, _, times in self.curves.values()), default=self.created)
 
 
 def read_events(folder: Path, started: float | None = None) -> tuple[Series, list[str], list[str]]:
-    """Return the scalars of the latest run in ``folder`` and below it, what is damaged, and what is left out.
+    """Return the scalars of the latest run in ``folder`` and below it, with messages on damage and omissions.
 
-    The latest value of a step counts, as after a resumed training. Names from a folder below get its name in front.
+    The latest value of a step counts, as after a resumed training. The name of a subfolder becomes a prefix.
 
     Args:
-        folder: of the run.
-        started: when the latest run started, where its facts say so.
+        folder: the folder of the run.
+        started: the start time of the latest run, if its facts tell it.
     """
     paths = sorted(path for path in folder.rglob("*tfevents*") if path.is_file())
     files = [read_file(path, *place_of(path, folder)) for path in paths]
     problems = [file.problem for file in files if file.problem]
     latest, others = latest_run([file for file in files if file.curves], started)
-    remarks = [f"{file.path.name}: of another run in this folder, not shown." for file in others]
+    remarks = [f"{file.path.name}: not shown, because it belongs to another run in this folder." for file in others]
     return merged(latest), problems, remarks
 
 
 def place_of(path: Path, folder: Path) -> tuple[str, str]:
-    """Return what the folders between say: a class of the metric, and what comes before its name."""
+    """Return what the folders in between mean: a class of the metric, and a prefix of its name."""
     below = path.parent.relative_to(folder).parts
     if below[-2:-1] == ("classes",):
         return "/".join(below[-2:]), ""
@@ -87,7 +87,7 @@ def place_of(path: Path, folder: Path) -> tuple[str, str]:
 
 
 def read_file(path: Path, place: str = "", prefix: str = "") -> EventFile:
-    """Read the scalars of one file, up to where it is damaged."""
+    """Read the scalars of one file, up to any damage."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -108,15 +108,15 @@ def read_file(path: Path, place: str = "", prefix: str = "") -> EventFile:
             used += len(record) + OVERHEAD
         lost = path.stat().st_size - used
         if lost:
-            file.problem = f"{path.name}: cut off or damaged; its last {lost:,} bytes cannot be read."
-    except Exception as error:  # of the parser of a damaged record: of no common type
+            file.problem = f"{path.name}: truncated or damaged; its last {lost:,} bytes cannot be read."
+    except Exception as error:  # the parser's errors on damaged records have no common type
         kind = type(error).__name__
-        file.problem = f"{path.name}: damaged after {used:,} bytes ({kind}); shown is what came before."
+        file.problem = f"{path.name}: damaged after {used:,} bytes ({kind}); only earlier values are shown."
     return file
 
 
 def scalars(event: Any) -> Iterator[tuple[str, float]]:
-    """Yield name and value of each scalar of an event, in the old notation and the new."""
+    """Yield name and value of each scalar of an event, in the old and the new format."""
     for value in event.summary.value:
         if value.HasField("simple_value"):
             yield value.tag, value.simple_value
@@ -129,8 +129,8 @@ def scalars(event: Any) -> Iterator[tuple[str, float]]:
 def latest_run(files: Sequence[EventFile], started: float | None) -> tuple[list[EventFile], list[EventFile]]:
     """Separate the files of the latest run from those of others in the same folder.
 
-    A file that ended before the run started is older. Otherwise a run begins where most curves start again at an
-    earlier step. What wrote a single step after a longer run is an evaluation and no run.
+    A file that ended before the run started is older. Otherwise a run starts where most curves restart at an earlier
+    step. A file with a single step after a longer run is an evaluation, not a run.
     """
     of_run = [file for file in files if started is None or file.ended >= started]
     others = [file for file in files if file not in of_run]
@@ -147,7 +147,7 @@ def latest_run(files: Sequence[EventFile], started: float | None) -> tuple[list[
 
 
 def starts_again(file: EventFile, current: Iterable[EventFile]) -> bool:
-    """Tell whether most of the curves that were there before begin anew, after their end."""
+    """Tell whether most of the earlier curves restart in a file after their end."""
     again = total = 0
     for name, (steps, _, times) in file.curves.items():
         known = [other.curves[name] for other in current if name in other.curves]
@@ -159,7 +159,7 @@ def starts_again(file: EventFile, current: Iterable[EventFile]) -> bool:
 
 
 def merged(files: Sequence[EventFile]) -> Series:
-    """Put curves together; of a step that was written twice the latest value counts."""
+    """Merge curves; the latest value of a repeated step counts."""
     parts: dict[str, list[Any]] = {}
     for file in files:
         for name, columns in file.curves.items():

@@ -1,4 +1,4 @@
-"""What is known of a run beside its numbers: tiles on top, a table at the end, and in what runs differ."""
+"""Facts of a run: tiles at the top, a table at the end, and the differences between runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monai_auxops.report.run import Run
 
 
 def tiles(run: Run) -> str:
-    """Return the few numbers one looks for first."""
+    """Return the most important numbers."""
     shown = []
     if run.best is not None:
         word, metric = run.judge.word, run.judge.metric or ""
@@ -35,7 +35,7 @@ def tiles(run: Run) -> str:
 
 
 def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the numbers of an evaluation: its cases, and the classes' mean Dice."""
+    """Return the most important numbers of an evaluation: cases, and the mean Dice of the classes."""
     classes = [mapping(of_it) for of_it in mapping(summary.get("classes")).values()]
     dice = [mapping(of_it.get("dice")).get("mean") for of_it in classes]
     means = [value for value in dice if isinstance(value, int | float)]
@@ -48,17 +48,17 @@ def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def duration(run: Run) -> str:
-    """Return all epochs together, in words."""
+    """Return the duration of all epochs as text."""
     return words(sum(value for _, value in run.seconds))
 
 
 def per_epoch(run: Run) -> str:
-    """Return the mean epoch, in words."""
+    """Return the mean duration of an epoch as text."""
     return words(sum(value for _, value in run.seconds) / max(1, len(run.seconds)))
 
 
 def facts_table(run: Run) -> str:
-    """Return the facts, and the configuration to fold out."""
+    """Return the facts, with a collapsed configuration."""
     rows = list(flat(run.facts))
     config = run.facts.get("config")
     if not rows and not config:
@@ -89,10 +89,11 @@ def flat(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def readable(value: Any) -> str:
-    """Return a fact for people.
+    """Format a fact for people.
 
-    >>> readable(1234567), readable(0.00012345), readable(True)
-    ('1,234,567', '0.0001234', 'True')
+    Examples:
+        >>> readable(1234567), readable(0.00012345), readable(True)
+        ('1,234,567', '0.0001234', 'True')
     """
     if isinstance(value, bool):
         return str(value)
@@ -102,7 +103,7 @@ def readable(value: Any) -> str:
 
 
 def differences(runs: Sequence[Run]) -> str:
-    """Return a table of the facts in which runs differ, nothing where there is none."""
+    """Return a table of the facts in which runs differ; nothing if there are none."""
     tables = [dict(flat(run.facts)) for run in runs]
     keys = dict.fromkeys(key for known in tables for key in known if key not in ("started", "finished"))
     rows = [[key, *(known.get(key, "") for known in tables)] for key in keys]

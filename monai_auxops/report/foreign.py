@@ -1,4 +1,4 @@
-"""Runs of other tools: nnU-Net's training logs and summaries, Lightning's metrics.csv. As far as they go."""
+"""Runs of other tools: nnU-Net's training logs and summaries, Lightning's metrics.csv."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def read_nnunet_summary(path: Path) -> list[dict[str, Any]]:
 
 
 def read_lightning(path: Path) -> Series:
-    """Read a ``metrics.csv`` of Lightning's CSVLogger: over epochs where a row names one, else over steps."""
+    """Read a ``metrics.csv`` of Lightning's CSVLogger: over epochs if rows have them, else over steps."""
     points: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for row in csv.DictReader(file):
@@ -82,7 +82,7 @@ def read_lightning(path: Path) -> Series:
 
 
 def by_lightning_epoch(series: Series) -> Series:
-    """Number the curves of Lightning's TensorBoard logger by epoch, where they have one value per epoch."""
+    """Renumber the curves of Lightning's TensorBoard logger by epoch if they have one value per epoch."""
     epochs = series.get("epoch")
     if epochs is None:
         return series
@@ -98,14 +98,14 @@ def by_lightning_epoch(series: Series) -> Series:
 
 
 def curve_of(points: dict[int, tuple[float, float]]) -> Curve:
-    """Put points in the order of their steps."""
+    """Sort points by step."""
     steps = sorted(points)
     values, times = ([points[step][at] for step in steps] for at in range(2))
     return Curve(np.array(steps, np.int64), np.array(values, float), np.array(times, float))
 
 
 def seconds_of(text: str) -> float:
-    """Return a log's time as seconds."""
+    """Convert a log's time to seconds."""
     try:
         return datetime.datetime.fromisoformat(text).timestamp()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which value decides on the best epoch, and which way is better. What nobody said is not guessed."""
+"""The metric that decides on the best epoch, and its direction; neither is guessed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from monai_auxops.drawing.names import split_name
 
-# Measures that are an agreement by definition: more of it is more agreement, whoever wrote it.
+# Measures of agreement by definition, of which more is always better.
 AGREEMENTS = {"dice", "jaccard", "iou", "auc", "auroc", "accuracy", "acc", "f1", "precision", "recall"}
 COSTS = {"loss", "error", "err", "distance", "hausdorff", "hd", "hd95", "asd", "assd", "mse", "mae", "rmse", "time"}
 OVERLAPS = {"dice", "jaccard", "iou"}
 
 
 class Judge(NamedTuple):
-    """The metric that decides; ``higher`` is None where no direction is known, ``said`` where the run says so."""
+    """The deciding metric; ``higher`` is None if no direction is known, ``said`` is true if the run says so."""
 
     metric: str | None
     higher: bool | None
@@ -23,7 +23,7 @@ class Judge(NamedTuple):
 
     @property
     def word(self) -> str:
-        """What the value at its best epoch is called: a fact, where nobody said that it decides."""
+        """The label of the value at its best epoch; it is neutral unless the run says that the metric decides."""
         if self.said:
             return "best"
         return "highest" if self.higher else "lowest"
@@ -32,14 +32,14 @@ class Judge(NamedTuple):
 def judge_of(
     facts: Mapping[str, Any], names: list[str], metric: str | None = None, lower: bool = False, known: str | None = None
 ) -> Judge:
-    """Decide by what was asked for, else by what the run says, else by a validated agreement such as a Dice.
+    """Return the metric asked for, else the run's own, else a validated agreement such as a Dice.
 
     Args:
         facts: the run's ``run.json``.
-        names: of its curves over epochs.
-        metric: what the command line says.
-        lower: that less is better.
-        known: the metric that a tool decides by, where its log is read.
+        names: the names of its curves over epochs.
+        metric: the metric from the command line.
+        lower: whether less is better.
+        known: the metric by which another tool decides, if its log was read.
     """
     directions = mapping(facts.get("higher_is_better"))
     best = mapping(facts.get("best"))
@@ -60,7 +60,7 @@ def judge_of(
 
 
 def direction(name: str, directions: Mapping[str, Any], best: Mapping[str, Any]) -> bool | None:
-    """Return whether more is better, as the run declares it; of an older run's key metric as MONAI compares."""
+    """Return whether more is better as the run declares it, or for an older run as MONAI compares its key metric."""
     declared = directions.get(name)
     if name == best.get("metric") and isinstance(best.get("higher_is_better"), bool):
         return bool(best["higher_is_better"])
@@ -72,8 +72,9 @@ def direction(name: str, directions: Mapping[str, Any], best: Mapping[str, Any])
 def is_agreement(name: str) -> bool:
     """Tell whether a name says that more of it is better.
 
-    >>> is_agreement("val_dice"), is_agreement("val_dice_loss"), is_agreement("val_score")
-    (True, False, False)
+    Examples:
+        >>> is_agreement("val_dice"), is_agreement("val_dice_loss"), is_agreement("val_score")
+        (True, False, False)
     """
     words = words_of(name)
     return bool(words & AGREEMENTS) and not words & COSTS
@@ -85,10 +86,10 @@ def is_overlap(name: str) -> bool:
 
 
 def words_of(name: str) -> set[str]:
-    """Return the words of a metric's own name, without its class."""
+    """Split a metric's own name into words, without its class."""
     return set(re.split(r"[^a-z0-9]+", split_name(name)[1].partition("/")[0].lower()))
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping, an empty one where something else is in its place."""
+    """Return ``value`` if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Small pieces of HTML. Every text that comes from a run is escaped here."""
+"""Small pieces of HTML. All text from a run is escaped here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
-    """Return a table of texts; columns of numbers are aligned to the right."""
+    """Return a table of texts; numeric columns are right-aligned."""
     right = set(numeric)
     kinds = ["n" if i in right else "name" for i in range(len(head))]
     top = "".join(f"<th class='{kind}'>{escape(text)}</th>" for text, kind in zip(head, kinds, strict=True))
@@ -23,7 +23,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[
 
 
 def bullets(kind: str, title: str, texts: Sequence[str]) -> str:
-    """Return a box with a sentence a line, nothing where there is none."""
+    """Return a box with one sentence per line; nothing without sentences."""
     if not texts:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in dict.fromkeys(texts))
@@ -31,16 +31,17 @@ def bullets(kind: str, title: str, texts: Sequence[str]) -> str:
 
 
 def in_script(value: Any) -> str:
-    """Return JSON that cannot end a script, nor begin a comment."""
+    """Return JSON that can neither end a script nor start a comment."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def rounded(value: float | None) -> str:
-    """Return four decimals, a whole number above 1 as it is, and "–" for none.
+    """Format a number with four decimals, a whole number above 1 without, and None as "–".
 
-    >>> rounded(0.12345678), rounded(12.0), rounded(math.nan), rounded(None)
-    ('0.1235', '12', '–', '–')
+    Examples:
+        >>> rounded(0.12345678), rounded(12.0), rounded(math.nan), rounded(None)
+        ('0.1235', '12', '–', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
@@ -50,7 +51,7 @@ def rounded(value: float | None) -> str:
 
 
 def spread(numbers: dict[str, Any]) -> str:
-    """Return ``mean ± sd``, "–" where nothing was measured."""
+    """Return ``mean ± sd``, or "–" if nothing was measured."""
     if "mean" not in numbers:
         return "–"
     deviation = numbers.get("sd")
@@ -59,15 +60,16 @@ def spread(numbers: dict[str, Any]) -> str:
 
 
 def interval(bounds: Sequence[float] | None) -> str:
-    """Return a bootstrap interval."""
+    """Format a bootstrap interval."""
     return "–" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
 
 
 def words(seconds: float) -> str:
-    """Return a duration for people.
+    """Format a duration for people.
 
-    >>> words(75.0), words(7.25), words(9000.0), words(0)
-    ('1 min 15 s', '7.2 s', '2 h 30 min', '')
+    Examples:
+        >>> words(75.0), words(7.25), words(9000.0), words(0)
+        ('1 min 15 s', '7.2 s', '2 h 30 min', '')
     """
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds > 0 else ""
@@ -78,10 +80,11 @@ def words(seconds: float) -> str:
 
 
 def clock(text: Any) -> str:
-    """Return an ISO 8601 time as people write it.
+    """Format an ISO 8601 time for people.
 
-    >>> clock("2026-11-25T22:34:29+00:00")
-    '2026-11-25 22:34'
+    Examples:
+        >>> clock("2026-11-25T22:34:29+00:00")
+        '2026-11-25 22:34'
     """
     return str(text)[:16].replace("T", " ")
 
@@ -89,8 +92,9 @@ def clock(text: Any) -> str:
 def short_name(case: str) -> str:
     """Return a case without the folders of its first file.
 
-    >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
-    ('case_1/image.nii.gz', 'a/x.nii')
+    Examples:
+        >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
+        ('case_1/image.nii.gz', 'a/x.nii')
     """
     parts = Path(case.split(",")[0]).parts
     return "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "/" else case

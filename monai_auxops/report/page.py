@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything in it. Whatever comes from a run is escaped; the page asks no network."""
+"""The page: one self-contained HTML file. Everything from a run is escaped; the page needs no network."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ POLICY = (
 PALETTE = (
     "#3987e0", "#e08a1e", "#2e9e5b", "#c2549d", "#d9534f", "#1fa3a3", "#9a8235", "#7d6bc9", "#7f8c9a", "#9db318",
 )  # fmt: skip
-FIRST_CHARTS = 24  # the others are folded in
+FIRST_CHARTS = 24  # further ones are collapsed
 
 
 class Page:
-    """Collects the parts, and the numbers that a script draws into their places.
+    """A report page with its parts, and the data that its script draws.
 
     Args:
-        runs: one, or several to compare.
-        worst: how many of the worst cases get a picture, where the run chose none.
-        folder: where the page will be, so that it can link to the tables.
+        runs: one run, or several to compare.
+        worst: how many of the worst cases get a picture, unless the run chose some.
+        folder: the folder of the page, so that it can link to the tables.
     """
 
     def __init__(self, runs: Sequence[Run], worst: int = 8, folder: Path = Path()) -> None:
@@ -90,7 +90,7 @@ class Page:
 
     def _run(self, run: Run) -> Iterator[str]:
         yield tiles(run)
-        yield bullets("note", "Not everything is here.", [*run.problems, *run.gaps])
+        yield bullets("note", "This report is incomplete:", [*run.problems, *run.gaps])
         yield bullets("remarks", "", run.remarks)
         yield from self._classes(run)
         yield case_sections.picture_section(run, self.worst)
@@ -160,7 +160,7 @@ def resource(name: str) -> str:
 
 @functools.cache
 def vega() -> str:
-    """Return the scripts that draw: Vega, Vega-Lite and Vega-Embed in one, from a package, not from the network."""
+    """Return the drawing scripts, Vega, Vega-Lite and Vega-Embed in one, from a package instead of the network."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")

@@ -1,4 +1,4 @@
-"""A run: what its folder says, read leniently. A page is made of what is there, and says what is not."""
+"""A run, read leniently from its folder. A page shows what exists and names what is missing."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Run:
     best_set: dict[str, Any] = field(default_factory=dict)
     measured: list[dict[str, Any]] = field(default_factory=list)  # a row per case and class, with voxel counts
     evaluation: dict[str, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)  # what is damaged
-    gaps: list[str] = field(default_factory=list)  # what the run did not write
+    problems: list[str] = field(default_factory=list)  # damaged files
+    gaps: list[str] = field(default_factory=list)  # parts that the run did not write
     remarks: list[str] = field(default_factory=list)
     judge: Judge = field(default_factory=lambda: Judge(None, None))
-    tool: str | None = None  # whose log it is, where it is not this project's
+    tool: str | None = None  # the tool that wrote the log, if it is not this project
 
     @property
     def seconds(self) -> list[tuple[int, float]]:
-        """Epoch and its duration: as the run measured it, else between the marks of a curve over epochs."""
+        """Each epoch and its duration: as the run measured it, else from the times of a curve over epochs."""
         known = mapping(self.facts.get("seconds"))
         pairs = ((number_or_none(epoch), number_or_none(value)) for epoch, value in known.items())
         whole = sorted((int(e), v) for e, v in pairs if e is not None and v is not None)
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def epochs(self) -> int | None:
-        """How many epochs ended; None where nothing says what a step is."""
+        """The number of completed epochs; None if the unit of steps is unknown."""
         known = [int(epoch) for epoch in map(number_or_none, mapping(self.facts.get("seconds"))) if epoch is not None]
         if known:
             return max(known)
@@ -72,13 +72,13 @@ class Run:
 
     @property
     def unit(self) -> str:
-        """What the curves run over."""
+        """The unit of the curves' steps."""
         return "step" if self.epochs is None else "epoch"
 
     def by_epoch(self) -> Series:
-        """Return the curves over epochs, without the running means within them; all where nothing says what a step is.
+        """Return the curves over epochs, without running means; all curves if the unit of steps is unknown.
 
-        The epoch that runs may have ended for some of them already.
+        The current epoch may be complete for only some of them.
         """
         curves = {name: curve for name, curve in self.series.items() if not name.startswith("running/")}
         if self.epochs is None or self.tool is not None:
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def best(self) -> Point | None:
-        """The best point of the metric that decides; None where no direction is known."""
+        """The best point of the deciding metric; None if no direction is known."""
         curve = self.series.get(self.judge.metric or "")
         if curve is None or self.judge.higher is None or not np.isfinite(curve.values).any():
             return None
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def same(self) -> dict[str, str]:
-        """Metrics that equal another one by definition, as the run says."""
+        """The metrics that equal another one by definition, as the run says."""
         return {str(name): str(other) for name, other in mapping(self.facts.get("same")).items()}
 
     @property
@@ -111,12 +111,12 @@ class Run:
 
 
 def read_run(folder: Path, metric: str | None = None, lower: bool = False) -> Run:
-    """Read all that a run left in ``folder`` and below it.
+    """Read everything that a run wrote in ``folder`` and below it.
 
     Args:
-        folder: with event files, tables, pictures; a bundle's folder will do, and those of other tools.
-        metric: which one decides on the best epoch; default what the run says.
-        lower: that less of it is better.
+        folder: a folder with event files, tables and pictures, of a bundle, or of another tool.
+        metric: the metric that decides on the best epoch; default as the run says.
+        lower: whether less of it is better.
     """
     run = Run(folder, run_name(folder))
     run.facts = read_facts(folder, run.problems)
@@ -124,7 +124,7 @@ def read_run(folder: Path, metric: str | None = None, lower: bool = False) -> Ru
     started = timestamp(run.facts.get("started"))
     run.series, problems, remarks = read_events(folder, started)
     run.remarks += remarks
-    (run.remarks if run.is_running else run.problems).extend(problems)  # a file that grows may end in half a record
+    (run.remarks if run.is_running else run.problems).extend(problems)  # a growing file may end with half a record
     known = read_foreign(run)
     if metric is not None and metric not in run.series:
         metric = next((name for name in (metric_of(metric), metric) if name in run.series), metric)
@@ -136,30 +136,30 @@ def read_run(folder: Path, metric: str | None = None, lower: bool = False) -> Ru
 
 
 def read_facts(folder: Path, problems: list[str]) -> dict[str, Any]:
-    """Return the run's ``run.json``; its configuration from beside the run where it holds none."""
+    """Return the run's ``run.json``; if it has no configuration, take that next to the run."""
     facts: dict[str, Any] = {}
     for path in sorted(path for path in folder.rglob("run.json") if path.is_file())[:1]:
         content = attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, problems)  # noqa: B023
         if isinstance(content, dict):
             facts = {key: value for key, value in content.items() if is_shape_of(key, value)}
         elif content is not None:
-            problems.append(f"{path.name}: expected an object, found {type(content).__name__}.")
+            problems.append(f"{path.name}: expected an object, got {type(content).__name__}.")
     beside = [base / name for base in (folder, folder.parent) for name in CONFIGURATIONS]
     for path in [path for path in beside if path.is_file()][:1]:
         if not facts.get("config"):
             facts["config"] = path.read_text(encoding="utf-8", errors="replace")
-            facts["config_file"] = f"{path.name} as it is now; overrides of the command line are not shown"
+            facts["config_file"] = f"{path.name} in its current state, without overrides from the command line"
     return facts
 
 
 def is_shape_of(key: str, value: Any) -> bool:
-    """Tell whether a fact has the form that this project writes; another tool's ``run.json`` may use the same names."""
+    """Tell whether a fact has this project's format, because another tool's ``run.json`` may use the same names."""
     objects = ("best", "seconds", "training", "versions", "aux_ops", "higher_is_better", "learning_rate", "same")
     return isinstance(value, dict) if key in objects else True
 
 
 def read_evaluation(run: Run) -> None:
-    """Read what ``monai-auxops evaluate`` wrote in the folder itself."""
+    """Read the results of ``monai-auxops evaluate`` in the folder itself."""
     path = run.folder / "summary.json"
     content = (
         attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems) if path.is_file() else None
@@ -184,7 +184,7 @@ def read_foreign(run: Run) -> str | None:
         return None
     if logs:
         run.tool = "nnU-Net"
-        for path in logs:  # a log a start: the later ones continue
+        for path in logs:  # one log per start; later ones continue
             found = attempt(lambda: foreign.read_nnunet(path), path, run.problems)  # noqa: B023
             for name, curve in (found[0] if found else {}).items():
                 run.series[name] = curve if name not in run.series else joined(run.series[name], curve)
@@ -207,7 +207,7 @@ def read_foreign(run: Run) -> str | None:
 
 
 def joined(first: Curve, second: Curve) -> Curve:
-    """Continue a curve; of a step in both the second counts."""
+    """Join two curves; for a step in both, the second counts."""
     kept = first.steps < second.steps.min(initial=first.last + 1)
     return Curve(*(np.concatenate([a[kept], b]) for a, b in zip(first, second, strict=True)))
 
@@ -229,15 +229,17 @@ def read_tables(run: Run) -> None:
                 setattr(run, {"confusion_matrix": "matrix", "worst_cases": "worst"}[name], table)
     for path, table in zip(paths, tables, strict=False):
         if table is None:
-            run.remarks.append(f"{path.name}: no table of cases (there is no column named epoch).")
+            run.remarks.append(f"{path.name}: not a table of cases, because it has no column named epoch.")
 
 
 def together(tables: list[Table], run: Run) -> Table | None:
-    """Put tables of the same cases side by side, equal columns once; name those of others."""
+    """Join tables of the same cases, with equal columns once; report tables of other cases."""
     if not tables:
         return None
     metric = run.judge.metric
-    tables = sorted(tables, key=lambda table: metric not in table.columns)  # stable: the deciding metric's first
+    tables = sorted(
+        tables, key=lambda table: metric not in table.columns
+    )  # stable sort: the deciding metric's table first
     first = tables[0]
     files = [case_of(row) for row in first.rows]
     unique = len(set(files)) == len(files)
@@ -246,7 +248,7 @@ def together(tables: list[Table], run: Run) -> Table | None:
         if not unique or table.epoch != first.epoch or set(other) != set(files) or len(other) != len(table.rows):
             cases = f"{len(table.rows):,} rows of epoch {table.epoch}"
             run.remarks.append(
-                f"{table.path.name}: not shown, its cases are others than {first.path.name}'s ({cases})."
+                f"{table.path.name}: not shown, because its cases differ from those in {first.path.name} ({cases})."
             )
             continue
         for name in numeric_columns(table):
@@ -259,23 +261,23 @@ def together(tables: list[Table], run: Run) -> Table | None:
         values = tuple(row[name] for row in first.rows)
         if values in seen and len(values) > 1:
             first.columns.remove(name)
-            run.remarks.append(f"{name} is not shown: it equals {seen[values]} in every case.")
+            run.remarks.append(f"{name} is not shown, because it equals {seen[values]} in every case.")
         seen.setdefault(values, name)
     return first
 
 
 def name_as_measured(table: Table, run: Run) -> None:
-    """Call a column by the value that it repeats, such as an average by its aux-op's tag, where the run says so."""
+    """Rename a column to the value that it repeats, such as an average to its aux-op's tag, if the run says so."""
     for name, same in run.same.items():
         if name in table.columns and same not in table.columns:
             table.columns[table.columns.index(name)] = same
             for row in table.rows:
                 row[same] = row.pop(name)
-            run.remarks.append(f"{name} equals {same} by definition, and is shown as {same}.")
+            run.remarks.append(f"{name} equals {same} by definition and is shown as {same}.")
 
 
 def read_best(folder: Path, run: Run) -> dict[str, Any]:
-    """Read the set of pictures of the best epoch; of another run's nothing."""
+    """Read the set of pictures of the best epoch; empty if it belongs to another run."""
     for path in sorted(path for path in folder.rglob("best.json") if path.is_file())[:1]:
         content = attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems)  # noqa: B023
         same = isinstance(content, dict) and content.get("run") == run.facts.get("run", content.get("run"))
@@ -285,38 +287,42 @@ def read_best(folder: Path, run: Run) -> dict[str, Any]:
 
 
 def missing(run: Run) -> None:
-    """Say what a page would have shown beside what is there."""
+    """Report the parts of a page that are missing."""
     if run.evaluation:
         return
     if not run.series:
         run.gaps.append("No curves: there is no TensorBoard event file with scalars in the folder.")
     if run.tool is not None:
-        run.remarks.append(f"Read from what {run.tool} wrote.")
+        run.remarks.append(f"Read from files that {run.tool} wrote.")
     elif "started" not in run.facts:
         run.gaps.append("No versions and settings: the run had no AuxReportHandler (or AuxRunFactsHandler).")
     if run.judge.metric is None and run.series:
-        run.remarks.append("Nothing says which metric decides: --metric NAME, with --lower where less is better.")
+        run.remarks.append(
+            "The run does not say which metric decides; use --metric NAME, and --lower if less is better."
+        )
     elif run.judge.higher is None:
-        run.remarks.append(f"Nothing says whether more or less of {run.judge.metric} is better, so no epoch is best.")
+        run.remarks.append(
+            f"The run does not say whether more or less of {run.judge.metric} is better, so there is no best epoch."
+        )
     if run.unit == "step" and run.series:
-        run.remarks.append("Nothing says what a step is, so curves are drawn over steps.")
+        run.remarks.append("The unit of steps is unknown, so curves are drawn over steps.")
     older = run.facts.get("older")
     for other in older if isinstance(older, list) else []:
         if isinstance(other, dict):
-            run.remarks.append(f"An older run in this folder started {other.get('started')}; shown is the latest.")
+            run.remarks.append(f"An older run in this folder started {other.get('started')}; only the latest is shown.")
 
 
 def attempt(read: Callable[[], T], path: Path, problems: list[str]) -> T | None:
-    """Read a file that another tool may have written; what goes wrong is a sentence."""
+    """Read a file that another tool may have written; an error becomes a sentence in ``problems``."""
     try:
         return read()
-    except Exception as error:  # of foreign content: of no common type
+    except Exception as error:  # errors of foreign content have no common type
         problems.append(f"{path.name}: cannot be read ({type(error).__name__}: {error}).")
         return None
 
 
 def timestamp(text: Any) -> float | None:
-    """Return an ISO 8601 time as seconds."""
+    """Convert an ISO 8601 time to seconds."""
     import datetime
 
     try:
@@ -335,5 +341,5 @@ def number_or_none(value: Any) -> float | None:
 
 
 def split_of(name: str) -> str:
-    """Return ``train``, ``val`` or ``test``, nothing where a name does not say."""
+    """Return ``train``, ``val`` or ``test``; nothing if the name does not tell."""
     return split_name(name)[0]

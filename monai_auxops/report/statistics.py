@@ -1,4 +1,4 @@
-"""Numbers of a sample and of two paired samples, as papers report them. Needs numpy alone."""
+"""Statistics of a sample and of two paired samples, as papers report them. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ Sample = npt.NDArray[np.float64]
 def statistics(values: Iterable[float]) -> dict[str, Any]:
     """Describe a sample; the standard deviation is the sample's (n - 1), the interval is of the mean.
 
-    >>> described = statistics([0.5, 0.7, 0.9])
-    >>> described["n"], round(described["mean"], 3), round(described["sd"], 3), described["median"]
-    (3, 0.7, 0.2, 0.7)
+    Examples:
+        >>> described = statistics([0.5, 0.7, 0.9])
+        >>> described["n"], round(described["mean"], 3), round(described["sd"], 3), described["median"]
+        (3, 0.7, 0.2, 0.7)
     """
     sample = np.fromiter(values, np.float64)
     first, median, third = np.percentile(sample, [25, 50, 75]).tolist()
@@ -67,11 +68,12 @@ class Paired(NamedTuple):
 
 
 def compare(first: dict[str, float], second: dict[str, float], higher_is_better: bool) -> Paired | None:
-    """Compare the values of cases that both have; None where there is no such case.
+    """Compare the values of common cases; None if there is no such case.
 
-    >>> paired = compare({"a": 0.5, "b": 0.6, "c": 0.7}, {"a": 0.6, "b": 0.6, "d": 0.1}, True)
-    >>> paired.cases, paired.first_wins, paired.second_wins
-    (['a', 'b'], 0, 1)
+    Examples:
+        >>> paired = compare({"a": 0.5, "b": 0.6, "c": 0.7}, {"a": 0.6, "b": 0.6, "d": 0.1}, True)
+        >>> paired.cases, paired.first_wins, paired.second_wins
+        (['a', 'b'], 0, 1)
     """
     pairs = ((case, first[case], second[case]) for case in first if case in second)
     common = [(case, a, b) for case, a, b in pairs if math.isfinite(a) and math.isfinite(b)]
@@ -85,10 +87,11 @@ def compare(first: dict[str, float], second: dict[str, float], higher_is_better:
 
 
 def sign_test(more: int, less: int) -> float:
-    """Return the two-sided exact probability of wins at least as uneven, if neither were better.
+    """Return the exact two-sided probability of wins at least as uneven if neither were better.
 
-    >>> sign_test(5, 5), sign_test(0, 5)
-    (1.0, 0.0625)
+    Examples:
+        >>> sign_test(5, 5), sign_test(0, 5)
+        (1.0, 0.0625)
 
     Source: W. J. Conover, Practical Nonparametric Statistics, 3rd edition (1999), section 3.4.
     """
@@ -104,7 +107,7 @@ def worst_case(values: dict[str, float], higher_is_better: bool) -> str:
 
 
 def finite(values: dict[str, float]) -> dict[str, float]:
-    """Leave out what was not measured."""
+    """Drop values that were not measured."""
     return {case: value for case, value in values.items() if math.isfinite(value)}
 
 

@@ -1,4 +1,4 @@
-"""CSV files that a run wrote, or somebody else: one pass that keeps the rows of a single epoch."""
+"""Read CSV files of a run or of another source in one pass that keeps the rows of a single epoch."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ Rank = tuple[bool, str, bool, int]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which rows are kept: of this run, and of this epoch or else the last one before it, else the first."""
+    """The rows to keep: of this run, and of this epoch, or else the last one before it, or else the first."""
 
     epoch: int | None = None
     run: str | None = None
 
     def rank(self, epoch: int, run: str) -> Rank:
-        """Order what is found: the highest is kept."""
+        """Return the rank of an epoch; rows of the highest rank are kept."""
         late = self.epoch is not None and epoch > self.epoch
         order = -epoch if late else epoch
         return (run == self.run, run, not late, order)
 
 
 def read_table(path: Path, wanted: Wanted, problems: list[str], remarks: list[str]) -> Table | None:
-    """Read the rows of one epoch; None where the file has no column ``epoch``.
+    """Read the rows of one epoch; None if the file has no column ``epoch``.
 
     Args:
-        path: of the CSV file, of any size.
-        wanted: which epoch of which run.
-        problems: gets a sentence for what cannot be read.
-        remarks: gets a sentence for what is left out.
+        path: the CSV file, of any size.
+        wanted: the epoch and run to read.
+        problems: receives a sentence about what cannot be read.
+        remarks: receives a sentence about what is left out.
     """
     table = Table(path)
     try:
@@ -56,12 +56,12 @@ def read_table(path: Path, wanted: Wanted, problems: list[str], remarks: list[st
                 return None
             _read_rows(file, table, wanted, problems, remarks)
     except OSError as error:
-        problems.append(f"{path.name}: cannot be read to its end ({error}).")
+        problems.append(f"{path.name}: can be read only in part ({error}).")
     return table
 
 
 def _read_rows(lines: Iterable[str], table: Table, wanted: Wanted, problems: list[str], remarks: list[str]) -> None:
-    """Keep the rows of the best rank. Of millions of rows nearly all are of other epochs: each costs a look-up."""
+    """Keep the rows of the best rank; a row of another epoch, as most of millions are, costs only one lookup."""
     header = table.columns
     at, in_run = header.index("epoch"), header.index("run") if "run" in header else None
     ranks: dict[tuple[str, str], Rank | None] = {}  # of each epoch and run, as they are written
@@ -85,14 +85,15 @@ def _read_rows(lines: Iterable[str], table: Table, wanted: Wanted, problems: lis
         problems.append(f"{table.path.name}: {odd:,} of {total:,} rows cannot be read.")
     runs = {run for (_, run), rank in ranks.items() if rank is not None}
     if len(runs) > 1:
-        remarks.append(f"{table.path.name}: has rows of {len(runs)} runs; shown is one of them.")
+        remarks.append(f"{table.path.name}: has rows of {len(runs)} runs; only one of them is shown.")
 
 
 def fields_of(line: str) -> list[str]:
-    """Split a row; one that cannot be read has no fields.
+    """Split a row into fields; none if it cannot be read.
 
-    >>> fields_of("1,a.nii,0.5\\n"), fields_of('1,"a, b.nii",0.5\\n')
-    (['1', 'a.nii', '0.5'], ['1', 'a, b.nii', '0.5'])
+    Examples:
+        >>> fields_of("1,a.nii,0.5\\n"), fields_of('1,"a, b.nii",0.5\\n')
+        (['1', 'a.nii', '0.5'], ['1', 'a, b.nii', '0.5'])
     """
     text = line.rstrip("\r\n")
     if '"' not in text:
@@ -104,10 +105,11 @@ def fields_of(line: str) -> list[str]:
 
 
 def whole(text: str) -> int | None:
-    """Return a whole number, None where the text is none.
+    """Parse a whole number; None if the text is not one.
 
-    >>> whole("12"), whole("²"), whole("1.5")
-    (12, None, None)
+    Examples:
+        >>> whole("12"), whole("²"), whole("1.5")
+        (12, None, None)
     """
     try:
         return int(text)
@@ -116,10 +118,11 @@ def whole(text: str) -> int | None:
 
 
 def number(text: str) -> float:
-    """Return a number of a table, NaN where there is none.
+    """Parse a number of a table; NaN if it is empty.
 
-    >>> number("0.5"), number("")
-    (0.5, nan)
+    Examples:
+        >>> number("0.5"), number("")
+        (0.5, nan)
     """
     try:
         return float(text)
@@ -128,11 +131,11 @@ def number(text: str) -> float:
 
 
 def case_of(row: dict[str, str]) -> str:
-    """Name the case of a row: its file, or what else names it."""
+    """Return the case of a row: its file, or another name."""
     name = next((row[key] for key in NAMES if row.get(key)), "")
     return name.removeprefix("'") if name[1:2] in tuple("=+-@") else name
 
 
 def numeric_columns(table: Table) -> list[str]:
-    """List the columns with values."""
+    """Return the columns with values."""
     return [name for name in table.columns if name not in FIXED]

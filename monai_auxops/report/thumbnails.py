@@ -1,4 +1,4 @@
-"""Pictures of cases: those of the best epoch's set, else those the run drew, else drawn from saved predictions."""
+"""Pictures of cases: from the set of the best epoch, else drawn by the run, else drawn from saved predictions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from monai_auxops.report.run import Run, number_or_none
 from monai_auxops.report.tables import case_of, number, numeric_columns
 
 PNG = b"\x89PNG\r\n\x1a\n"
-MAX_BYTES = 1_000_000  # of one picture
+MAX_BYTES = 1_000_000  # most bytes of one picture
 PANELS = ("image", "label", "prediction", "errors")
-MAX_PICTURES = 24  # of a set
+MAX_PICTURES = 24  # most pictures of a set
 
 
 class Picture(NamedTuple):
-    """A picture as a ``data:`` address, and what is said about it."""
+    """A picture as a ``data:`` address, with its caption and remark."""
 
     address: str
     panels: tuple[str, ...]
@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 
 
 def best_pictures(run: Run) -> list[Picture]:
-    """Return the set that the run keeps of its best epoch: worst, median and best case."""
+    """Return the pictures that the run kept of its best epoch: worst, median and best case."""
     folder = run.best_set.get("folder")
     if not isinstance(folder, Path):
         return []
@@ -59,7 +59,7 @@ def caption_of(case: dict[str, Any]) -> str:
 
 
 def worst_pictures(run: Run, most: int) -> list[Picture]:
-    """Return pictures of the worst cases, as far as there is something to draw."""
+    """Return pictures of the worst cases, as far as they can be drawn."""
     drawn = drawn_pictures(run, most)
     if drawn or run.cases is None:
         return drawn
@@ -94,13 +94,13 @@ def drawn_pictures(run: Run, most: int) -> list[Picture]:
 
 
 def inside(folder: Path, picture: str) -> bytes | None:
-    """Return a PNG file below ``folder``; nothing else, from nowhere else, whatever a table says."""
+    """Return a PNG file below ``folder``, and never another file, because a table may name anything."""
     try:
         path = (folder / picture).resolve()
         if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > MAX_BYTES:
             return None
         data = path.read_bytes()
-    except (OSError, ValueError):  # a name too long, or with a NUL
+    except (OSError, ValueError):  # the name is too long, or has a NUL
         return None
     return data if data.startswith(PNG) else None
 
@@ -108,21 +108,22 @@ def inside(folder: Path, picture: str) -> bytes | None:
 def stem(path: str | Path) -> str:
     """Return a file's name without folder and endings.
 
-    >>> stem("data/case_1.nii.gz")
-    'case_1'
+    Examples:
+        >>> stem("data/case_1.nii.gz")
+        'case_1'
     """
     return Path(path).name.removesuffix(".gz").removesuffix(".nii")
 
 
 def saved_prediction(case: str, saved: list[Path]) -> Path | None:
-    """Return the volume that the run saved for a case: named after it, as by MONAI's ``SaveImage``."""
+    """Return the volume that the run saved for a case, named after it as by MONAI's ``SaveImage``."""
     name = stem(case)
     same = [p for p in saved if p.resolve() != Path(case).resolve() and stem(p).startswith(f"{name}_")]
     return min(same, key=lambda path: (len(path.name), str(path)), default=None)
 
 
 def from_volumes(image: str, label: str, prediction: Path) -> np.ndarray[Any, Any] | None:
-    """Return image, label and prediction of one slice, as far as the files are there and of one shape."""
+    """Return image, label and prediction of one slice, if the files exist and have the same shape."""
     predicted = volume(prediction)
     volumes = [volume(Path(path)) for path in (image, label) if path]
     if predicted is None or len(volumes) < 2 or any(v is None or v.shape != predicted.shape for v in volumes):
@@ -135,24 +136,24 @@ def from_volumes(image: str, label: str, prediction: Path) -> np.ndarray[Any, An
 
 
 def telling_slice(label: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> int:
-    """Return the slice with most wrong voxels, of those that hold much of the label."""
+    """Return the slice with most wrong voxels among those with much of the label."""
     labeled, wrong = ((x > 0).sum((0, 1)) for x in (label, label != predicted))
     return int(np.where(labeled * 2 >= labeled.max(), wrong, -1).argmax())
 
 
 def volume(path: Path) -> np.ndarray[Any, Any] | None:
-    """Return a NIfTI volume in RAS order, of several channels the index of the highest; None if it cannot be read."""
+    """Read a NIfTI volume in RAS order, by argmax if it has several channels; None if it cannot be read."""
     import nibabel
 
     try:
         values = np.asarray(nibabel.as_closest_canonical(nibabel.load(path)).dataobj, dtype=np.float32)
-    except Exception:  # whatever a foreign file may do to its reader: then there is no picture
+    except Exception:  # a foreign file may raise anything; then there is no picture
         return None
     return np.squeeze(values) if values.ndim < 4 or values.shape[3] == 1 else values.argmax(3).astype(np.float32)
 
 
 def png_of(pixels: np.ndarray[Any, Any]) -> bytes:
-    """Encode ``[H, W, 3]``."""
+    """Encode ``[H, W, 3]`` as PNG."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -161,5 +162,5 @@ def png_of(pixels: np.ndarray[Any, Any]) -> bytes:
 
 
 def address(png: bytes) -> str:
-    """Return a picture within the page."""
+    """Return a picture as a ``data:`` address."""
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -124,7 +124,7 @@ def test_absent_missed_and_hallucinated_are_told_apart(tmp_path):
     ]
     assert summary["classes"]["hallucinated"]["hallucinated"] == 1
     assert "dice" not in summary["classes"]["hallucinated"]
-    assert summary["remarks"] == ["in no label and no prediction: absent"]
+    assert summary["remarks"] == ["classes in no label and no prediction: absent"]
 
 
 def test_regions_and_ignored_labels(tmp_path):
@@ -240,7 +240,7 @@ def test_nothing_of_somebody_else_is_replaced(tmp_path, capsys):
     (tmp_path / "out/cases.csv").write_text("mine")
     arguments = ["evaluate", "--pred", tmp_path / "pred", "--label", tmp_path / "label", "-o", tmp_path / "out"]
     assert main([*map(str, arguments)]) == 2
-    assert "holds cases.csv of something else" in capsys.readouterr().err
+    assert "contains cases.csv, which this command did not write" in capsys.readouterr().err
     assert (tmp_path / "out/cases.csv").read_text() == "mine"
     (tmp_path / "out/cases.csv").unlink()
     (tmp_path / "out/thesis.txt").write_text("mine")
@@ -298,7 +298,7 @@ def test_processes_measure_the_same_and_one_that_dies_costs_its_case(tmp_path):
     fatal = Pair("fatal", Fatal(), tmp_path)  # type: ignore[arg-type]
     results = {result.pair.case: result for result in measure_all([fatal, *pairs], settings, workers=2)}
     assert {name: r.joint.voxels.tolist() for name, r in results.items() if r.joint is not None} == expected
-    assert "the process that measured it was ended" in results["fatal"].reason
+    assert "the process that measured it was killed" in results["fatal"].reason
 
 
 def test_the_interval_holds_the_mean_and_shrinks_with_the_cases():

@@ -42,7 +42,7 @@ def test_two_files_for_one_case_are_not_guessed_between(tmp_path):
     pairing = find_pairs(*folders(tmp_path, ["a_seg.nii.gz", "a_pred.nii.gz", "b.nii"], ["a.nii.gz", "b.nii"]))
     assert [pair.case for pair in pairing.pairs] == ["b"]
     (problem,) = pairing.problems
-    assert problem.startswith("a: more than one file for a case, none was measured")
+    assert problem.startswith("a: not measured, because there is more than one file for the case")
     assert "a_seg.nii.gz" in problem
     assert "a_pred.nii.gz" in problem
 

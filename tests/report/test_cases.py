@@ -85,7 +85,7 @@ def test_equal_columns_are_shown_once_and_other_tables_are_said(tmp_path):
     assert run.cases is not None
     assert "val_mean_dice" not in run.cases.columns
     remarks = " ".join(run.remarks)
-    assert "val_mean_dice is not shown: it equals val_dice in every case." in remarks
+    assert "val_mean_dice is not shown, because it equals val_dice in every case." in remarks
     assert "auc_cases.csv: not shown" in remarks
 
 

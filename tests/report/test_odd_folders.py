@@ -21,8 +21,8 @@ def text(folder: Path, name: str, content: str | bytes) -> None:
 
 # What is put into the folder of a whole run, whether something is damaged (exit code 1), and what the page says.
 ODD = {
-    "run.json is a list": ("run.json", "[1, 2]", 1, "expected an object, found list"),
-    "run.json is a number": ("run.json", "3", 1, "expected an object, found int"),
+    "run.json is a list": ("run.json", "[1, 2]", 1, "expected an object, got list"),
+    "run.json is a number": ("run.json", "3", 1, "expected an object, got int"),
     "run.json is cut": ("run.json", '{"best": ', 1, "run.json: cannot be read"),
     "run.json is of another tool": ("run.json", '{"best": 0.7, "seconds": 12.5, "training": [1]}', 0, ""),
     "seconds are no numbers": ("run.json", '{"started": "x", "seconds": {"a": "b", "2": null}}', 0, ""),
@@ -52,7 +52,7 @@ ODD = {
         0,
         "",
     ),
-    "garbage as events": ("events.out.tfevents.9", b"garbage" * 9, 1, "cut off or damaged"),
+    "garbage as events": ("events.out.tfevents.9", b"garbage" * 9, 1, "truncated or damaged"),
     "empty events": ("events.out.tfevents.9", b"", 0, ""),
     "a foreign metrics.csv": ("metrics.csv", "a,b\n1,2\n", 0, ""),
     "a foreign summary.json": ("summary.json", '{"made_by": "somebody"}', 0, ""),

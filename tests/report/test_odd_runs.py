@@ -45,7 +45,7 @@ def test_a_run_started_anew_in_the_same_folder_is_shown_alone(tmp_path):
     write_events(tmp_path, {"val/dice": epochs(0.2, 0.3), "train/loss": epochs(5, 4)}, 5000, "2")
     series, _, remarks = read_events(tmp_path)
     assert series["val_dice"].values.tolist() == pytest.approx([0.2, 0.3])
-    assert remarks == ["events.out.tfevents.1: of another run in this folder, not shown."]
+    assert remarks == ["events.out.tfevents.1: not shown, because it belongs to another run in this folder."]
 
 
 def test_a_resumed_run_continues_its_curves(tmp_path):
@@ -137,7 +137,7 @@ def test_the_command_line_says_which_way_is_better(tmp_path, options, step):
 def test_a_loss_that_is_named_has_no_best_without_its_direction(tmp_path):
     write_events(tmp_path, {"val_loss": epochs(0.9, 0.1)})
     assert read_run(tmp_path, "val_loss").best is None
-    assert "Nothing says whether more or less of val_loss is better" in " ".join(read_run(tmp_path, "val_loss").remarks)
+    assert "The run does not say whether more or less of val_loss is better" in " ".join(read_run(tmp_path, "val_loss").remarks)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_log_of_nnunet_and_its_summary(tmp_path):
     assert (run.unit, run.epochs, run.judge.metric, run.judge.said) == ("epoch", 2, "val_dice", True)
     assert main(["report", str(folder)]) == 0
     text = Parsed((folder / "report.html").read_text()).text
-    assert "Read from what nnU-Net wrote." in text
+    assert "Read from files that nnU-Net wrote." in text
     assert "class 2" in text
 
 

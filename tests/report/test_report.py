@@ -142,9 +142,9 @@ def test_a_file_cut_off_in_the_middle_shows_what_can_be_read(tmp_path, capsys):
     series, problems, _ = read_events(folder)
     assert series["train_dice"].values.tolist() == pytest.approx([0.2, 0.5, 0.6, 0.7])
     assert "val_dice/grey" not in series
-    assert problems == [f"{path.name}: cut off or damaged; its last 8 bytes cannot be read."]
-    assert "cut off or damaged" in Parsed(page_of(folder, code=1)).text
-    assert "cut off or damaged" in capsys.readouterr().err
+    assert problems == [f"{path.name}: truncated or damaged; its last 8 bytes cannot be read."]
+    assert "truncated or damaged" in Parsed(page_of(folder, code=1)).text
+    assert "truncated or damaged" in capsys.readouterr().err
 
 
 def test_a_damaged_record_ends_the_file(tmp_path):
@@ -216,7 +216,7 @@ def test_without_facts_nothing_says_what_a_step_is(tmp_path):
     run = read_run(tmp_path)
     assert (run.epochs, run.unit) == (None, "step")
     assert set(run.by_epoch()) == {"val_dice", "Loss"}
-    assert "Nothing says what a step is" in " ".join(run.remarks)
+    assert "The unit of steps is unknown" in " ".join(run.remarks)
 
 
 def test_worst_cases_with_the_pictures_of_the_run(tmp_path):
