@@ -34,7 +34,7 @@ def test_files_of_other_tools(tmp_path, content, expected):
         (["a", "a"], [], "got a more than once"),
         (["a"], ["a=1"], "got a more than once"),
         ([], ["WT"], "expected NAME=VALUE,VALUE, got 'WT'"),
-        (["nowhere.json"], [], "nowhere.json: cannot be read"),
+        (["nowhere.json"], [], "cannot read nowhere.json"),
     ],
 )
 def test_what_cannot_be_meant(classes, regions, message):

@@ -61,7 +61,7 @@ def test_without_precision_nobody_knows_what_was_hallucinated(tmp_path):
     table = class_table(read_run(folder))
     assert table is not None
     assert table.classes[2].hallucinated is None
-    assert "these files do not tell" in Parsed(page_of(folder)).text
+    assert "These files do not tell" in Parsed(page_of(folder)).text
 
 
 def test_every_number_of_the_table_is_the_files(tmp_path):

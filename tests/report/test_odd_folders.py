@@ -31,7 +31,7 @@ ODD = {
     "best.json has odd cases": ("best/best.json", '{"cases": [1, {"name": "../x"}, {}]}', 0, ""),
     "best.json has an odd matrix": ("best/best.json", '{"cases": [], "classes": [1], "matrix": ["x"]}', 0, ""),
     "a table of somebody": ("my_cases.csv", "epoch,case,dice\n3,a,0.5\n", 0, "a"),
-    "a table without epochs": ("my_cases.csv", "case,dice\na,0.5\n", 0, "there is no column named epoch"),
+    "a table without epochs": ("my_cases.csv", "case,dice\na,0.5\n", 0, "it has no column named epoch"),
     "epoch is not first": ("my_cases.csv", "file,epoch,dice\na,3,0.5\n", 0, "a"),
     "epoch is a superscript": ("my_cases.csv", "epoch,file,dice\n²,a,0.5\n3,b,0.5\n", 1, "1 of 2 rows cannot be read"),
     "an empty table": ("my_cases.csv", "", 0, ""),

@@ -137,7 +137,9 @@ def test_the_command_line_says_which_way_is_better(tmp_path, options, step):
 def test_a_loss_that_is_named_has_no_best_without_its_direction(tmp_path):
     write_events(tmp_path, {"val_loss": epochs(0.9, 0.1)})
     assert read_run(tmp_path, "val_loss").best is None
-    assert "The run does not say whether more or less of val_loss is better" in " ".join(read_run(tmp_path, "val_loss").remarks)
+    assert "The run does not say whether more or less of val_loss is better" in " ".join(
+        read_run(tmp_path, "val_loss").remarks
+    )
 
 
 @pytest.mark.parametrize(
