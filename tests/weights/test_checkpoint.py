@@ -99,7 +99,7 @@ def snappy(folder):
         (lambda f: written(f, row=entry(1, (2,), 0, b"\0" * 8) + field(7, b"")).read("a"), "saved in slices"),
         (lambda f: written(f, row=entry(7, (2,), 0, b"\0" * 8)).read("a"), "data type 7"),
         (lambda f: written(f, row=entry(1, (3,), 0, b"\0" * 8)).read("a"), "has 8 bytes in the index"),
-        (lambda f: written(f, row=entry(1, (2,), 4, b"\0" * 8)).read("a"), "ends behind the end"),
+        (lambda f: written(f, row=entry(1, (2,), 4, b"\0" * 8)).read("a"), "extends past the end"),
         (lambda f: written(f, row=entry(1, (2,), 0, b"\1" * 8)).read("a"), "is damaged in m.ckpt.data"),
         (lambda f: written(f, row=entry(1, (2,), 0, b"\0" * 8, shard=3)), "impossible shape or place"),
         (lambda f: written(f, header=b"\x08\x02").read("a"), "m.ckpt.data-00000-of-00002 is missing"),
@@ -116,12 +116,12 @@ def test_refused_in_one_sentence(make, message, tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "no TensorFlow weights are in"),
-        (["model.trt.pb"], "engines of TensorRT"),
-        (["model.ckpt"], "first format of checkpoints"),
+        ([], "has no TensorFlow weights"),
+        (["model.trt.pb"], "TensorRT engines"),
+        (["model.ckpt"], "oldest checkpoint format"),
         (["model.ckpt.meta"], "a graph without weights"),
-        (["model.ckpt.index"], "no TensorFlow checkpoint's index"),
-        (["model.fzn.pb"], "no node of a graph is in it"),
+        (["model.ckpt.index"], "not the index of a TensorFlow checkpoint"),
+        (["model.fzn.pb"], "it holds no node"),
     ],
 )
 def test_folders_that_lack_something(files, message, tmp_path):
