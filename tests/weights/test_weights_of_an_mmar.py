@@ -145,5 +145,5 @@ def test_engines_of_tensorrt_alone_are_refused_with_what_to_do(vae):
     vae.text("models/model.trt.pb", "x")
     text, code = migrate(vae)
     message = next(item["message"] for item in json.loads(text)["diagnostics"] if item["code"] == "CT123")
-    assert message.startswith("model.trt.pb holds engines of TensorRT")
+    assert message.startswith("model.trt.pb holds TensorRT engines")
     assert code == 1
