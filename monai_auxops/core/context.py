@@ -163,10 +163,10 @@ class BuildContext:
     def require(self, predictions: Any, label: Any) -> None:
         """Raise a ``ValueError`` unless this context was made from these very tensors, by their memory and shape."""
         for name, mine, given in (("predictions", self.predictions, predictions), ("label", self.label, label)):
-            if place(mine) != place(plain(given)):
+            if memory_of(mine) != memory_of(plain(given)):
                 raise ValueError(f"build_ctx was made from another {name} tensor; make one BuildContext per batch")
 
 
-def place(value: Any) -> tuple[int, torch.Size] | None:
+def memory_of(value: Any) -> tuple[int, torch.Size] | None:
     """Return the memory address of a tensor, and its shape."""
     return (value.data_ptr(), value.shape) if isinstance(value, Tensor) else None

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TOGETHER = {"cpu": 1}  # batches added at once, by device; elsewhere MOST, because each addition launches kernels
-MOST = 32
+MAX_WAITING_BATCHES = 32  # batches that are added at once, because each addition launches kernels
+WAITING_BATCHES = {"cpu": 1}  # exceptions by device
 _NEVER = torch.iinfo(torch.int64).max
 
 
@@ -99,7 +99,7 @@ class RunningMean:
             self._settle()
         self._updates += 1
         self._waiting.append(values)
-        if len(self._waiting) >= TOGETHER.get(values.device.type, MOST):
+        if len(self._waiting) >= WAITING_BATCHES.get(values.device.type, MAX_WAITING_BATCHES):
             self._settle()
 
     def _settle(self) -> None:

@@ -22,25 +22,25 @@ import torch
 from torch import Tensor
 
 from monai_auxops.counting import backend_vectorized as vectorized
-from monai_auxops.counting.counts import Counts, Rule, of_sums
+from monai_auxops.counting.counts import Counts, Membership, of_sums
 
 __all__ = ["count", "flattened", "table"]
 
 CPU = torch.device("cpu")  # regardless of torch.set_default_device
 BLOCK = 131_072  # voxels, or logits if those are copied: a few such float32 buffers fit an L2 cache
-SMALL = 4_096  # voxels in a sample below which the calls for one sample cost more than its voxels
+MAX_SMALL_SAMPLE = 4_096  # voxels in a sample below which the calls for one sample cost more than its voxels
 TILE = 128  # most voxels the pool handles at a time: their running maxima and indices stay in the L1 cache
 
 _max_pool = torch.ops.aten.max_pool2d_with_indices.out
 
 
-def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     if _is_small(x):
-        return Counts._make(map(torch.cat, zip(*_by_samples(x, y, rule), strict=True)))
-    if rule.exclusive and not rule.onehot:
+        return Counts._make(map(torch.cat, zip(*_by_samples(x, y, membership), strict=True)))
+    if membership.exclusive and not membership.onehot:
         return vectorized.of_joint(_joint(x, y)[:, 1:-1])
-    return _mask_sums(x, y, rule)
+    return _mask_sums(x, y, membership)
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
@@ -51,14 +51,14 @@ def table(x: Tensor, y: Tensor) -> Tensor:
 def _is_small(x: Tensor) -> bool:
     """Tell if samples have too few voxels for a loop over them, or more classes than a float32 key can tell apart."""
     classes = x.shape[1]
-    return math.prod(x.shape[2:]) <= max(SMALL, 16 * classes) or classes > 2048
+    return math.prod(x.shape[2:]) <= max(MAX_SMALL_SAMPLE, 16 * classes) or classes > 2048
 
 
-def _by_samples(x: Tensor, y: Tensor, rule: Rule) -> Iterator[Counts]:
+def _by_samples(x: Tensor, y: Tensor, membership: Membership) -> Iterator[Counts]:
     """Count as many samples at a time as a block holds."""
     step = max(1, BLOCK // max(1, math.prod(x.shape[1:])))
     for b in range(0, max(1, x.shape[0]), step):
-        yield vectorized.count(x[b : b + step], y[b : b + step], rule)
+        yield vectorized.count(x[b : b + step], y[b : b + step], membership)
 
 
 class _Scratch(threading.local):
@@ -91,35 +91,35 @@ def _joint(x: Tensor, y: Tensor) -> Tensor:
     return joint.view(batch, classes + 2, classes + 1)
 
 
-def _mask_sums(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+def _mask_sums(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count classes that may overlap, one class at a time, so that its masks stay in the cache."""
     batch, classes = x.shape[:2]
     totals = torch.zeros(batch, 4 * classes, dtype=torch.float64, device=CPU)
-    for b, scores, label in _blocks(x, y, rule.exclusive):
-        totals[b] += torch.stack([*_class_sums(scores, label, rule)])
+    for b, scores, label in _blocks(x, y, membership.exclusive):
+        totals[b] += torch.stack([*_class_sums(scores, label, membership)])
     return of_sums(*totals.long().view(batch, classes, 4).unbind(2))
 
 
-def _class_sums(scores: Tensor, label: Tensor, rule: Rule) -> Iterator[Tensor]:
+def _class_sums(scores: Tensor, label: Tensor, membership: Membership) -> Iterator[Tensor]:
     """Yield four scalars per class: voxels in both, in the prediction, in the label, and all with a label.
 
     They are sums of masks, which are 1.0 in the class's voxels and 0.0 elsewhere.
     """
     classes = scores.shape[0]
-    code = _first_maximum(scores).round_() if rule.exclusive else None
+    code = _first_maximum(scores).round_() if membership.exclusive else None
     mark, inside = None, None
     every = torch.tensor(float(scores.shape[1]), dtype=torch.float32, device=CPU)
     signed = label.dtype.is_signed  # voxels without annotation are negative or NaN
     first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: the background
-    if not rule.onehot:
+    if not membership.onehot:
         mark = _label_code(label[0], classes + first)
         inside = torch.ge(mark, 0, out=_scratch.get_empty("inside"))
         inside.mul_(torch.lt(mark, classes + first, out=_scratch.get_empty("t")))
         every = inside.sum()
     for c in range(classes):
-        p = _exceeds(scores[c], rule.threshold, "p") if code is None else _equals(code, c, "p")
+        p = _exceeds(scores[c], membership.threshold, "p") if code is None else _equals(code, c, "p")
         t = _exceeds(label[c], 0.5, "t") if mark is None else _equals(mark, c + first, "t")
-        if rule.onehot and signed:
+        if membership.onehot and signed:
             inside = torch.ge(label[c], 0, out=_scratch.get_empty("inside"))
             every = inside.sum()
         if inside is not None:

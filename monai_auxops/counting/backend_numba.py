@@ -22,7 +22,7 @@ from torch import Tensor
 
 from monai_auxops.counting import backend_blocked as blocked
 from monai_auxops.counting import backend_vectorized as vectorized
-from monai_auxops.counting.counts import Counts, Rule, of_sums
+from monai_auxops.counting.counts import Counts, Membership, of_sums
 
 __all__ = ["count", "table"]
 
@@ -30,8 +30,8 @@ TILE, LONG_TILE = (
     512,
     16_384,
 )  # voxels at a time; the long one with many rows, so that the prefetcher sees a stream in each
-MANY = 6  # rows from which reading them costs more than the tile's maxima leaving the L1 cache
-FEW = 4  # classes up to which comparing every voxel with each class is faster than a table
+MIN_LONG_ROWS = 6  # rows from which reading them costs more than the tile's maxima leaving the L1 cache
+MAX_MASKED_CLASSES = 4  # classes up to which comparing every voxel with each class is faster than a table
 PER_THREAD = 4_000_000  # logits that make starting a thread worthwhile
 
 SCORES = (torch.float32, torch.float64)  # each pair of dtypes takes seconds to compile, once
@@ -54,15 +54,20 @@ class _Buffers(threading.local):
 _buffers = _Buffers()
 
 
-def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     rows = _rows(x, y)
     if rows is None:
-        return blocked.count(x, y, rule)
+        return blocked.count(x, y, membership)
     classes, voxels = rows[0].shape[1:]
-    if rule.exclusive and not rule.onehot and classes > FEW and 4 * (classes + 1) ** 2 <= voxels:
+    if (
+        membership.exclusive
+        and not membership.onehot
+        and classes > MAX_MASKED_CLASSES
+        and 4 * (classes + 1) ** 2 <= voxels
+    ):
         return vectorized.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
-    options = None if rule.exclusive else float(rule.threshold), rule.onehot or None
+    options = None if membership.exclusive else float(membership.threshold), membership.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
     return of_sums(both, p, t, valid)
 
@@ -86,7 +91,7 @@ def _rows(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor] | None:
 def _run(kernel: Callable[..., Any], x: Tensor, y: Tensor, shape: tuple[int, int], *options: float | None) -> Tensor:
     """Count in threads that share the voxels of all samples evenly; return int64 ``[B, *shape]``."""
     (batch, _, n), threads = x.shape, max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
-    tile = TILE if x.shape[1] < MANY else LONG_TILE
+    tile = TILE if x.shape[1] < MIN_LONG_ROWS else LONG_TILE
     shared = (*_memory(x), *_memory(y), *x.shape[1:], tile)
 
     def count_part(start: int, end: int) -> tuple[slice, Any]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from monai_auxops.counting import backend_vectorized as vectorized
 from monai_auxops.counting.backend_blocked import flattened
-from monai_auxops.counting.counts import Counts, Rule
+from monai_auxops.counting.counts import Counts, Membership
 
 __all__ = ["count", "table"]
 
@@ -37,13 +37,13 @@ LABELS = NARROW | {torch.float64, torch.bool, torch.uint8, torch.int8, torch.int
 compiled: Callable[[Callable[..., Any]], Any] = triton.jit
 
 
-def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if not _has_kernel(x, y, MOST_CLASSES):
-        return vectorized.count(x, y, rule)
+        return vectorized.count(x, y, membership)
     result = torch.zeros(4, x.shape[0], classes, dtype=torch.int64, device=x.device)
-    _launch(_count_kernel, x, y, result, capacity=triton.next_power_of_2(classes + 1), **rule._asdict())
+    _launch(_count_kernel, x, y, result, capacity=triton.next_power_of_2(classes + 1), **membership._asdict())
     return Counts._make(result.unbind())
 
 

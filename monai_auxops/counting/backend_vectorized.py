@@ -7,25 +7,25 @@ import math
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.counts import Counts, Rule, of_sums
+from monai_auxops.counting.counts import Counts, Membership, of_sums
 
 __all__ = ["between", "count", "exceeds", "label_class", "of_joint", "table"]
 
-SMALL = 16_384  # entries of all tables that cost nothing, even with few voxels
+MAX_FREE_ENTRIES = 16_384  # entries of all tables that cost nothing, even with few voxels
 LANES = {
     "cpu": 1
 }  # tables that share the additions, by device; many on a GPU, where additions to one entry wait for each other
 MOST_LANES, ENTRIES = 256, 65_536
 
 
-def count(x: Tensor, y: Tensor, rule: Rule) -> Counts:
+def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
-    if rule.exclusive and not rule.onehot:
+    if membership.exclusive and not membership.onehot:
         return between(_score_class(x), label_class(y[:, 0], classes), classes)
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
-    predicted = _score_class(x).unsqueeze(1) == numbers if rule.exclusive else exceeds(x, rule.threshold)
-    if rule.onehot:
+    predicted = _score_class(x).unsqueeze(1) == numbers if membership.exclusive else exceeds(x, membership.threshold)
+    if membership.onehot:
         labeled, valid = exceeds(y, 0.5), _annotated(y)
     elif classes == 1:
         labeled, valid = y == 1, (y == 0) | (y == 1)
@@ -42,7 +42,7 @@ def table(x: Tensor, y: Tensor) -> Tensor:
 
 def between(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
     """Count predicted against labeled classes, both int64 ``[B, *S]`` with ``classes`` where there is none."""
-    if predicted.shape[0] * (classes + 1) ** 2 <= max(SMALL, predicted.numel()):
+    if predicted.shape[0] * (classes + 1) ** 2 <= max(MAX_FREE_ENTRIES, predicted.numel()):
         return of_joint(_joint(predicted, labeled, classes)[:, :-1])
     return _by_class(predicted, labeled, classes)
 

@@ -34,7 +34,7 @@ class Counts(NamedTuple):
     tn: Tensor
 
 
-class Rule(NamedTuple):
+class Membership(NamedTuple):
     """How a voxel gets its classes."""
 
     exclusive: bool  # predicted in the class of the first maximum, else wherever the score exceeds the threshold
@@ -45,7 +45,7 @@ class Rule(NamedTuple):
 class Backend(Protocol):
     """The two functions of every backend module; their tensors are plain, checked and detached."""
 
-    def count(self, x: Tensor, y: Tensor, rule: Rule) -> Counts:
+    def count(self, x: Tensor, y: Tensor, membership: Membership) -> Counts:
         """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
 
     def table(self, x: Tensor, y: Tensor) -> Tensor:
@@ -75,9 +75,11 @@ def count(
         >>> count(scores, torch.tensor([[[0, 1, 0, 255]]]))
         Counts(tp=tensor([[1, 1]]), fp=tensor([[0, 1]]), fn=tensor([[1, 0]]), tn=tensor([[1, 1]]))
     """
-    rule = Rule(exclusive=not independent and predictions.shape[1:2] != (1,), onehot=onehot, threshold=threshold)
-    x, y = _checked(predictions, label, rule)
-    return _module(backend(x.device)).count(x, y, rule)
+    membership = Membership(
+        exclusive=not independent and predictions.shape[1:2] != (1,), onehot=onehot, threshold=threshold
+    )
+    x, y = _checked(predictions, label, membership)
+    return _module(backend(x.device)).count(x, y, membership)
 
 
 def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: bool = False) -> Counts:
@@ -91,7 +93,7 @@ def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: b
     """
     from monai_auxops.counting import backend_vectorized as vectorized  # which imports this module
 
-    x, y = _checked(predictions, label, Rule(exclusive=False, onehot=False), classes if onehot else 1)
+    x, y = _checked(predictions, label, Membership(exclusive=False, onehot=False), classes if onehot else 1)
     if x.shape[1] != 1:
         raise ValueError(f"count: expected predictions [B, 1, *S] of class indices, got predictions {_described(x)}")
     predicted = vectorized.label_class(x[:, 0], classes)
@@ -114,7 +116,7 @@ def confusion(predictions: Tensor, label: Tensor) -> Tensor:
         tensor([[[1, 1],
                  [0, 1]]])
     """
-    x, y = _checked(predictions, label, Rule(exclusive=True, onehot=False))
+    x, y = _checked(predictions, label, Membership(exclusive=True, onehot=False))
     if x.shape[1] == 1:
         raise ValueError(f"confusion: expected at least 2 channels, got predictions {_described(x)}")
     return _module(backend(x.device)).table(x, y)
@@ -145,7 +147,7 @@ def _works(name: str, device: str) -> bool:
         return False
     try:
         x, y = torch.zeros(1, 2, 2, device=device), torch.zeros(1, 1, 2, device=device)
-        _module(name).count(x, y, Rule(exclusive=True, onehot=False))
+        _module(name).count(x, y, Membership(exclusive=True, onehot=False))
     except Exception as error:  # a compiler's failures have no common type
         warnings.warn(f"monai_auxops counts without {name}, which does not work here: {error!r}", stacklevel=4)
         return False
@@ -162,7 +164,9 @@ def of_sums(both: Tensor, predicted: Tensor, labeled: Tensor, valid: Tensor) -> 
     return Counts(both, predicted - both, labeled - both, valid - predicted - labeled + both)
 
 
-def _checked(predictions: Tensor, label: Tensor, rule: Rule, channels: int | None = None) -> tuple[Tensor, Tensor]:
+def _checked(
+    predictions: Tensor, label: Tensor, membership: Membership, channels: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Return plain tensors, the label with its channels; ``ValueError`` with both shapes if they do not fit."""
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
 
@@ -175,14 +179,14 @@ def _checked(predictions: Tensor, label: Tensor, rule: Rule, channels: int | Non
         raise wrong("real predictions and a real label")
     if x.device != y.device:
         raise wrong("predictions and label on one device")
-    channels = channels or (x.shape[1] if rule.onehot else 1)
+    channels = channels or (x.shape[1] if membership.onehot else 1)
     if channels == 1 and y.ndim == x.ndim - 1:
         y = y.unsqueeze(1)
     expected = (x.shape[0], channels, *x.shape[2:])
     if y.shape != expected:
-        kind = "one-hot" if rule.onehot else "of class indices"
+        kind = "one-hot" if membership.onehot else "of class indices"
         raise wrong(f"a label {kind} of shape {list(expected)}")
-    if rule.exclusive and not x.is_floating_point():
+    if membership.exclusive and not x.is_floating_point():
         x = x.float()  # a one-hot prediction: float32 holds integers below 2**24
     return x.detach(), y.detach()
 

@@ -215,14 +215,16 @@ def fitting(columns: Sequence[str], room: int, key: str | None = None) -> list[s
         >>> fitting(["loss", "train_dice", "train_dice/gray", "val_dice"], 40, key="val_dice")
         ['loss', 'train_dice', 'val_dice']
     """
-    whole = {member for split in GROUPS for member in wholes(columns, split)} | {n for n in columns if not group_of(n)}
+    whole = {member for split in GROUPS for member in mean_columns(columns, split)} | {
+        n for n in columns if not group_of(n)
+    }
     ranked = sorted(columns, key=lambda name: (name != "loss", name != key, name not in whole))
     used = list(itertools.accumulate(map(width, ranked), initial=5 + len(BEST)))[1:]
     fits = {name for name, end in zip(ranked, used, strict=True) if end <= room}
     return [name for name in columns if name in fits]
 
 
-def wholes(columns: Sequence[str], group: str) -> list[str]:
+def mean_columns(columns: Sequence[str], group: str) -> list[str]:
     """Return the columns of a group that are not of a single class."""
     rests = {short(name): name for name in columns if group_of(name) == group}
     return [rests[members[""]] for members in families(rests).values() if "" in members]

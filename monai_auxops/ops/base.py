@@ -130,13 +130,13 @@ class AuxiliaryOperation(GraphComponent):
             outputs = self.get_output_tensors(*batch)
             if isinstance(outputs, dict) and any(build_ctx.holds(tag) for tag in outputs) and self.qualify():
                 outputs = self.get_output_tensors(*batch)  # with longer names, because another op uses these
-            return self._left(outputs, build_ctx)
+            return self._publish(outputs, build_ctx)
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from error
         except Exception as error:
             raise RuntimeError(f"{self!r} failed: {type(error).__name__}: {error}") from error
 
-    def _left(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> dict[str, Tensor]:
+    def _publish(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> dict[str, Tensor]:
         if not isinstance(outputs, dict) or not all(isinstance(value, Tensor) for value in outputs.values()):
             raise ValueError(f"expected get_output_tensors to return a dict of tensors, got {outputs!r}")
         detached = {check_tag(tag): plain(value) for tag, value in outputs.items()}
