@@ -244,16 +244,18 @@ def argmin(step: Step, x: Tensor, axis: Value) -> Tensor:
 
 
 @operation("MatMul")
-def matmul(step: Step, a: Tensor, b: Tensor) -> Tensor:
+def matmul(step: Step, a: Value, b: Value) -> Tensor:
     """Multiply two matrices."""
-    left = a.T if step.get("transpose_a", False) else a
-    right = b.T if step.get("transpose_b", False) else b
+    left, right = tensor(a, step.like), tensor(b, step.like)
+    left = left.T if step.get("transpose_a", False) else left
+    right = right.T if step.get("transpose_b", False) else right
     return left @ right
 
 
 @operation("BatchMatMul", "BatchMatMulV2")
-def batch_matmul(step: Step, a: Tensor, b: Tensor) -> Tensor:
+def batch_matmul(step: Step, a: Value, b: Value) -> Tensor:
     """Multiply matrices pairwise."""
-    left = a.mT if step.get("adj_x", False) else a
-    right = b.mT if step.get("adj_y", False) else b
+    left, right = tensor(a, step.like), tensor(b, step.like)
+    left = left.mT if step.get("adj_x", False) else left
+    right = right.mT if step.get("adj_y", False) else right
     return left @ right

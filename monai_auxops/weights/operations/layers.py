@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.operations.registry import Step, operation
-from monai_auxops.weights.values import Value, fixed, host, larger, numbers
+from monai_auxops.weights.values import Value, fixed, host, larger, numbers, tensor
 
 _CONV: Final = {2: functional.conv2d, 3: functional.conv3d}
 _TRANSPOSED: Final = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -178,10 +178,11 @@ def bias_add(step: Step, x: Tensor, bias: Tensor) -> Tensor:
 
 
 @operation("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-def batch_norm(step: Step, x: Tensor, scale: Tensor, offset: Tensor, mean: Any, variance: Any) -> list[Any]:
+def batch_norm(step: Step, x: Tensor, *parameters: Value) -> list[Any]:
     """Normalize by moving statistics, or in training by batch statistics, which are also returned."""
     layout, epsilon = _Layout(step, x.dim() - 2), step.get("epsilon", 1e-4)
     image = layout.to_torch(x)
+    scale, offset, mean, variance = (tensor(value, step.like) for value in parameters)
     if not step.get("is_training", True):
         found = functional.batch_norm(image, mean, variance, scale, offset, False, 0.0, epsilon)
         return [layout.back(found), mean, variance]
