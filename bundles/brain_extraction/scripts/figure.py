@@ -8,7 +8,7 @@ CUTS = {"axial": (2, 42), "coronal": (1, 50), "sagittal": (0, 10)}  # axis and p
 
 
 def main() -> None:
-    """The held-out half in three cuts, with the outlines of the label (blue) and of the prediction (orange)."""
+    """Draw the held-out half in three cuts, with the outlines of the label (blue) and of the prediction (orange)."""
     parser = ConfigParser()
     parser.read_config("configs/train.json")
     case = parser.get_parsed_content("validate#dataset")[0]

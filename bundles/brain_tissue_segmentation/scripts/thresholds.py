@@ -41,5 +41,5 @@ def best_pair(image: Tensor, label: Tensor) -> tuple[float, float, float, float]
 
 
 def thresholded(image: Tensor, first: float, second: float) -> Tensor:
-    """The tissue of each voxel: 1 from the first threshold, 2 from the second."""
+    """Return the tissue of each voxel: 1 from the first threshold, 2 from the second."""
     return (image >= first).int() + (image >= second).int()

@@ -18,13 +18,13 @@ class LabelFormatLoss(torch.nn.Module):
         self.label_format = list(label_format)
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The mean over the batch: ``logits [B, sum(label_format)]``, ``labels [B, len(label_format)]``."""
+        """Return the mean over the batch: ``logits [B, sum(label_format)]``, ``labels [B, len(label_format)]``."""
         groups = logits.split(self.label_format, dim=1)
         return sum(one_label(group, label) for group, label in zip(groups, labels.unbind(1), strict=True))
 
 
 def one_label(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """The cross entropy of one label."""
+    """Return the cross entropy of one label."""
     if logits.shape[1] == 1:
         return binary_cross_entropy_with_logits(logits[:, 0], label.to(logits.dtype))
     return cross_entropy(logits, label)
