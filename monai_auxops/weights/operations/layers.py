@@ -184,7 +184,8 @@ def batch_norm(step: Step, x: Tensor, *parameters: Value) -> list[Any]:
     image = layout.to_torch(x)
     scale, offset, mean, variance = (tensor(value, step.like) for value in parameters)
     if not step.get("is_training", True):
-        found = functional.batch_norm(image, mean, variance, scale, offset, False, 0.0, epsilon)
+        center, spread = tensor(mean, x), tensor(variance, x)
+        found = functional.batch_norm(image, center, spread, scale, offset, False, 0.0, epsilon)
         return [layout.back(found), mean, variance]
     found = functional.batch_norm(image, None, None, scale, offset, True, 0.0, epsilon)
     axes = [axis for axis in range(image.dim()) if axis != 1]
