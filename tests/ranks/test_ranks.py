@@ -247,5 +247,5 @@ def test_values_of_something_else_are_noticed(monkeypatch):
     """As of a collective of the same length that was met by mistake."""
     monkeypatch.setattr(torch.distributed, "get_backend", lambda group: "gloo")
     monkeypatch.setattr(collectives.Ranks, "_reduce", lambda self, vector: vector.mul_(3))
-    with pytest.raises(RuntimeError, match="values of something else were added to those of: an epoch"):
+    with pytest.raises(RuntimeError, match="the all-reduce mixed in values that do not belong to: an epoch"):
         collectives.Ranks((0, 1)).total([torch.ones(2).double()], "an epoch")
