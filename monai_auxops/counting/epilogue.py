@@ -101,7 +101,9 @@ class Recipe(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def _constants(voxels: int, device: torch.device) -> Tensor:
-    return torch.tensor([[voxels, 1.0]], dtype=torch.float64).to(device)
+    """Return ``[[voxels, 1]]``, filled on the device: a copy from the host would wait for a GPU."""
+    both = [torch.full((1, 1), number, dtype=torch.float64, device=device) for number in (voxels, 1)]
+    return torch.cat(both, 1)
 
 
 @functools.lru_cache(maxsize=64)

@@ -151,10 +151,7 @@ class _Reader:
         return members
 
     def array(self, path: str, depth: int) -> list[Node]:
-        values: list[Node] = []
-        for index in self.entries("]"):
-            values.append(self.value(f"{path}[{index}]", depth + 1))
-        return values
+        return [self.value(f"{path}[{index}]", depth + 1) for index in self.entries("]")]
 
     def entries(self, close: str) -> Iterator[int]:
         """Yield at the start of each member; the caller reads it."""
