@@ -15,7 +15,7 @@ from monai_auxops.core.inputs import batches_of
 from monai_auxops.core.plan import Plan, measure_together
 from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.events import is_training
-from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, of_one, of_sample, pick
+from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, is_loss_alone, of_one, of_sample, pick
 
 
 class Batch:
@@ -28,7 +28,7 @@ class Batch:
 
     def __init__(self, iteration: int, published: set[str]) -> None:
         self.iteration, self._published = iteration, published
-        self._contexts: dict[tuple[str, Any, int | None], BuildContext] = {}
+        self._contexts: dict[tuple[str, Any, int | None, bool], BuildContext] = {}
         self._values: dict[str, Any] = {}
         self._samples: list[dict[str, Any]] = []
         self._measured: list[tuple[Attachment, dict[str, Tensor], int]] = []
@@ -75,6 +75,8 @@ class Batch:
         """Return the context of ops that read the batch the same way; None if they differ, or for a list of samples."""
         output = engine.state.output
         if is_decollated(output) or len({entry.output_transform for entry in entries}) != 1:
+            return None
+        if any(is_loss_alone(output, entry.op) for entry in entries):
             return None
         parts = pick(output, entries[0].output_transform, entries[0].op)
         with _naming_errors(entries[0]):
@@ -167,7 +169,7 @@ class Batch:
     def _context(
         self, engine: Engine, entry: Attachment, output: Any, batch: Any, values: dict[str, Any], i: int | None = None
     ) -> BuildContext:
-        key = (entry.op.stage, entry.output_transform, i)
+        key = (entry.op.stage, entry.output_transform, i, is_loss_alone(output, entry.op))
         if key not in self._contexts:
             parts = pick(output, entry.output_transform, entry.op)
             if entry.op.stage == "read" and isinstance(output, dict):

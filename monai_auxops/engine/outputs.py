@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 Transform = Callable[[Any], Any]
@@ -58,6 +59,8 @@ def pick(output: Any, transform: Transform | str | int | None, who: object) -> d
         output = transform(output)
     if isinstance(output, tuple) and 2 <= len(output) <= 3:
         output = dict(zip(("pred", "label", "loss"), output, strict=False))
+    if is_loss_alone(output, who):
+        return {**output, "pred": _batch_of(output), "label": None}
     if not isinstance(output, dict) or "pred" not in output:
         came = sorted(output) if isinstance(output, dict) else type(output).__name__
         raise ValueError(
@@ -67,6 +70,20 @@ def pick(output: Any, transform: Transform | str | int | None, who: object) -> d
     if isinstance(transform, str | int):
         return {**output, "pred": _part(output["pred"], transform, who)}
     return output
+
+
+def is_loss_alone(output: Any, who: object) -> bool:
+    """Tell whether an op that needs only the loss meets an output without predictions, as detection engines have."""
+    has_loss = isinstance(output, dict) and "pred" not in output and output.get("loss") is not None
+    return has_loss and getattr(who, "reads_loss_alone", False)
+
+
+def _batch_of(output: dict[str, Any]) -> Tensor:
+    """Return a tensor with the batch axis, which says how many samples the loss is of."""
+    for key in ("image", "label"):
+        if isinstance(output.get(key), Tensor) and output[key].dim() > 0:
+            return cast(Tensor, output[key])
+    return torch.as_tensor(output["loss"], dtype=torch.float32).reshape(1)
 
 
 def _part(predictions: Any, key: str | int, who: object) -> Any:

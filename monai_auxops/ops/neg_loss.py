@@ -62,6 +62,11 @@ class NegLoss(AuxiliaryOperation):
         super().__init__(do_summary, do_print, **options)
         self.accumulated = (tag,)
 
+    @property
+    def reads_loss_alone(self) -> bool:
+        """Whether an engine's output without predictions is enough, as a detection engine's is."""
+        return self.loss_function is None
+
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:

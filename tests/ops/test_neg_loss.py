@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+from ignite.engine import Engine
 from monai.losses import DiceCELoss
 
-from monai_auxops import BuildContext, NegLoss
+from monai_auxops import BuildContext, ComputeDice, NegLoss
 
 
 def losses(op, batches):
@@ -104,3 +105,26 @@ def test_two_losses_are_refused():
 def test_tags_that_cannot_be(tag):
     with pytest.raises(ValueError, match=r"NegLoss\(.*expected a tag.*got"):
         NegLoss(tag)
+
+
+@pytest.mark.parametrize("decollated", [False, True])
+@pytest.mark.parametrize("image", [torch.zeros(2, 1, 4), None])
+def test_an_engine_without_predictions_has_a_loss_all_the_same(decollated, image):
+    """As detection engines: image, label and loss, and no ``pred``."""
+    output = {"label": [{}], "loss": torch.tensor(0.5)} | ({} if image is None else {"image": image})
+
+    def step(engine, batch):
+        return [dict(output)] if decollated else dict(output)
+
+    engine = Engine(step)
+    NegLoss("negloss").attach(engine, "train_negloss")
+    engine.run([0, 1], max_epochs=1)
+    assert engine.state.metrics["train_negloss"] == -0.5
+
+
+def test_an_op_that_needs_predictions_does_not_read_the_image_instead():
+    engine = Engine(lambda engine, batch: {"image": torch.rand(2, 2, 4), "label": torch.ones(2, 1, 4), "loss": 0.5})
+    NegLoss("negloss").attach(engine)
+    ComputeDice("dice").attach(engine)
+    with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice'\): expected the engine's output to be a dict with"):
+        engine.run([0], max_epochs=1)
