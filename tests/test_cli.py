@@ -59,8 +59,8 @@ def import_of_torch():
 
 @pytest.mark.parametrize("arguments", [*LIGHT, ["explain", "NegLoss"]], ids=lambda a: " ".join(a[:1] + a[-1:])[-40:])
 def test_an_answer_comes_at_once(arguments, import_of_torch):
-    """Long before what computes could have been imported."""
-    assert min(seconds("-m", "monai_auxops", *arguments) for _ in range(3)) < import_of_torch / 4
+    """Before what computes could have been imported."""
+    assert min(seconds("-m", "monai_auxops", *arguments) for _ in range(3)) < import_of_torch
 
 
 def test_ten_thousand_components_take_ten_times_a_thousand(tmp_path):
