@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -94,3 +95,12 @@ def _described(value: Any) -> str:
         kinds = sorted({type(each).__name__ for each in value})
         return f"a list of {len(value)} ({', '.join(kinds)})"
     return f"{type(value).__name__} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+@contextlib.contextmanager
+def naming_errors(op: object) -> Iterator[None]:
+    """Prefix a ``ValueError`` with the op's name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{op!r}: {error}") from None

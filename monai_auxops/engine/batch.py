@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
-from monai_auxops.core.inputs import batches_of
+from monai_auxops.core.inputs import batches_of, naming_errors
 from monai_auxops.core.plan import Plan, measure_together
 from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.events import is_training
@@ -79,7 +78,7 @@ class Batch:
         if any(is_loss_alone(output, entry.op) for entry in entries):
             return None
         parts = pick(output, entries[0].output_transform, entries[0].op)
-        with _naming_errors(entries[0]):
+        with naming_errors(entries[0].op):
             if len(batches_of(parts["pred"], parts.get("label"))) > 1:
                 return None
         return self._context(engine, entries[0], output, engine.state.batch, self._values)
@@ -91,7 +90,7 @@ class Batch:
             self._run_samples(engine, entry, output)
             return
         parts = pick(output, entry.output_transform, entry.op)
-        with _naming_errors(entry):
+        with naming_errors(entry.op):
             batches = batches_of(parts["pred"], parts.get("label"))
         if len(batches) > 1:
             self._run_unequal(engine, entry, parts, batches)
@@ -189,7 +188,7 @@ def make_context(
     """Return the context of an iteration for one op; its predictions and label are in ``parts``."""
     optimizer = getattr(engine, "optimizer", None)
     learning_rate = None if optimizer is None else optimizer.param_groups[0]["lr"]
-    with _naming_errors(entry):
+    with naming_errors(entry.op):
         return BuildContext(
             parts["pred"],
             parts.get("label"),
@@ -202,12 +201,3 @@ def make_context(
             batch=batch if isinstance(batch, dict) else None,
             values=values,
         )
-
-
-@contextlib.contextmanager
-def _naming_errors(entry: Attachment) -> Iterator[None]:
-    """Prefix a ``ValueError`` with the op's name."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{entry.op!r}: {error}") from None

@@ -16,7 +16,7 @@ from monai_auxops.cases.report import CaseReport, is_per_case
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
 from monai_auxops.core.context import BuildContext, undisturbed
-from monai_auxops.core.inputs import batches_of, plain
+from monai_auxops.core.inputs import batches_of, naming_errors, plain
 from monai_auxops.core.plan import Formula
 from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
@@ -25,7 +25,7 @@ from monai_auxops.engine.attachment import Attachment, OutputTransform
 from monai_auxops.engine.events import is_key
 from monai_auxops.engine.hub import attach, detach
 from monai_auxops.engine.outputs import pick
-from monai_auxops.ops.checks import check_inputs, joined, naming_errors
+from monai_auxops.ops.checks import check_inputs, joined
 from monai_auxops.ops.naming import Named, check_tag
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,15 +10,6 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.naming import Named
-
-
-@contextlib.contextmanager
-def naming_errors(op: Named) -> Iterator[None]:
-    """Prefix a ``ValueError`` with the op's name."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{op!r}: {error}") from None
 
 
 def check_inputs(op: Named, build_ctx: BuildContext) -> None:

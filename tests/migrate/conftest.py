@@ -14,6 +14,17 @@ GOLDEN = ROOT / "tests" / "golden"
 SHARED = ROOT.parent / "shared"
 
 
+def set_in(tree, path, value):
+    """Set a value of nested dicts and lists by its path, or append it to the list that the path ends in."""
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in parents:
+        tree = tree[part]
+    if last == len(tree) and isinstance(tree, list):
+        tree.append(value)
+    else:
+        tree[last] = value
+
+
 def component(name, /, **args):
     return {"name": name, "args": args}
 
@@ -72,14 +83,7 @@ class Mmar:
 
     def set(self, path, value):
         """Set a value by its path: `mmar.set("train.loss.name", "Dicee")`."""
-        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-        found = self.train
-        for part in parents:
-            found = found[part]
-        if last == len(found) and isinstance(found, list):
-            found.append(value)
-        else:
-            found[last] = value
+        set_in(self.train, path, value)
         return self
 
     def text(self, name, text):

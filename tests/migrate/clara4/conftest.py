@@ -8,7 +8,7 @@ import pytest
 
 from monai_auxops.migrate.command import run
 from monai_auxops.migrate.options import Options
-from tests.migrate.conftest import ROOT
+from tests.migrate.conftest import ROOT, set_in
 
 CONFIGS = ROOT / "tests" / "oracles" / "clara4" / "configs"
 IMAGES = ["image", "label"]
@@ -173,14 +173,7 @@ class Folder:
 
     def set(self, path, value):
         """Set a value by its path: `mmar4.set("train.loss.name", "Dicee")`."""
-        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-        found = self.train
-        for part in parents:
-            found = found[part]
-        if last == len(found) and isinstance(found, list):
-            found.append(value)
-        else:
-            found[last] = value
+        set_in(self.train, path, value)
         return self
 
     def write(self):
