@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from benchmarks.workloads import Workload
 from monai_auxops.counting.counts import Counts, count
+
+if TYPE_CHECKING:
+    from benchmarks.workloads import Workload
 
 Variant = Callable[[Tensor, Tensor], Tensor]
 

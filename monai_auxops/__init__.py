@@ -43,7 +43,7 @@ _HOME = {
     "Recorder": "recorder",
     "nan_loses": "engine.choosing",
 }
-__all__ = [*_HOME, "__version__"]
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604 (the keys are strings)
 _MODULES = ("functional",)  # public modules: not in __all__, since MONAI's bundles look for classes
 
 if TYPE_CHECKING:

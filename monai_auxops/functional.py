@@ -15,8 +15,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from monai_auxops.core.context import undisturbed
 from monai_auxops.counting.counts import Counts, confusion, count
 from monai_auxops.counting.elements import of_classes, of_elements
@@ -24,6 +22,7 @@ from monai_auxops.counting.overlap import overlap
 from monai_auxops.counting.reading import Reading, ReadingOptions, count_for
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from typing_extensions import Unpack
 
 __all__ = ["Counts", "accuracy", "confusion", "counts", "dice", "jaccard"]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core import ranks
 from monai_auxops.core.context import BuildContext
-from monai_auxops.core.running import Totals
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
+
+if TYPE_CHECKING:
+    from monai_auxops.core import ranks
+    from monai_auxops.core.running import Totals
 
 LOWER_IS_BETTER = ("Hausdorff", "SurfaceDistance", "Error", "MSE", "MAE", "RMSE", "Loss")
 HIGHER_IS_BETTER = ("Dice", "IoU", "SurfaceDice", "Accuracy", "AUC", "AUROC", "SSIM", "PSNR", "F1", "Jaccard")

@@ -77,9 +77,7 @@ def epoch(make, batches):
     """The epoch value of a new op over ``(predictions, label)`` batches."""
     op = make()
     for predictions, label in batches:
-        if isinstance(op, ComputeAUC):
-            label = label[:, :1]
-        op(predictions, label)
+        op(predictions, label[:, :1] if isinstance(op, ComputeAUC) else label)
     return op.aggregate()
 
 

@@ -8,12 +8,11 @@ import os
 import signal
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torcheval.metrics as te
 from ignite.engine import Engine, Events
-from monai.engines import SupervisedTrainer
 from torchmetrics.segmentation import DiceScore
 
 import monai_auxops as ma
@@ -27,6 +26,9 @@ from benchmarks.fault_rows.common import (
     torchmetrics_dice,
 )
 from benchmarks.fault_rows.small import batches_of, both, right_epoch, trainer
+
+if TYPE_CHECKING:
+    from monai.engines import SupervisedTrainer
 
 
 def resume_faults() -> list[Fault]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from monai_auxops.attach.evidence import Evidence, Measure
+if TYPE_CHECKING:
+    from monai_auxops.attach.evidence import Evidence, Measure
 
 
 def inflated(evidence: Evidence, measure: Measure) -> str:

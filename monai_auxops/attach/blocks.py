@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
 from monai_auxops.attach.derive import refuse_regression
 from monai_auxops.attach.engines import shown
-from monai_auxops.attach.evidence import Answers, Evidence, Measure
 from monai_auxops.attach.problem import AttachError
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.evidence import Answers, Evidence, Measure
 
 _DICE: Final = ("ComputeDice", "DiceMaskedOutput")
 _LEAVES_ARRAYS: Final = ("ComputeBinaryPreds", "ComputeMulticlassPreds")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from monai_auxops.attach.engines import shown
 from monai_auxops.attach.evidence import Answers, Evidence, Measure
-from monai_auxops.attach.losses import LossFacts
 from monai_auxops.attach.meanings import Meaning, overlap_of
 from monai_auxops.attach.names import class_names
-from monai_auxops.attach.postprocessing import PostProcessing
 from monai_auxops.attach.problem import AttachError
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.losses import LossFacts
+    from monai_auxops.attach.postprocessing import PostProcessing
 
 
 def derive(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
 from monai_auxops.attach.problem import AttachError
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
 
 _LOOKS_LIKE_ONE: Final = re.compile(r"(Trainer|Evaluator|Workflow)$")
 _GENERATES: Final = ("GanTrainer", "AdversarialTrainer", "VaeGanTrainer")

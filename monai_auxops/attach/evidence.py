@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem
 from monai_auxops.attach.losses import LossFacts, read_loss
 from monai_auxops.attach.meanings import Meaning, overlap_of, read_meanings
 from monai_auxops.attach.network import Output, read_channels
 from monai_auxops.attach.postprocessing import PostProcessing, read_postprocessing
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.engines import EngineItem
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.engines import EngineItem
 
 _PARTS: Final = ("loss", "dice", "focal", "tversky", "loss_function", "ce")
 _REGRESSES: Final = (

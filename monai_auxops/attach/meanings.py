@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem
 from monai_auxops.attach.slots import read_slot
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.engines import EngineItem
 
 _BY_NAME = {"MeanDice": "dice", "DiceMetric": "dice", "MeanIoUHandler": "iou", "MeanIoU": "iou", "Accuracy": "accuracy"}
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from monai_auxops.attach.network import Output
 from monai_auxops.attach.problem import AttachError
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.network import Output
 
 _REFUSED: Final = re.compile(
     r"[^\w\-. ]+"

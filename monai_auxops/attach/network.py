@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
 from monai_auxops.attach.engines import EngineItem, shown
 from monai_auxops.attach.folder import SUFFIXES, load
 from monai_auxops.attach.problem import AttachError
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
 
 _CHANNELS: Final = ("out_channels", "num_classes", "n_classes", "out_classes", "num_out_channels")
 _WRAPS: Final = ("DistributedDataParallel", "DataParallel", "SyncBatchNorm")
@@ -80,8 +82,8 @@ def _by_number(names: dict[Any, Any]) -> tuple[str, ...]:
 def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
     """Return the number of output channels and its source, or None if no argument tells it."""
     waiting = [engine.network_slot]
-    for item_id in waiting:
-        item_id, value = config.follow(item_id)
+    for reference in waiting:
+        item_id, value = config.follow(reference)
         if isinstance(value, dict) and "_target_" in value:
             name = config.target(item_id).rpartition(".")[2]
             if name not in _WRAPS:

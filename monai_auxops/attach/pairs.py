@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.attach import accuracy
 from monai_auxops.attach.blocks import MEASURES
-from monai_auxops.attach.evidence import Evidence, Measure
-from monai_auxops.attach.meanings import Meaning
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.evidence import Evidence, Measure
+    from monai_auxops.attach.meanings import Meaning
 
 
 @dataclass(frozen=True)

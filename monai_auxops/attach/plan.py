@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.attach import accuracy
 from monai_auxops.attach.blocks import MEASURES, default_ops, label_format_block, op_block, stem_of
 from monai_auxops.attach.derive import derive
 from monai_auxops.attach.engines import EngineItem, refuse_unmeasurable, shown
 from monai_auxops.attach.evidence import Answers, Evidence, Measure, read_evidence
-from monai_auxops.attach.meanings import Meaning
 from monai_auxops.attach.network import Output, read_metadata, read_output
 from monai_auxops.attach.pairs import Pair, pairs_of
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.runs import Run, find_runs
 from monai_auxops.attach.slots import added
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.meanings import Meaning
 
 
 @dataclass

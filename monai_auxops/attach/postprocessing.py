@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.engines import EngineItem
 
 _KEEPS: Final = ("EnsureTyped", "ToTensord", "ToNumpyd", "ToDeviced", "CastToTyped", "SaveImaged", "CopyItemsd")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
 from monai_auxops.attach.engines import EngineItem, shown
-from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.slots import made_writable
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.plan import Plan
 
 _EXCHANGED: Final = {"StatsHandler": "AuxStatsHandler", "TensorBoardStatsHandler": "AuxTensorBoardStatsHandler"}
 
@@ -40,8 +42,8 @@ def exchange(plan: Plan) -> None:
 def _handlers(config: Config, engine: EngineItem) -> Iterator[tuple[str, str]]:
     """Yield the id and class of each handler of an engine that is written as a component."""
     waiting, seen = [f"{engine.item_id}::{engine.prefix}_handlers"], set()
-    for item_id in waiting:
-        item_id, value = config.follow(item_id)
+    for reference in waiting:
+        item_id, value = config.follow(reference)
         if item_id in seen:
             continue
         seen.add(item_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
 from monai_auxops.attach.engines import EngineItem, shown
 from monai_auxops.attach.problem import AttachError, first_line
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.config import Config
 
 EMPTY: Final[tuple[Any, ...]] = (None, "$None", "None", {})
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.attach.accuracy import inflated_value
 from monai_auxops.attach.engines import shown
-from monai_auxops.attach.pairs import Pair
-from monai_auxops.attach.plan import Plan
-from monai_auxops.attach.trial import Outcome
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.pairs import Pair
+    from monai_auxops.attach.plan import Plan
+    from monai_auxops.attach.trial import Outcome
 
 TOLERANCE: Final = 1e-5  # MONAI's means are float32
 _ROUGHLY: Final = 0.01  # Ignite weighs samples by their voxels, which differ with the image size

@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.attach.network import read_metadata
-from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.write import text_of
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.plan import Plan
 
 TIMEOUT: Final = 1800.0
 _LARGE: Final = 64 * 2**20

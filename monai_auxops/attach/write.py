@@ -8,13 +8,15 @@ import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.attach.config import Config
 from monai_auxops.attach.engines import EngineItem, shown
-from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.problem import AttachError, first_line
 from monai_auxops.attach.slots import read_slot
+
+if TYPE_CHECKING:
+    from monai_auxops.attach.plan import Plan
 
 _PLAIN_LIST: Final = re.compile(r"\[\n[^\[\]{}]*?\n\s*\]")  # no string holds a line break: JSON escapes it
 

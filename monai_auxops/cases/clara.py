@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ def summary(name: str, values: Sequence[float]) -> str:
            0.700   0.700   0.900   0.500   0.540     0.163
         <BLANKLINE>
     """
-    valid = np.asarray([value for value in values if value == value], dtype=np.float64)
+    valid = np.asarray([value for value in values if not math.isnan(value)], dtype=np.float64)
     numbers = [np.nan] * 6
     if len(valid):
         tenth = np.percentile(valid, 10)

@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -21,11 +21,13 @@ from monai_auxops.cases.clara import raw_line, summary
 from monai_auxops.cases.names import case_names, files_of, names_per_case, values_of
 from monai_auxops.cases.table import Block, Case, CaseFile, latest_run
 from monai_auxops.core import ranks
-from monai_auxops.core.context import BuildContext
 from monai_auxops.drawing.names import escaped
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id, training_of
+
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
 
 
 class HasTags(Protocol):

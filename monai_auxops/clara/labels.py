@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from monai.config import KeysCollection
 from monai.transforms import MapTransform
+
+if TYPE_CHECKING:
+    from monai.config import KeysCollection
 
 _VALUES: Final = {"TC": (1, 4), "WT": (1, 2, 4), "ET": (4,)}
 

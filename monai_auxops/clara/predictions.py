@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from monai.config import KeysCollection
 from monai.transforms import MapTransform
+
+if TYPE_CHECKING:
+    from monai.config import KeysCollection
 
 
 class ActivateByLabelFormatd(MapTransform):  # type: ignore[misc]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from monai_auxops.core.running import RunningMean
+if TYPE_CHECKING:
+    from monai_auxops.core.running import RunningMean
 
 UNSAID = "note/"  # prefix of sums that follow from the call, so a message need not list them
 

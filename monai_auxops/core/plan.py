@@ -14,16 +14,18 @@ An op takes part if its ``formula`` says how its values follow from shared count
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.accumulator import Accumulator
 from monai_auxops.core.context import BuildContext, undisturbed
 from monai_auxops.core.shared_counts import shared_counts
 from monai_auxops.counting.epilogue import Column, fractions, quotients
-from monai_auxops.counting.reading import Reading
+
+if TYPE_CHECKING:
+    from monai_auxops.core.accumulator import Accumulator
+    from monai_auxops.counting.reading import Reading
 
 MAX_WAITING_BATCHES = 128
 

@@ -7,7 +7,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.distributed as dist
@@ -17,7 +17,6 @@ from monai_auxops.core.meeting import meet
 
 Gather = Callable[[Any], list[Any]]
 _turn = threading.RLock()  # engines in several threads of one process must reduce one after another
-_latest: Any = None  # the work of the last all-reduce
 
 
 def world_size() -> int:
@@ -45,6 +44,7 @@ class Ranks:
 
     members: tuple[int, ...]
     group: Any = None
+    _latest: ClassVar[Any] = None  # the work of the last all-reduce
 
     @classmethod
     def of(cls, group: Any = None) -> Ranks:
@@ -106,9 +106,8 @@ class Ranks:
         Otherwise gloo's thread may release the last reference while the interpreter shuts down, which aborts the
         process ("terminate called without an active exception").
         """
-        global _latest
-        _latest = dist.all_reduce(vector, op=dist.ReduceOp.SUM, group=self.group, async_op=True)
-        _latest.wait()
+        Ranks._latest = dist.all_reduce(vector, op=dist.ReduceOp.SUM, group=self.group, async_op=True)
+        Ranks._latest.wait()
 
     def gather(self, value: Any) -> list[Any]:
         """Return ``value`` of every rank, in order of rank, for results that are not a sum (an AUC, a case report)."""

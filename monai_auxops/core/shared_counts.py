@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
-from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.reading import Reading, count_for, ignored_labels
+
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.counting.counts import Counts
 
 
 class SharedCounts(NamedTuple):

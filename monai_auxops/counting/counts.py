@@ -156,7 +156,7 @@ def _works(name: str, device: str) -> bool:
 
 @functools.cache
 def _module(name: str) -> Backend:
-    return cast(Backend, importlib.import_module(f"monai_auxops.counting.backend_{name}"))
+    return cast("Backend", importlib.import_module(f"monai_auxops.counting.backend_{name}"))
 
 
 def of_sums(both: Tensor, predicted: Tensor, labeled: Tensor, valid: Tensor) -> Counts:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from monai_auxops.counting.backend_vectorized import exceeds
-from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.overlap import ratio
+
+if TYPE_CHECKING:
+    from monai_auxops.counting.counts import Counts
 
 
 class Shares(NamedTuple):

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.counts import Counts
+if TYPE_CHECKING:
+    from monai_auxops.counting.counts import Counts
 
 
 class Fraction(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.counts import Counts
+if TYPE_CHECKING:
+    from monai_auxops.counting.counts import Counts
 
 POOLED = ("global", "support")
 

@@ -70,7 +70,7 @@ class Reading:
             )
         if self.final_activation not in ACTIVATIONS:
             raise ValueError(f"expected final_activation to be one of {ACTIVATIONS}, got {self.final_activation!r}")
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold != threshold:
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or math.isnan(threshold):
             raise ValueError(f"expected threshold to be a number, got {threshold!r}")
         if self.final_activation is not None and not 0 < threshold < 1:
             raise ValueError(

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ignite.engine import Engine
-
 from monai_auxops.core.agreement import signature
 
 if TYPE_CHECKING:
+    from ignite.engine import Engine
+
     from monai_auxops.ops.base import AuxiliaryOperation
 
 OutputTransform = Callable[[Any], Any]

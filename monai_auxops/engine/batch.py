@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core.context import BuildContext
 from monai_auxops.core.inputs import batches_of, naming_errors
 from monai_auxops.core.plan import Plan, measure_together
-from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.events import is_training
 from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, is_loss_alone, of_one, of_sample, pick
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+    from monai_auxops.engine.attachment import Attachment
 
 
 class Batch:

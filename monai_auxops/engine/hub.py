@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ignite.engine import Engine, Events
 from monai.engines import Workflow
-from torch import Tensor
 
 from monai_auxops.core.agreement import note_tags, same_everywhere, settle_tags
-from monai_auxops.core.plan import Plan
 from monai_auxops.core.ranks import Ranks
 from monai_auxops.core.running import Totals
 from monai_auxops.engine.attachment import Attachment
@@ -23,6 +21,9 @@ from monai_auxops.engine.resume import LoadedLength, plan
 from monai_auxops.engine.runs import note_start
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from monai_auxops.core.plan import Plan
     from monai_auxops.ops.base import AuxiliaryOperation
 
 

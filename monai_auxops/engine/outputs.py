@@ -82,7 +82,7 @@ def _batch_of(output: dict[str, Any]) -> Tensor:
     """Return a tensor with the batch axis, which says how many samples the loss is of."""
     for key in ("image", "label"):
         if isinstance(output.get(key), Tensor) and output[key].dim() > 0:
-            return cast(Tensor, output[key])
+            return cast("Tensor", output[key])
     return torch.as_tensor(output["loss"], dtype=torch.float32).reshape(1)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ignite.engine import Engine
+if TYPE_CHECKING:
+    from ignite.engine import Engine
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import itertools
 import os
-
-from ignite.engine import Engine
+from typing import TYPE_CHECKING
 
 from monai_auxops.engine.epochs import trainer_of, training_epoch
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
 
 _number = itertools.count(1)
 

@@ -6,17 +6,19 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monai_auxops.evaluation.classes import Naming, read_naming, targets
 from monai_auxops.evaluation.measure import Measured, Settings, rows_of
-from monai_auxops.evaluation.options import Options
 from monai_auxops.evaluation.output import PAGE, check_output, console_table, write_summary, write_table
 from monai_auxops.evaluation.pairing import find_pairs
 from monai_auxops.evaluation.pictures import write_pictures
 from monai_auxops.evaluation.run import measure_all
 from monai_auxops.evaluation.summary import summarize
 from monai_auxops.report.command import HINT
+
+if TYPE_CHECKING:
+    from monai_auxops.evaluation.options import Options
 
 COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from monai_auxops.counting.overlap import overlap, precision, recall
 from monai_auxops.evaluation import volumes
 from monai_auxops.evaluation.classes import Naming, Target, targets
 from monai_auxops.evaluation.joint import JointTable, count_joint
-from monai_auxops.evaluation.pairing import Pair
 from monai_auxops.evaluation.surfaces import surface_distances
+
+if TYPE_CHECKING:
+    from monai_auxops.evaluation.pairing import Pair
 
 
 class Settings(NamedTuple):

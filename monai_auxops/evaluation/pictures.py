@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel
 import numpy as np
@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from monai_auxops.drawing.errors import paint_case
 from monai_auxops.evaluation.measure import Measured, Settings, read_pair
-from monai_auxops.evaluation.options import Options
 from monai_auxops.evaluation.pairing import find_pairs
 from monai_auxops.evaluation.volumes import Volume, grid_difference, read_volume
 from monai_auxops.report.thumbnails import png_of, telling_slice
+
+if TYPE_CHECKING:
+    from monai_auxops.evaluation.options import Options
 
 FOLDER, INDEX = "pictures", "best.json"
 MAX_SIDE = 320  # pixels

@@ -6,9 +6,12 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
 
 from monai_auxops.evaluation.measure import Measured, Settings, measure
-from monai_auxops.evaluation.pairing import Pair
+
+if TYPE_CHECKING:
+    from monai_auxops.evaluation.pairing import Pair
 
 INTERRUPTED = "not measured: interrupted"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ignite.engine import Engine
+if TYPE_CHECKING:
+    from ignite.engine import Engine
 
 
 class WithOthers:

@@ -8,13 +8,14 @@ import operator
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from ignite.engine import Engine
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
 
 Better = Callable[[float, float], bool]
 

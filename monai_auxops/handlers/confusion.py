@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.counting.counts import confusion, count
 from monai_auxops.drawing.plots import draw_matrix
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.runs import run_id
-from monai_auxops.handlers.best import BestSet
 from monai_auxops.handlers.reading import Reading, are_exclusive, arranged, index_of, is_onehot, reading_of, seen_by
 from monai_auxops.handlers.viewer import Interval, IntervalViewer
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+    from monai_auxops.handlers.best import BestSet
 
 
 class AuxConfusionHandler(IntervalViewer):

@@ -111,8 +111,8 @@ class AuxConsoleHandler(Careful):
 
     def _add_loss(self, engine: Engine) -> None:
         for name, loss in scalars_of(loss_of(engine.state.output), "loss").items():
-            name = name if name == "loss" else f"loss/{name}"
-            mean = self._losses.setdefault(name, RunningMean([name], skip_nan=False))
+            tag = name if name == "loss" else f"loss/{name}"
+            mean = self._losses.setdefault(tag, RunningMean([tag], skip_nan=False))
             mean.update(torch.as_tensor(loss).detach().clone().reshape(1, -1))
 
     def _move_bar(self, engine: Engine) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core.inputs import plain
@@ -21,6 +20,9 @@ from monai_auxops.ops import (
     ComputeMulticlassPreds,
 )
 from monai_auxops.ops.dice_base import DiceOperation
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
 
 Seen = dict[str, Any]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.cases.names import case_names
@@ -16,12 +16,16 @@ from monai_auxops.drawing.errors import paint_case, scaled
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
-from monai_auxops.handlers.best import BestSet
 from monai_auxops.handlers.case_pictures import CasePictures, Kept
 from monai_auxops.handlers.confusion import append_rows
 from monai_auxops.handlers.reading import arranged, class_maps, reading_of, seen_by
 from monai_auxops.handlers.slices import panels, size_of_panel
 from monai_auxops.handlers.viewer import Interval, IntervalViewer
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+    from monai_auxops.handlers.best import BestSet
 
 COLUMNS = ("epoch", "place", "file", "value", "picture", "run", "slice", "slices")
 
@@ -164,7 +168,7 @@ def draw_best(
 
 def with_value(kept: Kept) -> list[int]:
     """Return the positions of the cases that have a value."""
-    return [place for place, value in enumerate(kept.values.tolist()) if value == value]
+    return [place for place, value in enumerate(kept.values.tolist()) if not math.isnan(value)]
 
 
 def one_case(

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from monai_auxops.cases.report import names_in_context
-from monai_auxops.core.context import BuildContext
-from monai_auxops.core.ranks import Gather
-from monai_auxops.core.running import Totals
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc, is_binary, roc_curve
 from monai_auxops.ops.label_format import LOG_ODDS
 from monai_auxops.ops.multiclass_preds import onehot
+
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.ranks import Gather
+    from monai_auxops.core.running import Totals
 
 
 class AUCMetric(ValidationMetric):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
 from monai_auxops.metrics.base import CaseMetric
+
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
 
 
 class ComputeAverage(CaseMetric):

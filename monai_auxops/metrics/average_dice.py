@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from monai_auxops.core.context import BuildContext
 from monai_auxops.counting.counts import Counts, count
 from monai_auxops.counting.overlap import overlap
 from monai_auxops.metrics.base import CaseMetric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from monai_auxops.core.context import BuildContext
 
 
 class ComputeAverageDice(CaseMetric):

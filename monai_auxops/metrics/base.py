@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ignite.engine import Engine
 from torch import Tensor
 
 from monai_auxops.core.accumulator import is_per_sample
-from monai_auxops.core.context import BuildContext
-from monai_auxops.engine.attachment import OutputTransform
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.engine.attachment import OutputTransform
 
 
 class ValidationMetric(AuxiliaryOperation):

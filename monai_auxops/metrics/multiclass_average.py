@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
 from monai_auxops.metrics.auc import AUCMetric
 from monai_auxops.metrics.roc import averaged_auc
 from monai_auxops.ops.label_format import check, label_format_of
 from monai_auxops.ops.multiclass_preds import onehot
+
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
 
 
 class ComputeMulticlassAverage(AUCMetric):

@@ -18,7 +18,7 @@ from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
-from monai_auxops.migrate.options import Options
+from monai_auxops.migrate.options import Options  # noqa: TC001 (for callers: run(Options(...)))
 from monai_auxops.migrate.reading.mmar import Mmar
 from monai_auxops.migrate.report.diff import diff
 from monai_auxops.migrate.report.html import html

@@ -11,14 +11,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.blocks import component, single
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.convert import Built, Converted
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Outcome, Where
 from monai_auxops.migrate.encode import Expr, encode
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.project import Project
 
 TIMEOUT: Final = 1800.0
 _OUTCOMES: Final = {"proven": Outcome.EXACT, "equivalent": Outcome.EQUIVALENT}

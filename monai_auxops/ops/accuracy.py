@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
 from monai_auxops.core.plan import Formula
-from monai_auxops.core.running import Totals
 from monai_auxops.core.shared_counts import shared_counts
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.elements import Shares, of_classes, of_elements
@@ -20,10 +18,13 @@ from monai_auxops.counting.reading import Reading, holds, ignored_labels
 from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
-from monai_auxops.ops.options import OpOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.running import Totals
+    from monai_auxops.ops.options import OpOptions
 
 
 class ComputeAccuracy(AuxiliaryOperation):

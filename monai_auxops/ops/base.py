@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import torch
-from ignite.engine import Engine
 from monai.metrics import Metric
 from torch import Tensor
 
@@ -17,11 +16,9 @@ from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
 from monai_auxops.core.context import BuildContext, undisturbed
 from monai_auxops.core.inputs import batches_of, naming_errors, plain
-from monai_auxops.core.plan import Formula
 from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
-from monai_auxops.engine.attachment import Attachment, OutputTransform
 from monai_auxops.engine.events import is_key
 from monai_auxops.engine.hub import attach, detach
 from monai_auxops.engine.outputs import pick
@@ -30,7 +27,11 @@ from monai_auxops.ops.naming import Named, check_tag
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
 
 if TYPE_CHECKING:
+    from ignite.engine import Engine
     from typing_extensions import Unpack
+
+    from monai_auxops.core.plan import Formula
+    from monai_auxops.engine.attachment import Attachment, OutputTransform
 
 
 class GraphComponent(Named, Metric):  # type: ignore[misc]  # MONAI is not typed

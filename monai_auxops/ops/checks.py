@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
-from monai_auxops.ops.naming import Named
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.ops.naming import Named
 
 
 def check_inputs(op: Named, build_ctx: BuildContext) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from monai_auxops.core.context import BuildContext
-from monai_auxops.core.plan import Formula
 from monai_auxops.ops.dice_base import DiceOperation
-from monai_auxops.ops.dice_options import DiceKeywords
 from monai_auxops.ops.naming import check_tag
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from typing_extensions import Unpack
+
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.plan import Formula
+    from monai_auxops.ops.dice_options import DiceKeywords
 
 
 class ComputeDice(DiceOperation):

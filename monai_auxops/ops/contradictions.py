@@ -7,11 +7,13 @@ everywhere.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
 
 NO_CLASS, RANGE, OVERLAP = "note/no_class", "note/range", "note/overlap"  # names of the sums
 ONE_HOT = "note/one_hot"

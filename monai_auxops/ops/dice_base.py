@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
 from monai_auxops.core.plan import Formula
-from monai_auxops.core.running import Totals
 from monai_auxops.core.shared_counts import SharedCounts, shared_counts
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.epilogue import FRACTIONS, NOTHING, WITHOUT_CLASS, Column
@@ -22,6 +20,9 @@ from monai_auxops.ops.dice_options import DICE_KEYWORDS, FIELDS, DiceKeywords, D
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.running import Totals
 
 NOTES = (noted.NO_CLASS, noted.RANGE, noted.OVERLAP)
 

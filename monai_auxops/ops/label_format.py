@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
 
 LOG_ODDS = "log_odds"  # the context holds "<tag>/log_odds" for probabilities, because log odds never saturate
 
@@ -62,7 +64,7 @@ def named(label: Tensor, classes: int) -> Tensor:
     """Return where a label is one of its classes (0 or 1 if binary): not NaN, negative, fractional or too large."""
     top = max(classes, 2) - 1
     label = widened(label)
-    whole = label == label.round() if label.is_floating_point() and classes > 1 else label == label
+    whole = label == label.round() if label.is_floating_point() and classes > 1 else ~label.isnan()
     return (label >= 0) & (label <= top) & whole
 
 

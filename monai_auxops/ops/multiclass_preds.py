@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.label_format import LOG_ODDS, check, label_format_of, log_odds, named, split, widened
 from monai_auxops.ops.naming import check_tag
-from monai_auxops.ops.options import OpOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.ops.options import OpOptions
 
 
 class ComputeMulticlassPreds(AuxiliaryOperation):

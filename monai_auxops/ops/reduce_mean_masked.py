@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
-from monai_auxops.core.running import Totals
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.contradictions import RANGE, already_probabilities, within_probabilities
 from monai_auxops.ops.naming import check_tag
-from monai_auxops.ops.options import OpOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+    from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.running import Totals
+    from monai_auxops.ops.options import OpOptions
 
 
 class ReduceMeanMasked(AuxiliaryOperation):

@@ -7,15 +7,17 @@ import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from monai_auxops.report.classes import ClassTable, ClassValues
 from monai_auxops.report.judge import mapping
 from monai_auxops.report.markup import interval, rounded, short_name, spread, table
-from monai_auxops.report.run import Run
 from monai_auxops.report.tables import case_of, number, numeric_columns
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
+
+if TYPE_CHECKING:
+    from monai_auxops.report.classes import ClassTable, ClassValues
+    from monai_auxops.report.run import Run
 
 MAX_CELLS = 120_000  # most cells of the case table in the page; the rest is in the CSV
 FIRST_ROWS = 20  # rows that are shown without scripts

@@ -6,13 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.drawing.names import families, split_name
 from monai_auxops.report.judge import is_overlap
-from monai_auxops.report.run import Run
 from monai_auxops.report.statistics import finite, statistics, worst_case
 from monai_auxops.report.tables import Table, case_of, number, numeric_columns
+
+if TYPE_CHECKING:
+    from monai_auxops.report.run import Run
 
 
 @dataclass

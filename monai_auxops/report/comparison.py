@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monai_auxops.report.classes import ClassTable, class_table
 from monai_auxops.report.curves import Chart, rounded
 from monai_auxops.report.facts import duration
 from monai_auxops.report.markup import interval, table
 from monai_auxops.report.markup import rounded as text_of
-from monai_auxops.report.run import Run
 from monai_auxops.report.statistics import Paired, compare, quantiles
+
+if TYPE_CHECKING:
+    from monai_auxops.report.run import Run
 
 MAX_PAIRS = 6  # pairs of runs compared case by case; with more, each is compared with the first
 MAX_DOTS = 6000

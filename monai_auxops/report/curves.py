@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from monai_auxops.drawing.names import families, split_name
-from monai_auxops.report.classes import ClassTable
 from monai_auxops.report.events import Curve, Series
 from monai_auxops.report.judge import mapping
-from monai_auxops.report.run import Run
 from monai_auxops.report.statistics import quantiles
 from monai_auxops.report.tables import Table, number
+
+if TYPE_CHECKING:
+    from monai_auxops.report.classes import ClassTable
+    from monai_auxops.report.run import Run
 
 MAX_POINTS = 60_000  # most points of all curves on the page together
 MAX_CURVE, MIN_CURVE = 300, 30  # most and fewest points of one curve

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.report.judge import mapping
 from monai_auxops.report.markup import clock, rounded, table, words
-from monai_auxops.report.run import Run
+
+if TYPE_CHECKING:
+    from monai_auxops.report.run import Run
 
 
 def tiles(run: Run) -> str:
@@ -43,7 +45,8 @@ def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     if means:
         shown.insert(0, (rounded(sum(means) / len(means)), "Dice, mean of the classes' means", "best"))
     for status in ("missed", "hallucinated"):
-        shown.append((str(sum(int(of_it.get(status) or 0) for of_it in classes)), f"classes {status} in a case", ""))
+        count = sum(int(of_it.get(status) or 0) for of_it in classes)
+        shown += [(str(count), f"classes {status} in a case", "")]
     return shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import math
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -75,8 +76,8 @@ def read_lightning(path: Path) -> Series:
             for name, text in row.items():
                 if name in ("step", "epoch", None) or not text or not isinstance(text, str):
                     continue
-                at = epoch + 1 if epoch == epoch and not name.endswith("_step") else step
-                if at == at:
+                at = epoch + 1 if not math.isnan(epoch) and not name.endswith("_step") else step
+                if not math.isnan(at):
                     points[name][int(at)] = (number(text), 0.0)
     return {name: curve_of(steps) for name, steps in points.items()}
 

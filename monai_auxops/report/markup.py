@@ -96,5 +96,5 @@ def short_name(case: str) -> str:
         >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
         ('case_1/image.nii.gz', 'a/x.nii')
     """
-    parts = Path(case.split(",")[0]).parts
+    parts = Path(case.split(",", 1)[0]).parts
     return "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "/" else case

@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops import __version__
 from monai_auxops.report import case_sections, comparison, curves
@@ -17,7 +17,9 @@ from monai_auxops.report.classes import class_table
 from monai_auxops.report.facts import differences, facts_table, tiles
 from monai_auxops.report.judge import mapping
 from monai_auxops.report.markup import bullets, in_script
-from monai_auxops.report.run import Run
+
+if TYPE_CHECKING:
+    from monai_auxops.report.run import Run
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline' 'unsafe-eval'; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from monai.networks.nets import DenseNet121
@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from monai_auxops.clara.segresnet import PADDINGS, UPSAMPLINGS, ClaraSegResNet
 from monai_auxops.weights import facts, segresnet
-from monai_auxops.weights.description import Array
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.matching import by_order, slots, to_torch
-from monai_auxops.weights.network import GraphNetwork
 from monai_auxops.weights.roles import Role, roles
-from monai_auxops.weights.slicing import Slice
+
+if TYPE_CHECKING:
+    from monai_auxops.weights.description import Array
+    from monai_auxops.weights.network import GraphNetwork
+    from monai_auxops.weights.slicing import Slice
 
 TARGETS: Final = {"SegResNet": "monai_auxops.clara.SegResNet", "DenseNet121": "DenseNet121"}
 _CLASSES: Final[dict[str, type[nn.Module]]] = {"SegResNet": ClaraSegResNet, "DenseNet121": DenseNet121}

@@ -12,15 +12,17 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monai_auxops.weights.crc import masked_crc32c
 from monai_auxops.weights.dtypes import DTYPES
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.protobuf import Message, read_varint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MAGIC: Final = struct.pack("<Q", 0xDB4775248B80FB57)
 _FOOTER: Final = 48

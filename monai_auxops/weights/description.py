@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monai_auxops.weights.errors import WeightsError
-from monai_auxops.weights.graphdef import Node
 from monai_auxops.weights.roles import Role, is_array, reads_a_constant, roles
 from monai_auxops.weights.slicing import (
     VARIABLES,
@@ -19,6 +18,9 @@ from monai_auxops.weights.slicing import (
     is_training_flag,
     output_is_channels_last,
 )
+
+if TYPE_CHECKING:
+    from monai_auxops.weights.graphdef import Node
 
 FORMAT: Final = 1
 _MAX_NUMBERS: Final = 1024

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from monai_auxops.weights.graphdef import Node
-from monai_auxops.weights.network import GraphNetwork
-from monai_auxops.weights.slicing import Slice
+if TYPE_CHECKING:
+    from monai_auxops.weights.graphdef import Node
+    from monai_auxops.weights.network import GraphNetwork
+    from monai_auxops.weights.slicing import Slice
 
 _READS = ("Identity", "Switch", "Cast")
 

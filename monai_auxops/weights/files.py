@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.weights.checkpoint import Checkpoint
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.graphdef import Node, read_graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BEST: Final = "model.ckpt"
 _NO_GRAPH: Final = (

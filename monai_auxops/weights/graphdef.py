@@ -6,14 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monai_auxops.weights.dtypes import DTYPES, base
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.protobuf import Message
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _MAX_FILE: Final = 2**31
 _MAX_NODES: Final = 500_000

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from monai_auxops.weights.description import Array
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.roles import Role
+
+if TYPE_CHECKING:
+    from monai_auxops.weights.description import Array
 
 _NORMS = (nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 _CONVS = (nn.Conv2d, nn.Conv3d)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from monai_auxops.weights.candidates import Candidate, Question
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.facts import input_shape
-from monai_auxops.weights.graphdef import Node
-from monai_auxops.weights.network import GraphNetwork
 from monai_auxops.weights.values import is_host
+
+if TYPE_CHECKING:
+    from monai_auxops.weights.candidates import Candidate, Question
+    from monai_auxops.weights.graphdef import Node
+    from monai_auxops.weights.network import GraphNetwork
 
 BOUND: Final = 1e-10
 """A right conversion differs by 1e-13, a wrong epsilon by 6e-9 or more, wrong padding or upsampling by 0.1 or more."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from monai_auxops.weights.graphdef import Node
 from monai_auxops.weights.slicing import VARIABLES, Slice
+
+if TYPE_CHECKING:
+    from monai_auxops.weights.graphdef import Node
 
 
 class Role(Enum):

@@ -41,7 +41,7 @@ def test_cases_without_a_file_are_numbered(tmp_path):
 
 def test_summary_of_the_valid_cases(tmp_path):
     fed(ComputeAverage("val_dice", "model", report_path=tmp_path)).aggregate()
-    valid = sorted(value for values in VALUES for value in values if value == value)
+    valid = sorted(value for values in VALUES for value in values if not math.isnan(value))
     mean = mean_of_valid(valid)
     std = math.sqrt(sum((value - mean) ** 2 for value in valid) / len(valid))  # of the population
     tenth = valid[0] + 0.4 * (valid[1] - valid[0])  # 10 % of the way through five values, between the neighbours

@@ -121,7 +121,7 @@ def plain(values, sign=1):
 
 
 def wrapped(function):
-    return lambda engine: function(engine)
+    return lambda engine: function(engine)  # noqa: PLW0108 (the function that wraps)
 
 
 WATCHERS = {
@@ -138,10 +138,12 @@ WATCHERS = {
         Events.EPOCH_COMPLETED, lambda engine, act: act(engine), act
     ),
     "a function of a function": lambda trainer, evaluator, act: trainer.add_event_handler(
-        Events.EPOCH_COMPLETED, wrapped(lambda engine: act(engine))
+        Events.EPOCH_COMPLETED,
+        wrapped(lambda engine: act(engine)),  # noqa: PLW0108
     ),
     "a function of the trainer": lambda trainer, evaluator, act: trainer.add_event_handler(
-        Events.EPOCH_COMPLETED, lambda engine: act(engine)
+        Events.EPOCH_COMPLETED,
+        lambda engine: act(engine),  # noqa: PLW0108
     ),
 }
 

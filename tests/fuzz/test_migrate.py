@@ -20,7 +20,7 @@ from monai_auxops.migrate.reading.json_source import parse
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
-EXAMPLES = settings(max_examples=int(os.environ.get("AUXOPS_EXAMPLES", 200)) // 2, deadline=None)
+EXAMPLES = settings(max_examples=int(os.environ.get("AUXOPS_EXAMPLES", "200")) // 2, deadline=None)
 TRAIN = b'{"epochs": 1, "train": {"loss": {"name": "Dice"}, "model": {"name": "SegResnet"}, "aux_ops": %s}}'
 
 

@@ -152,7 +152,7 @@ def main():
         2, 2, 16, 8), "first", files=("ckpt",))  # fmt: skip
     make_network("unet", networks.unet, (2, 1, 16, 12), "first", adam=True)
     make_network("unet_last", networks.unet, (2, 1, 16, 12), "last")
-    make_training("unet_training", lambda layout: training_unet(layout), (2, 1, 16, 12))
+    make_training("unet_training", training_unet, (2, 1, 16, 12))
     make_densenet121()
     make_network("densenet_3d", lambda layout: networks.densenet(3, (1, 2), 2, 4, 3, 1, "softmax"), (
         1, 1, 20, 17, 24), "last", files=("ckpt",))  # fmt: skip

@@ -37,7 +37,7 @@ def post_only():
 
 
 SETUPS = {  # items, metrics, what is said, files that are there all the same
-    "plain": (lambda: volume(), lambda: {"val_dice": ma.ComputeDice("dice")}, [], ["worst", "matrix"]),
+    "plain": (volume, lambda: {"val_dice": ma.ComputeDice("dice")}, [], ["worst", "matrix"]),
     "multi-label": (
         lambda: volume(label_channels=3, classes=2),
         lambda: {"val_dice": ma.ComputeDice("dice", **BRATS)},
@@ -51,7 +51,7 @@ SETUPS = {  # items, metrics, what is said, files that are there all the same
         ["worst", "matrix"],
     ),
     "classification": (
-        lambda: vector(),
+        vector,
         lambda: {"val_acc": ma.ComputeAccuracy("acc")},
         ["pictures of the worst cases left out"],
         ["matrix"],
@@ -63,12 +63,12 @@ SETUPS = {  # items, metrics, what is said, files that are there all the same
         [],
     ),
     "a foreign metric only": (
-        lambda: volume(),
+        volume,
         lambda: {"val_dice": MeanDice(num_classes=3, output_transform=from_engine(["pred", "label"]))},
         ["pictures.*expected an aux-op that measures single cases"],
         ["matrix"],
     ),
-    "post stage only": (lambda: volume(), post_only, [], ["worst", "matrix"]),
+    "post stage only": (volume, post_only, [], ["worst", "matrix"]),
     "channels last": (
         lambda: {"image": torch.randn(8, 8, 3), "label": torch.randint(0, 3, (8, 8, 1)).float()},
         lambda: {"val_dice": ma.ComputeDice("dice", data_format="channels_last")},
@@ -101,7 +101,7 @@ SETUPS = {  # items, metrics, what is said, files that are there all the same
         [],
     ),
     "ignored": (
-        lambda: volume(),
+        volume,
         lambda: {"val_dice": ma.ComputeDice("dice", ignore_index=2)},
         [],
         ["worst", "matrix"],
@@ -156,7 +156,7 @@ CUTS = {
         lambda: ma.ReduceMeanMasked("m"),
         lambda: ma.ComputeDice("d", final_activation="sigmoid"),
     ],
-    "scores for an AUC": [lambda: ma.ComputeBinaryPreds()],
+    "scores for an AUC": [ma.ComputeBinaryPreds],
     "a label format": [lambda: ma.ComputeMulticlassAccuracy("m", label_format=[1])],
 }
 

@@ -11,8 +11,7 @@ from monai_auxops import BuildContext, ComputeAverage, ComputeDice, NegLoss, Red
 def averaged(*batches, **options):
     """ComputeAverage of the field ``value``, which each batch has as it is."""
     metric = ComputeAverage("mean", "value", **options)
-    for value in batches:
-        value = torch.as_tensor(value)
+    for value in map(torch.as_tensor, batches):
         size = len(value) if value.dim() else 2
         predictions = torch.zeros(size, 1)
         ctx = BuildContext(predictions, values={"value": value})

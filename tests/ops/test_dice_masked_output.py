@@ -40,9 +40,7 @@ def test_a_number_of_tags_that_does_not_fit_says_both_numbers(number):
         op(torch.rand(1, 3, 4), torch.zeros(1, 1, 4))
 
 
-@pytest.mark.parametrize(
-    "tags", [[], ["a", "a"], ["a", "_b"], ["a", "loss"], ["a", ""], ["a", 3], 5, None], ids=lambda tags: repr(tags)
-)
+@pytest.mark.parametrize("tags", [[], ["a", "a"], ["a", "_b"], ["a", "loss"], ["a", ""], ["a", 3], 5, None], ids=repr)
 def test_tags_that_cannot_be(tags):
     with pytest.raises(ValueError, match=r"DiceMaskedOutput\(.*expected .*got"):
         DiceMaskedOutput(tags)

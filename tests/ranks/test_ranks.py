@@ -240,7 +240,7 @@ def test_a_finished_reduce_is_not_let_go(monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_reduce", mock.Mock(return_value=work))
     collectives.Ranks((0, 1))._reduce(torch.ones(2))
     work.wait.assert_called_once_with()
-    assert collectives._latest is work
+    assert collectives.Ranks._latest is work
 
 
 def test_values_of_something_else_are_noticed(monkeypatch):

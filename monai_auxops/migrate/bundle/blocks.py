@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
-from monai_auxops.migrate.conversion.convert import Built, Converted
 from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.common import key_of
-from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.convert import Built, Converted
+    from monai_auxops.migrate.rules.facts import Facts
 
 _NAME_FIELDS: Final = frozenset(
     {"fields", "field", "applied_keys", "applied_key", "image_field", "label_field", "src_field", "from_field", "keys"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.bundle.blocks import Block
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.encode import Expr
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.bundle.blocks import Block
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.project import Project
 
 COPY: Final = "configs/datalist.json"
 _MAX_COPY: Final = 8 * 1024 * 1024

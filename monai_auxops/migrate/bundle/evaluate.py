@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.blocks import (
     DEVICE,
@@ -24,12 +24,14 @@ from monai_auxops.migrate.bundle.blocks import (
 from monai_auxops.migrate.bundle.handlers import RANK_LOCAL
 from monai_auxops.migrate.bundle.metrics import validate_metrics
 from monai_auxops.migrate.bundle.train import evaluator, preprocessing
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.paths import leaves
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.convert import Converted
+    from monai_auxops.migrate.rules.facts import Facts
 
 _LOADER: Final = component(
     "CheckpointLoader", load_path=Expr("$@ckpt_dir + '/model.pt'"), load_dict={"model": Expr("@network")}

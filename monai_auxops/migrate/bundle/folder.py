@@ -7,17 +7,19 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.bundle.blocks import Block
 from monai_auxops.migrate.bundle.data import COPY, copied, data_block
 from monai_auxops.migrate.bundle.evaluate import evaluate_json, inference_json, multi_gpu_json
 from monai_auxops.migrate.bundle.metadata import class_names, metadata
 from monai_auxops.migrate.bundle.readme import readme
 from monai_auxops.migrate.bundle.stubs import stubs
 from monai_auxops.migrate.bundle.train import train_json
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.encode import encode
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.bundle.blocks import Block
+    from monai_auxops.migrate.conversion.project import Project
 
 LOGGING: Final = """[loggers]
 keys=root

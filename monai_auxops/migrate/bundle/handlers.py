@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.blocks import Block, component, objects, stub
-from monai_auxops.migrate.conversion.config import Config
 from monai_auxops.migrate.encode import Expr
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.config import Config
 
 RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver", "AuxReportHandler")
 """Suffixes of the names of handlers that write files; on several GPUs only rank 0 has these handlers."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.bundle.blocks import Block
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.project import Project
-from monai_auxops.migrate.rules.facts import Facts
+if TYPE_CHECKING:
+    from monai_auxops.migrate.bundle.blocks import Block
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.project import Project
+    from monai_auxops.migrate.rules.facts import Facts
 
 SCHEMA: Final = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.blocks import Block, dumped
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.convert import Converted
 
 _HIDDEN: Final = {"do_summary": False, "do_print": False}
 

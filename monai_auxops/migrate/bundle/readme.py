@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.data import data_options
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.convert import Converted
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.packages import INSTALL
 from monai_auxops.migrate.reading.datalist import find
-from monai_auxops.migrate.reading.scripts import ScriptRun
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.convert import Converted
+    from monai_auxops.migrate.conversion.project import Project
+    from monai_auxops.migrate.reading.scripts import ScriptRun
 
 _RUN: Final = "python -m monai.bundle run"
 TRAIN: Final = f"{_RUN} --config_file configs/train.json"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.rules import Section
-from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.project import Project
+    from monai_auxops.migrate.rules.facts import Facts
 
 
 class Stubbed(Protocol):

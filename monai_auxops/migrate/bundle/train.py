@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.blocks import (
     DEVICE,
@@ -18,11 +18,13 @@ from monai_auxops.migrate.bundle.blocks import (
 )
 from monai_auxops.migrate.bundle.handlers import train_handlers, val_handlers
 from monai_auxops.migrate.bundle.metrics import train_metrics, validate_metrics
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.convert import Converted
+    from monai_auxops.migrate.rules.facts import Facts
 
 _ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()"), lr=Expr("@learning_rate"))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.checks import inverts
-from monai_auxops.migrate.clara4.config import Config
 from monai_auxops.migrate.clara4.convert import Block, block_of
 from monai_auxops.migrate.clara4.sections import log_label, metric_items
 from monai_auxops.migrate.clara4.shape import NetworkShape, shape_of
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.config import Config
 
 _PREFIX: Final = {"train": "train", "validate": "val", "": "val"}
 _TAG: Final = "dice"

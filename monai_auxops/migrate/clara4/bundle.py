@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.blocks import Block
 from monai_auxops.migrate.bundle.evaluate import multi_gpu_json
@@ -14,15 +14,17 @@ from monai_auxops.migrate.clara4.aux_ops import aux_ops
 from monai_auxops.migrate.clara4.config import Config, Role
 from monai_auxops.migrate.clara4.evaluate import Model, evaluate_json, inference_json
 from monai_auxops.migrate.clara4.metadata import metadata
-from monai_auxops.migrate.clara4.project import Mmar4
 from monai_auxops.migrate.clara4.readme import readme
 from monai_auxops.migrate.clara4.sections import datalist_path, single
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.clara4.train import train_json
-from monai_auxops.migrate.clara4.weights import Weights
 from monai_auxops.migrate.clara4.wiring import weights_name
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.project import Mmar4
+    from monai_auxops.migrate.clara4.weights import Weights
 
 _COPY: Final = "configs/datalist.json"
 _MAX_COPY: Final = 8 * 1024 * 1024

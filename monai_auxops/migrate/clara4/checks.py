@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.clara4.components import TRAIN, VALIDATE
 from monai_auxops.migrate.clara4.config import Config, Role
-from monai_auxops.migrate.clara4.convert import Item
 from monai_auxops.migrate.clara4.sections import check_metrics
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.variables import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.reading.json_source import Node
 
 _NEEDED: Final = ("model", "loss", "pre_transforms", "dataset")
 _SETTINGS: Final = frozenset(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.components import Occurrence
 from monai_auxops.migrate.conversion.binding import Binder
 from monai_auxops.migrate.conversion.convert import convert
-from monai_auxops.migrate.diagnostics import Log, Outcome
 from monai_auxops.migrate.reading.components import Component, Place
-from monai_auxops.migrate.reading.json_source import Node
-from monai_auxops.migrate.reading.variables import Variables
 from monai_auxops.migrate.rules import RuleBook, Section
 from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.components import Occurrence
+    from monai_auxops.migrate.diagnostics import Log, Outcome
+    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.variables import Variables
 
 _SECTIONS: Final = {
     "loss": Section.LOSS,

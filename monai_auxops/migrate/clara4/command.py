@@ -6,7 +6,7 @@ import shlex
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.bundle import folder
 from monai_auxops.migrate.clara4 import report
@@ -19,12 +19,14 @@ from monai_auxops.migrate.clara4.renewal import Renewal
 from monai_auxops.migrate.clara4.trial import check_bundle
 from monai_auxops.migrate.clara4.weights import ask, copy_weights, find_weights
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import UnsafeKeyError
-from monai_auxops.migrate.options import Options
 from monai_auxops.migrate.report.model import Model, totals
 from monai_auxops.migrate.trial.validate import validate
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.project import Project
+    from monai_auxops.migrate.options import Options
 
 
 class Migration:

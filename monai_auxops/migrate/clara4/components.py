@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
-from monai_auxops.migrate.reading.json_source import Node
-from monai_auxops.migrate.reading.variables import Variables
 from monai_auxops.migrate.rules import Section
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.variables import Variables
 
 MANY: Final = ("pre_transforms", "handlers", "post_transforms", "metrics", "additional_metrics", "aux_ops")
 _SECTION: Final = ("pre_transforms", "dataset", "dataloader", "inferer", "handlers", "post_transforms", "metrics")

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
 from monai_auxops.migrate.clara4.components import Reader
 from monai_auxops.migrate.clara4.convert import Converter, Item
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
 from monai_auxops.migrate.clara4.values import DEFAULTS, SETTINGS, Values
-from monai_auxops.migrate.diagnostics import Log
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.reading.variables import Variables, collect
 from monai_auxops.migrate.rules.kinds import flag, integer, number
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.diagnostics import Log
+    from monai_auxops.migrate.reading.json_source import Node
 
 
 class Role(Enum):

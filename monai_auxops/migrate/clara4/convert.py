@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import inverting, signatures, wiring
 from monai_auxops.migrate.clara4.adapt import Adapted, adapt, knows
-from monai_auxops.migrate.clara4.clara3 import Clara3
 from monai_auxops.migrate.clara4.code import lambda_text
-from monai_auxops.migrate.clara4.components import Occurrence
 from monai_auxops.migrate.clara4.dialect import Dialect
 from monai_auxops.migrate.clara4.values import CONF, Values, codes_in
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.clara3 import Clara3
+    from monai_auxops.migrate.clara4.components import Occurrence
 
 Block = dict[str, Any]
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.clara4 import signatures
-from monai_auxops.migrate.clara4.signatures import Version
-from monai_auxops.migrate.reading.json_source import Node
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.signatures import Version
+    from monai_auxops.migrate.reading.json_source import Node
 
 PARTS: Final = ("train", "validate")
 _NEW: Final = ("key_metric", "additional_metrics")
@@ -59,7 +61,7 @@ def _is_wired(section: Node | None) -> bool:
     """Tell whether an argument of a component refers to another, as only 4.1 wrote it."""
     for component in section.elements() if section is not None else ():
         args = component.get("args")
-        for _, value in args.items() if args is not None else ():
+        for value in args.members() if args is not None else ():
             if isinstance(value.value, str) and value.value.startswith(("@", "#@", "#monai")):
                 return True
     return False
@@ -70,7 +72,7 @@ def component_names(node: Node) -> Iterator[str]:
     name = node.get("name")
     if name is not None and isinstance(name.value, str):
         yield name.value
-    for _, child in node.items():
+    for child in node.members():
         yield from component_names(child)
     if isinstance(node.value, list):
         for child in node.value:

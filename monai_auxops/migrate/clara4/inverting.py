@@ -6,12 +6,14 @@ Each works on a copy under a separate name, so that other readers of the predict
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.adapt import adapt
 from monai_auxops.migrate.clara4.code import Code, Field, Shape, from_engine
-from monai_auxops.migrate.clara4.signatures import Version
 from monai_auxops.migrate.encode import Expr
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.signatures import Version
 
 Part = tuple[str, dict[str, Any]]
 """A transform: its class and its arguments."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.bundle.blocks import Block
 from monai_auxops.migrate.bundle.metadata import OWNER, PACKAGES, SCHEMA, TESTED
 from monai_auxops.migrate.clara4.config import Config, Role
-from monai_auxops.migrate.clara4.project import Mmar4
 from monai_auxops.migrate.clara4.sections import log_label, metric_items
 from monai_auxops.migrate.clara4.shape import NetworkShape, shape_of
 from monai_auxops.migrate.encode import is_evaluated
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.bundle.blocks import Block
+    from monai_auxops.migrate.clara4.project import Mmar4
 
 _ONE: Final = 1
 

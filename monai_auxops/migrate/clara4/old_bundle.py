@@ -10,14 +10,16 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import signatures
 from monai_auxops.migrate.clara4.adapt import Adapted, adapt, knows
 from monai_auxops.migrate.clara4.signatures import Version, version_of
 from monai_auxops.migrate.diagnostics import Log, Outcome, Where
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.mmar import read_json
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.json_source import Node
 
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
 _META: Final = "_meta_dict"

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.checks import check
 from monai_auxops.migrate.clara4.config import Config, Role, read_config
-from monai_auxops.migrate.clara4.convert import Item
 from monai_auxops.migrate.clara4.sections import attribute, datalist_path
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist
-from monai_auxops.migrate.reading.datalist import DataList
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.mmar import Kind, Mmar, read_json
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, parse_settings
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.conversion.project import Project
+    from monai_auxops.migrate.reading.datalist import DataList
+    from monai_auxops.migrate.reading.json_source import Node
 
 _ROLES: Final = {Kind.TRAIN4: Role.TRAIN, Kind.EVALUATE4: Role.EVALUATE, Kind.INFER4: Role.INFER}
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".bmp")
@@ -110,7 +112,7 @@ def _reads_pictures(root: Path, path: str) -> bool:
     """Tell whether a data list names pictures, which MONAI 0.5 read rows first."""
     place = datalist.find(path, root)
     node = read_json(place, place.name, Log()) if place is not None else None
-    for _, items in node.items() if node is not None else ():
+    for items in node.members() if node is not None else ():
         for item in items.elements()[:1]:
             image = item.get("image")
             names = image.elements() if image is not None else []

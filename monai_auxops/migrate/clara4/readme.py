@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.readme import code, text
 from monai_auxops.migrate.clara4.config import Role
-from monai_auxops.migrate.clara4.convert import Item
-from monai_auxops.migrate.clara4.project import Mmar4
-from monai_auxops.migrate.clara4.weights import Weights
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Outcome
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.project import Mmar4
+    from monai_auxops.migrate.clara4.weights import Weights
 
 _RUN: Final = "python -m monai.bundle run"
 _GIVEN: Final = "--dataset_dir DATA --datalist DATA/dataset.json"

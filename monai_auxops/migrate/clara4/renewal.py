@@ -5,16 +5,19 @@ from __future__ import annotations
 import shlex
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.bundle import folder
 from monai_auxops.migrate.clara4.old_bundle import read_old_bundle, report_files, write_bundle
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Log, Outcome, Where
-from monai_auxops.migrate.options import Options
 from monai_auxops.migrate.reading.mmar import Mmar
 from monai_auxops.migrate.report.model import Model, totals
 from monai_auxops.migrate.trial.validate import validate
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.options import Options
 
 
 class Renewal:

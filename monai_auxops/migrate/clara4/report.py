@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.code import Code
-from monai_auxops.migrate.clara4.config import Config
-from monai_auxops.migrate.clara4.convert import Item
-from monai_auxops.migrate.clara4.project import Mmar4
 from monai_auxops.migrate.clara4.values import SETTINGS
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import Model, totals
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.project import Mmar4
 
 _OTHER_SETTINGS: Final = {
     "multi_gpu": ("equivalent", "torchrun with configs/multi_gpu_train.json."),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.clara4 import wiring
-from monai_auxops.migrate.clara4.config import Config
 from monai_auxops.migrate.clara4.convert import Block, Item, block_of
-from monai_auxops.migrate.diagnostics import Log
 from monai_auxops.migrate.encode import Expr, literal
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.diagnostics import Log
 
 _ENGINE: Final = {"train": "trainer", "validate": "evaluator"}
 _DEFAULT_ENGINE: Final = {"trainer": "SupervisedTrainer", "evaluator": "SupervisedEvaluator"}

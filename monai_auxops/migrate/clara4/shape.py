@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.config import Config
-from monai_auxops.migrate.clara4.convert import Block, Item
 from monai_auxops.migrate.clara4.sections import objects
 from monai_auxops.migrate.rules.kinds import MOST_CHANNELS
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.convert import Block, Item
 
 _INPUTS: Final = ("in_channels", "in_channel", "n_input_channels")
 _OUTPUTS: Final = ("out_channels", "num_classes", "out_channel", "n_classes")

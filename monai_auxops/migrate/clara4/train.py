@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.config import Config
 from monai_auxops.migrate.clara4.convert import Block, block_of
 from monai_auxops.migrate.clara4.sections import LOADER, objects, section, single
 from monai_auxops.migrate.clara4.values import PARAMETERS
 from monai_auxops.migrate.clara4.wiring import checkpoint, weights_name
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.reading.variables import parse_value
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.config import Config
 
 DEVICE: Final = Expr("$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')")
 FOLDERS: Final = {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.clara4.config import Config, Role
-from monai_auxops.migrate.clara4.convert import Item
-from monai_auxops.migrate.clara4.project import Mmar4
 from monai_auxops.migrate.clara4.sections import attribute
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.trial.trial import run_child
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.project import Mmar4
 
 
 def check_bundle(mmar: Mmar4, place: Path) -> bool:

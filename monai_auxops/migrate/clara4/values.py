@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.code import Code, Shape, is_code, read
-from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.reading.json_source import Node
-from monai_auxops.migrate.reading.variables import Variables
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.diagnostics import Log, Where
+    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.variables import Variables
 
 SETTINGS: Final = {
     "epochs": "epochs",

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.config import Config, Role, read_config
-from monai_auxops.migrate.clara4.project import Mmar4
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.reading.json_source import parse
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.project import Mmar4
 
 _PATTERNS: Final = ("*.pt", "*.pth", "*.ts")
 _TIMEOUT: Final = 300.0

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
-from monai_auxops.migrate.reading.components import Component
-from monai_auxops.migrate.reading.json_source import Node
-from monai_auxops.migrate.reading.variables import Variables
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Call, Each, Param, Rule, RuleBook
 from monai_auxops.migrate.rules.base import reads, reads_condition
-from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.components import Component
+    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.variables import Variables
+    from monai_auxops.migrate.rules.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)

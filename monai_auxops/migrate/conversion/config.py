@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.conversion.binding import Binder, Bound
 from monai_auxops.migrate.conversion.convert import Converted, convert, created, facts_of
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.reading.components import PLACES, Reader
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, Variables
-from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS, find
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.rules import RuleBook
 
 _PARTS = frozenset(place.part for place in PLACES if place.part)
 

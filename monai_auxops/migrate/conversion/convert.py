@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai_auxops.migrate.conversion.binding import Bound
 from monai_auxops.migrate.conversion.network import own_network
 from monai_auxops.migrate.diagnostics import Log, Outcome, worst
-from monai_auxops.migrate.reading.components import Component
 from monai_auxops.migrate.rules import OMIT, Call, Caveat, Each, Rule, Section, Target
 from monai_auxops.migrate.rules.base import evaluate, holds, reads
 from monai_auxops.migrate.rules.facts import Facts, UnknownFactError
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.binding import Bound
+    from monai_auxops.migrate.reading.components import Component
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.network import evidence
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 from monai_auxops.migrate.rules.facts import QUESTIONS, Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.convert import Converted
 
 _CHAINS: Final = ("pre_transforms", "batch_transforms", "label_transforms", "post_transforms")
 _FIELD_ARGUMENTS: Final = ("fields", "field", "image_field", "label_field")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Log, Where
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import ArgumentType, channels, label_format, one_of
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 _CLASSES: Final = ("num_classes", "out_channels", "n_classes", "output_channels")
 _activation: Final = one_of("softmax", "sigmoid", "linear")

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.conversion.config import BoundConfig, Config, bind, build, collect
-from monai_auxops.migrate.conversion.convert import Converted
 from monai_auxops.migrate.conversion.cross_checks import check_all
 from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of, settle
 from monai_auxops.migrate.conversion.roles import Roles, choose, leave_out, script_of
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
-from monai_auxops.migrate.reading.datalist import DataList
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.mmar import CLARA4, Kind, Mmar, read_file, read_folder, read_json
 from monai_auxops.migrate.reading.scripts import ScriptRun, read_commands
 from monai_auxops.migrate.reading.scripts import report as report_scripts
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
-from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.convert import Converted
+    from monai_auxops.migrate.reading.datalist import DataList
+    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.rules import RuleBook
 
 
 @dataclass(slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading.mmar import Kind, Mmar
-from monai_auxops.migrate.reading.scripts import ScriptRun
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.scripts import ScriptRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.rules import Section
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.json_source import Node
 
 KEYS: Final = frozenset({"name", "path", "ref", "args", "disabled"})
 AUTOML: Final = frozenset({"search", "apply", "search_space"})
@@ -166,8 +168,9 @@ class Reader:
             first = item if item.place.many or item.disabled else taken.setdefault(item.place, item)
             if first is not item:
                 self.log.add("CT309", item.where, f"{item.name} is an alternative to {first.name}, which is used")
-                item = Component(item.place, item.name, item.node, item.where, item.path, "an alternative of AutoML")
-            chosen.append(item)
+                chosen.append(replace(item, disabled="an alternative of AutoML"))
+            else:
+                chosen.append(item)
         return chosen
 
 

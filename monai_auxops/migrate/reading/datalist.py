@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.diagnostics import Log, Where
-from monai_auxops.migrate.reading.json_source import Node
 from monai_auxops.migrate.reading.mmar import read_json
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.diagnostics import Log, Where
+    from monai_auxops.migrate.reading.json_source import Node
 
 _LABELS: Final = 256
 

@@ -44,8 +44,12 @@ class Node:
         return self.value.get(key) if isinstance(self.value, dict) else None
 
     def items(self) -> Iterator[tuple[str, Node]]:
-        """Iterate over the members of an object; nothing for other values."""
+        """Iterate over the keys and values of an object; nothing for other values."""
         return iter(self.value.items() if isinstance(self.value, dict) else ())
+
+    def members(self) -> Iterator[Node]:
+        """Iterate over the values of an object; nothing for other values."""
+        return iter(self.value.values() if isinstance(self.value, dict) else ())
 
     def elements(self) -> list[Node]:
         """Return the elements of a list, or the value itself as the only element."""

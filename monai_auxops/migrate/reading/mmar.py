@@ -76,7 +76,7 @@ def classify(root: Node, name: str = "") -> Kind:
 
 
 def _is_bundle(root: Node, keys: set[str], _: str) -> bool:
-    inner = [child for _, child in root.items() if isinstance(child.value, dict)]
+    inner = [child for child in root.members() if isinstance(child.value, dict)]
     return bool(keys & {"bundle_root", "network_def", "network_data_format"}) or any(
         child.get("_target_") is not None for child in inner
     )
@@ -108,7 +108,7 @@ def _is_infer4(_: Node, keys: set[str], __: str) -> bool:
 
 
 def _is_trainer(root: Node, keys: set[str], _: str) -> bool:
-    plain = not any(isinstance(child.value, dict | list) for _, child in root.items())
+    plain = not any(isinstance(child.value, dict | list) for child in root.members())
     return plain and "learning_rate" in keys and bool(keys & {"max_epochs", "val_interval"})
 
 
@@ -139,7 +139,7 @@ def _is_datalist(root: Node, keys: set[str], _: str) -> bool:
 
 
 def _is_environment(root: Node, keys: set[str], _: str) -> bool:
-    return bool(keys & ENVIRONMENT) and not any(isinstance(child.value, dict) for _, child in root.items())
+    return bool(keys & ENVIRONMENT) and not any(isinstance(child.value, dict) for child in root.members())
 
 
 _TESTS: Final = (

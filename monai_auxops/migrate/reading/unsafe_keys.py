@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from monai_auxops.migrate.diagnostics import Log
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
-from monai_auxops.migrate.reading.json_source import Node
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.diagnostics import Log
+    from monai_auxops.migrate.reading.json_source import Node
 
 
 def refuse_unsafe_keys(root: Node, log: Log) -> None:

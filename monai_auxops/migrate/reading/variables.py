@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import is_evaluated
-from monai_auxops.migrate.reading.json_source import Node
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.json_source import Node
 
 ENVIRONMENT: Final = frozenset(
     {

@@ -6,9 +6,10 @@ import json
 import textwrap
 from collections.abc import Iterator
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai_auxops.migrate.report.model import Model
+if TYPE_CHECKING:
+    from monai_auxops.migrate.report.model import Model
 
 
 def diff(report: Model, width: int = 80) -> str:

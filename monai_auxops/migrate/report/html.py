@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from html import escape
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.report.model import Model
+if TYPE_CHECKING:
+    from monai_auxops.migrate.report.model import Model
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }

@@ -6,15 +6,17 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.codes import CODES, Severity
-from monai_auxops.migrate.conversion.config import Config
-from monai_auxops.migrate.conversion.convert import Converted
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
 from monai_auxops.migrate.reading.mmar import Kind
 from monai_auxops.migrate.rules.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.convert import Converted
+    from monai_auxops.migrate.conversion.project import Project
 
 Model = dict[str, Any]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.report.model import Model
+if TYPE_CHECKING:
+    from monai_auxops.migrate.report.model import Model
 
 _COLORS: Final = {
     "exact": "32",

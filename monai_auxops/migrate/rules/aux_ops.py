@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T, given
 from monai_auxops.migrate.rules.common import DATA_FORMAT, SHOWN
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import flag, number, optional, text, words
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 _TAG = Param("tag", kind=text)
 _TAG_AND_MASK = F(lambda tag, mask_tag: [name for name in (tag, mask_tag) if name])

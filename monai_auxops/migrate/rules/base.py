@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import ArgumentType, anything
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.diagnostics import Outcome
+    from monai_auxops.migrate.rules.facts import Facts
 
 
 class Section(Enum):

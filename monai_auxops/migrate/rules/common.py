@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, F, Param
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import flag, number, one_of, text, words
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 CLARA_FIELDS: Final = {"model": "pred"}
 """Clara's field names that have another name in a MONAI engine."""

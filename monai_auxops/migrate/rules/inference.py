@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, KEY, NUMPY_DTYPE, key_of
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, optional, text
 from monai_auxops.migrate.rules.paths import escapes, output_path
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 _NODES = tuple(
     Param(name, None, anything, note="PyTorch networks have no named nodes")
@@ -24,7 +26,7 @@ _LOAD = T(
     load_dict={"model": Expr("@network")},
 )
 _WRITE_PATH = Param("write_path", "", text)
-_FOLDER = F(lambda write_path, facts: output_path(write_path, facts))
+_FOLDER = F(lambda write_path, facts: output_path(write_path, facts))  # noqa: PLW0108 (F passes arguments by name)
 
 
 def _roi(roi_size: Any, facts: Facts) -> Any:

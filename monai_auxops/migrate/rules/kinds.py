@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,7 @@ def integer(value: Any) -> int:
         (100, 4)
     """
     found = number(value)
-    if found != found or found in (float("inf"), float("-inf")) or found != int(found):
+    if (isinstance(found, float) and not math.isfinite(found)) or found != int(found):
         raise ValueError(f"expected a whole number, found {_shown(value)}")
     return int(found)
 

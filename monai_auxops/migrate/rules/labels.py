@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Each, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, FIELDS, IMAGE_FIELD, KEY, KEYS, LABEL_FIELD, key_of
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import anything, flag, label_format, number, optional, text, words
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 _BRATS = ["TC", "WT", "ET"]
 

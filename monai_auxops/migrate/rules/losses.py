@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import DATA_FORMAT, sigmoid, softmax
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import flag, number, numbers, optional
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 _SKIP = Param("skip_background", False, flag)
 _ONEHOT = Param("is_onehot_targets", False, flag)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.base import A, Caveat
-from monai_auxops.migrate.rules.facts import Facts
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 OUTPUT = Expr("@output_dir")
 

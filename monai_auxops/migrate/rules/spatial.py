@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
@@ -21,8 +21,10 @@ from monai_auxops.migrate.rules.common import (
     prob,
     radians,
 )
-from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.facts import Facts
 
 _SPACING_MODE = A("is_label", lambda label: "nearest" if label else "bilinear")
 _RESIZE_MODE = F(lambda is_label, facts: "nearest" if is_label else linear(facts))

@@ -8,16 +8,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.blocks import ordered
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.convert import Converted
-from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import UnsafeKeyError
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.conversion.convert import Converted
+    from monai_auxops.migrate.conversion.project import Project
 
 TIMEOUT: Final = 600.0
 _SINGLE: Final = {

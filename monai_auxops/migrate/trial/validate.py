@@ -86,9 +86,9 @@ def _unresolved(parser: Any) -> list[str]:
     resolver, found = parser.ref_resolver, []
     for item_id, item in resolver.items.items():
         text = item.get_config()
-        for reference in resolver.match_refs_pattern(text) if isinstance(text, str) else ():
-            if reference not in resolver.items:
-                found.append(f"{item_id} refers to {reference}, which does not exist")
+        references = resolver.match_refs_pattern(text) if isinstance(text, str) else ()
+        missing = [reference for reference in references if reference not in resolver.items]
+        found += [f"{item_id} refers to {reference}, which does not exist" for reference in missing]
         found += _not_found(item_id, item)
     return found
 

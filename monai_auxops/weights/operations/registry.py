@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.weights.errors import WeightsError
-from monai_auxops.weights.graphdef import Node
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from monai_auxops.weights.graphdef import Node
 
 Function = Callable[..., Any]
 OPERATIONS: Final[dict[str, Function]] = {}

@@ -143,7 +143,9 @@ def as_41(config):
                 item["args"]["output_transform"] = f"#monai.handlers.from_engine({fields})"
         key, *additional = part.pop("metrics")
         key.pop("is_key_metric", None)
-        part |= {"key_metric": key, "additional_metrics": additional} if additional else {"key_metric": key}
+        part["key_metric"] = key
+        if additional:
+            part["additional_metrics"] = additional
         part["dataset"].setdefault("args", {})["transform"] = "@pre_transforms"
         part["dataloader"]["args"]["dataset"] = "@dataset"
     if "train" in found:

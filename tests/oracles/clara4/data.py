@@ -29,8 +29,8 @@ def make_volumes(folder, classes=3):
     for index in range(4):
         names = [f"image_{index}.nii.gz", f"label_{index}.nii.gz"]
         for name, values in zip(names, volume(index)):  # noqa: B905 (Python 3.9)
-            values = np.minimum(values, classes - 1) if name.startswith("label") else values
-            nibabel.save(nibabel.Nifti1Image(values, AFFINE), str(folder / name))
+            known = np.minimum(values, classes - 1) if name.startswith("label") else values
+            nibabel.save(nibabel.Nifti1Image(known, AFFINE), str(folder / name))
         items.append({"image": names[0], "label": names[1]})
     lists = {"training": items, "validation": items[:2], "test": [{"image": item["image"]} for item in items[:2]]}
     (folder / "dataset.json").write_text(json.dumps(lists))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai_auxops.migrate.clara4.signatures import Version
 from monai_auxops.migrate.diagnostics import Outcome, worst
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.signatures import Version
 
 LATEST: Version = (99,)
 
