@@ -11,7 +11,8 @@ from monai_auxops import __version__
 from monai_auxops.migrate import options
 
 _DESCRIPTION: Final = (
-    "Clara Train's auxiliary operations as metrics for MONAI, and a converter from Clara Train MMARs to MONAI bundles."
+    "See per-class Dice, cases and pictures while a MONAI network trains, and bring NVIDIA Clara Train projects to "
+    "MONAI bundles."
 )
 _FIRST_STEPS: Final = """first steps:
   monai-auxops demo                        train a small bundle, with its curves
@@ -23,7 +24,7 @@ _FIRST_STEPS: Final = """first steps:
   monai-auxops migrate MMAR -o my_bundle   write the bundle
   monai-auxops weights MMAR my_bundle      add the MMAR's weights to the bundle
   monai-auxops components                  list all Clara components
-  monai-auxops explain DiceMaskedOutput    explain one of them
+  monai-auxops explain DiceMaskedOutput    explain a name or a diagnostic code
 """
 
 
@@ -126,7 +127,7 @@ def _add_attach(commands: Any) -> None:
 
 def _add_answers(command: argparse.ArgumentParser) -> None:
     add = command.add_argument_group(
-        "answers", "What a bundle may not say. Without these options attach derives each value, or asks for it."
+        "answers", "Facts that attach derives from the bundle, or asks for if the bundle does not state them."
     ).add_argument
     add("--channels", choices=("exclusive", "independent"), help="whether classes exclude each other")
     add("--activation", choices=("sigmoid", "softmax", "none"), help="the activation that the network leaves out")
@@ -174,10 +175,11 @@ def _add_explain(commands: Any) -> None:
     command = _add_command(
         commands,
         "explain",
-        "explain a Clara component, an aux-op or a diagnostic code",
-        "Explain what becomes of a Clara component, what an aux-op computes, or what a diagnostic code means.",
+        "explain an aux-op, an argument, a Clara component or a diagnostic code",
+        "Explain what an aux-op or an argument does, what becomes of a Clara component, or what a "
+        "diagnostic code means.",
         "DiceMaskedOutput",
-        "ComputeDice",
+        "class_names",
         "CT503",
     )
     command.add_argument("name", help="a name, such as DiceMaskedOutput or CT503")

@@ -85,19 +85,17 @@ def components(args: argparse.Namespace) -> int:
 
 
 def explain(args: argparse.Namespace) -> int:
-    """Print what is known about a name."""
+    """Print what is known about a name: in this package, then in Clara Train or an older MONAI."""
+    from monai_auxops.describe import describe, names
     from monai_auxops.migrate import components
 
-    text = components.explain(args.name)
-    if text is None:
-        from monai_auxops.describe import describe
-
-        text = describe(args.name)
-    if text is None:
-        hint = components.suggestion(args.name) or "`monai-auxops components` lists all names."
+    texts = [text for text in (describe(args.name), components.explain(args.name)) if text is not None]
+    if not texts:
+        hint = did_you_mean(args.name, names()) or components.suggestion(args.name)
+        hint = hint or "`monai-auxops components` lists all names."
         sys.stderr.write(f"monai-auxops explain: nothing is known about {args.name!r}; {hint}\n")
         return 2
-    sys.stdout.write(text)
+    sys.stdout.write("".join(texts))
     return 0
 
 

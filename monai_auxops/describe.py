@@ -1,12 +1,18 @@
-"""Text of ``monai-auxops explain`` for classes and arguments of this package that Clara Train did not have."""
+"""The part of ``monai-auxops explain`` about this package: its public classes and their arguments."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
 
 import monai_auxops
+
+_OPTIONS: Final = {"DiceOptions": "ops", "Reading": "counting"}  # described apart from the ops that accept them
 
 
 def describe(name: str) -> str | None:
@@ -16,16 +22,42 @@ def describe(name: str) -> str | None:
         >>> print(describe("class_names").splitlines()[0])
         class_names is an argument of:
     """
-    if name in monai_auxops.__all__ and name != "__version__":
-        return f"{name}\n\n{inspect.getdoc(getattr(monai_auxops, name))}\n"
+    text = _docstrings().get(name)
+    if text is not None:
+        return f"{name}\n\n{text}\n\n"
     found = list(_arguments(name))
     return "\n".join([f"{name} is an argument of:", *found, ""]) if found else None
+
+
+def names() -> list[str]:
+    """Return the names that ``describe`` knows as classes or functions."""
+    return sorted(monai_auxops._HOME | _OPTIONS)
+
+
+@cache
+def _docstrings() -> dict[str, str]:
+    """Return the docstrings by public name, read from the source: an answer must not wait until torch is loaded."""
+    root = Path(monai_auxops.__file__).parent
+    texts: dict[str, str] = {}
+    for name, place in (monai_auxops._HOME | _OPTIONS).items():
+        path = root / place.replace(".", "/")
+        files = sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+        texts[name] = next(filter(None, (_docstring_in(file, name) for file in files)), "")
+    return texts
+
+
+def _docstring_in(file: Path, name: str) -> str:
+    source = file.read_text(encoding="utf-8")
+    if not re.search(rf"^(class|def) {name}\b", source, re.MULTILINE):
+        return ""
+    nodes = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef | ast.FunctionDef))
+    return next(inspect.cleandoc(ast.get_docstring(node) or "") for node in nodes if node.name == name)
 
 
 def _arguments(name: str) -> Iterator[str]:
     """Yield each public class that documents an argument of this name, with its description."""
     entry = re.compile(rf"^(\s+){re.escape(name)}: (.+(?:\n\1\s+.+)*)", re.MULTILINE)
-    for owner in monai_auxops.__all__:
-        match = entry.search(inspect.getdoc(getattr(monai_auxops, owner)) or "")
+    for owner, text in _docstrings().items():
+        match = entry.search(text)
         if match is not None:
             yield f"  {owner}: {' '.join(match.group(2).split())}"

@@ -146,3 +146,14 @@ def test_usage_errors():
     with pytest.raises(SystemExit) as error:
         main(["migrate"])
     assert error.value.code == 2
+
+
+def test_an_op_is_described_before_its_migration(capsys):
+    assert main(["explain", "DiceMaskedOutput"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("DiceMaskedOutput\n\nDice with a tag per class")
+    assert text.index("skip_background: leave out class 0") < text.index("In Clara Train")
+    assert main(["explain", "class_names"]) == 0
+    assert "DiceOptions: names of the classes" in capsys.readouterr().out
+    assert main(["explain", "MetricOpp"]) == 2
+    assert 'did you mean "MetricOp"' in capsys.readouterr().err

@@ -142,8 +142,8 @@ def _refuse_twice(evidence: Evidence, name: str, stem: str) -> None:
     for meaning in evidence.meanings:
         if meaning.kind == "aux-op" and (meaning.target == name or meaning.name.endswith(f"_{wanted}")):
             raise AttachError(
-                f"{shown(evidence.engine.item_id)} already has {meaning.name}, an aux-op's value; leave {name} out of "
-                "--ops"
+                f"{shown(evidence.engine.item_id)} already has {meaning.name}, an aux-op's value; {name} is not added, "
+                "name other aux-ops with --ops"
             )
 
 

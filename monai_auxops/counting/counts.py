@@ -171,7 +171,7 @@ def _checked(
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
 
     def wrong(expected: str) -> ValueError:
-        return ValueError(f"count: expected {expected}, got predictions {_described(x)} and label {_described(y)}")
+        return ValueError(f"expected {expected}, got predictions {_described(x)} and label {_described(y)}")
 
     if not 2 <= x.ndim <= 5 or x.shape[1] == 0:
         raise wrong("predictions [B, C, *S] with 0 to 3 spatial dimensions")
@@ -184,8 +184,10 @@ def _checked(
         y = y.unsqueeze(1)
     expected = (x.shape[0], channels, *x.shape[2:])
     if y.shape != expected:
-        kind = "one-hot" if membership.onehot else "of class indices"
-        raise wrong(f"a label {kind} of shape {list(expected)}")
+        kind = "a one-hot label" if membership.onehot else "a label of class indices"
+        is_onehot = not membership.onehot and y.shape == x.shape
+        hint = " (is_onehot_targets=True accepts a one-hot label)" if is_onehot else ""
+        raise wrong(f"{kind} of shape {list(expected)}{hint}")
     if membership.exclusive and not x.is_floating_point():
         x = x.float()  # a one-hot prediction: float32 holds integers below 2**24
     return x.detach(), y.detach()

@@ -114,7 +114,7 @@ def _component(rule: Rule) -> Iterator[str]:
         yield ""
         yield "  Arguments"
         for param in rule.params:
-            yield from _wrap(f"{_signature(param):<31} {_fate(rule, param)}", 4, 36)
+            yield from _argument(rule, param)
     if rule.caveats:
         yield ""
         yield "  In some configurations"
@@ -122,6 +122,15 @@ def _component(rule: Rule) -> Iterator[str]:
             yield from _wrap(caveat.summary, 4, 4)
     yield from _example(rule)
     yield ""
+
+
+def _argument(rule: Rule, param: Param) -> Iterator[str]:
+    """Show an argument and where it goes; a long default takes a line of its own."""
+    signature = _signature(param)
+    if len(signature) > 30:
+        yield f"    {signature}"
+        signature = ""
+    yield from _wrap(f"{signature:<31} {_fate(rule, param)}", 4, 36)
 
 
 def _example(rule: Rule) -> Iterator[str]:

@@ -487,8 +487,13 @@ def test_class_indices_count_as_their_one_hot(device: str, classes: int, onehot:
 
 
 def test_class_indices_have_one_channel() -> None:
-    with pytest.raises(ValueError, match=r"a label of class indices of shape \[2, 1, 4\], got .*\[2, 3, 4\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"a label of class indices of shape \[2, 1, 4\], got .*\[2, 3, 4\]",
+    ):
         count_indices(torch.zeros(2, 1, 4), torch.zeros(2, 3, 4), 3)
+    with pytest.raises(ValueError, match="is_onehot_targets=True accepts a one-hot label"):
+        count(torch.zeros(2, 3, 4), torch.zeros(2, 3, 4))
     with pytest.raises(ValueError, match=r"predictions \[B, 1, \*S\] of class indices, got predictions \[2, 3, 4\]"):
         count_indices(torch.zeros(2, 3, 4), torch.zeros(2, 1, 4), 3)
 
