@@ -78,15 +78,21 @@ def spoken_by(op: object, build_ctx: BuildContext, key: object) -> bool:
 
 
 def no_class(number: int, channels: int) -> str:
-    """Return the message that labels are not a class, with remedies; the predictions have ``channels``."""
+    """Return the message that labels are not a class, with remedies.
+
+    Args:
+        number: how many labels.
+        channels: of the predictions; 0 if this process has seen no batch, as after loading a state.
+    """
     if channels == 1:
         return (
             f"{number} labels are neither 0 nor 1, although predictions have one channel, and were ignored; predict a "
             "score per class, or class indices with num_classes=, or pass ignore_index= if this is intended"
         )
+    scale = f" from 0 to {channels - 1}" if channels else ""
     return (
-        f"{number} labels are not class indices from 0 to {channels - 1} (255, negative, fractional or NaN) and were "
-        "ignored; check the labels, or pass ignore_index= if this is intended"
+        f"{number} labels are not class indices{scale} (255, negative, fractional or NaN) and were ignored; check the "
+        "labels, or pass ignore_index= if this is intended"
     )
 
 

@@ -252,6 +252,14 @@ def test_a_state_carries_what_was_noted():
         second.aggregate()
 
 
+def test_a_process_without_a_batch_does_not_know_the_classes():
+    first, second = ComputeDice("d"), ComputeDice("d")
+    first(torch.randn(1, 3, 8, 8), FOUR)
+    second.load_state_dict(first.state_dict())
+    with pytest.warns(UserWarning, match=r"16 labels are not class indices \(255"):
+        second.aggregate()
+
+
 def test_large_samples_are_looked_at_on_a_grid_that_copies_nothing():
     x = torch.zeros(2, 3, 70, 80, 90)
     view = grid(x)
