@@ -66,11 +66,11 @@ class Batch:
                 self.run(engine, entry)
             return None
         every, plan = measure_together([entry.op for entry in entries], context, plan)
-        output = engine.state.output
+        output, size = engine.state.output, context.batch_size
         for entry, outputs in zip(entries, every, strict=True):
-            self._measured.append((entry, outputs, context.batch_size))
+            self._measured.append((entry, outputs, size))
             if isinstance(output, dict):
-                self._publish(entry, output, self._with_batch_axis(entry, outputs, context.batch_size))
+                self._publish(entry, output, self._with_batch_axis(entry, outputs, size))
         return plan
 
     def _shared_context(self, engine: Engine, entries: Sequence[Attachment]) -> BuildContext | None:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import math
+import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 COMPARISON = (
     "Workflow._register_metrics.<locals>._compare_metrics"  # MONAI's comparison, registered for EPOCH_COMPLETED
 )
+FUNCTIONS = types.FunctionType, types.MethodType, functools.partial  # what may refer to an object that chooses
 
 
 def nan_loses(score_function: Callable[[Engine], Any]) -> Callable[[Engine], Any]:
@@ -109,7 +111,7 @@ def choosers_of(handler: Any, depth: int = 3) -> Iterator[Checkpoint | EarlyStop
         if isinstance(part, Checkpoint | EarlyStopping):
             if part.score_function is not None:
                 yield part
-        elif depth and (inspect.isroutine(part) or isinstance(part, functools.partial)) and part is not handler:
+        elif depth and isinstance(part, FUNCTIONS) and part is not handler:
             yield from choosers_of(part, depth - 1)
 
 

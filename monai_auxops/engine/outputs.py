@@ -102,8 +102,11 @@ def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:
     """Give scalars and per-sample values the shape ``[B, 1]``, which decollates without a host synchronization."""
     batch: dict[str, Tensor] = {}
     for tag, value in outputs.items():
-        if value.dim() == 0 or value.shape == (1,):
+        dims, length = value.dim(), value.numel()
+        if dims == 1 and length == batch_size:
+            batch[tag] = value.unsqueeze(1)
+        elif dims == 0 or (dims == 1 and length == 1):
             batch[tag] = value.reshape(1, 1).expand(batch_size, 1)
-        elif value.shape[0] == batch_size:
-            batch[tag] = value[:, None] if value.dim() == 1 else value
+        elif len(value) == batch_size:
+            batch[tag] = value
     return batch

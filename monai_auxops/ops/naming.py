@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from monai_auxops.core.context import BuildContext
@@ -40,13 +41,21 @@ class Named:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _arguments(self) -> Iterator[tuple[str, Any]]:
-        parameters = inspect.signature(type(self).__init__).parameters.values()
-        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        yield from ((p.name, p.default) for p in parameters if p.kind in by_name and p.name != "self")
-        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        own, takes_options = _parameters(type(self).__init__)
+        yield from own
+        if takes_options:
             yield from self.keywords.items()
 
     __str__ = __repr__
+
+
+@functools.cache
+def _parameters(function: Callable[..., None]) -> tuple[list[tuple[str, Any]], bool]:
+    """Return the names and defaults of a method's parameters, and whether it takes ``**options`` as well."""
+    parameters = inspect.signature(function).parameters.values()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    own = [(p.name, p.default) for p in parameters if p.kind in by_name and p.name != "self"]
+    return own, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 
 
 def check_tag(tag: Any, op: Named | None = None) -> str:
