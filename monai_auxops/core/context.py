@@ -23,6 +23,18 @@ def undisturbed(device: torch.device) -> Iterator[None]:
         yield
 
 
+def refuse_capture(device: torch.device) -> None:
+    """Raise a ``RuntimeError`` while a CUDA graph is captured.
+
+    A replay repeats the kernels but no Python, so that it would not add to the running means.
+    """
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            "aux-ops cannot be part of a CUDA graph, because a replay would not add to their running means; call them "
+            "after the replay on the captured tensors, or capture the functions of monai_auxops.functional"
+        )
+
+
 class BuildContext:
     """The batch, the loss, and the values that earlier aux-ops stored in the same iteration.
 

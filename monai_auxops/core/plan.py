@@ -3,7 +3,7 @@
 That batch runs through every op in full, which checks tags, shapes and options. Later batches take the
 fast path:
 
-    predictions, label ── one count per question ─▶ counts ── six operations ─▶ values [B, n]
+    predictions, label ── one count per question ─▶ counts ── one epilogue ──▶ values [B, n]
                                                                                   │ columns of each op
               state.output[tag], BuildContext ◀── views ──────────────────────────┤
               running means of each op ◀── many batches at once, when a value is read
@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext, undisturbed
+from monai_auxops.core.context import BuildContext, refuse_capture, undisturbed
 from monai_auxops.core.shared_counts import shared_counts
-from monai_auxops.counting.epilogue import Column, fractions, quotients
+from monai_auxops.counting.epilogue import Column, Evaluated, evaluate, quotients
 
 if TYPE_CHECKING:
     from monai_auxops.core.accumulator import Accumulator
     from monai_auxops.counting.reading import Reading
 
 MAX_WAITING_BATCHES = 128
+
+Kind = tuple[object, ...]
+"""What a plan depends on besides its ops."""
 
 
 class Formula(NamedTuple):
@@ -82,25 +85,25 @@ class Group:
                 own = slice(start, len(self.columns))
                 self.members.append(Member(op, op.accumulator, own, formula.asks_for_sums))
 
-    def fractions(self, build_ctx: BuildContext) -> Tensor:
-        """Count the batch, and return numerators and denominators of the values, ``[B, 2 n]``."""
+    def evaluate(self, build_ctx: BuildContext) -> Evaluated:
+        """Count the batch, and compute the values of all columns."""
         if self.speaker is not None:
             build_ctx.once(self.says, lambda: self.speaker)
         counts = shared_counts(build_ctx, self.reading, self.mask_key).counts
-        return fractions(counts, build_ctx.predictions[0, 0].numel(), self.columns)
+        return evaluate(counts, build_ctx.predictions[0, 0].numel(), self.columns)
 
-    def outputs(self, both: Tensor) -> dict[Op, dict[str, Tensor]]:
+    def outputs(self, evaluated: Evaluated) -> dict[Op, dict[str, Tensor]]:
         """Return the values of each op's tags, ``[B]`` each."""
-        views, outputs = quotients(both).unbind(1), {}
+        views, outputs = evaluated.values.unbind(1), {}
         for member in self.members:
             outputs[member.op] = dict(zip(member.accumulator.tags, views[member.columns], strict=False))
         return outputs
 
-    def add(self, both: Tensor, build_ctx: BuildContext) -> None:
-        """Buffer a batch for the running means."""
-        if len(self.waiting) == MAX_WAITING_BATCHES or (self.waiting and self.waiting[0].shape != both.shape):
+    def add(self, fractions: Tensor, build_ctx: BuildContext) -> None:
+        """Buffer a batch for the running means. Its values are not used, because whoever reads them may change them."""
+        if len(self.waiting) == MAX_WAITING_BATCHES or (self.waiting and self.waiting[0].shape != fractions.shape):
             self.settle()
-        self.waiting.append(both)
+        self.waiting.append(fractions)
         for op, accumulator, _, asks_for_sums in self.members:
             accumulator.open()
             if asks_for_sums:
@@ -120,8 +123,8 @@ class Group:
 class Plan:
     """The fast path for batches of one kind, for the ops of one engine that read the same predictions and label."""
 
-    def __init__(self, ops: Sequence[Op], build_ctx: BuildContext) -> None:
-        self.ops, self.kind = tuple(ops), kind_of(build_ctx)
+    def __init__(self, ops: Sequence[Op], build_ctx: BuildContext, kind: Kind) -> None:
+        self.ops, self.kind = tuple(ops), kind
         questions: dict[Hashable, list[tuple[Op, Formula]]] = {}
         for op in ops:
             formula = op.formula(build_ctx)
@@ -130,32 +133,30 @@ class Plan:
                 questions.setdefault(key, []).append((op, formula))
         self.groups = [Group(asking, key, speaker(build_ctx, key, asking)) for key, asking in questions.items()]
 
-    def fits(self, ops: Sequence[Op], build_ctx: BuildContext) -> bool:
+    def fits(self, ops: Sequence[Op], kind: Kind) -> bool:
         """Tell whether the plan was made for these ops and this kind of batch."""
-        return self.ops == tuple(ops) and self.kind == kind_of(build_ctx)
+        return self.ops == tuple(ops) and self.kind == kind
 
-    def fractions(self, build_ctx: BuildContext) -> list[Tensor] | None:
-        """Count the batch for each group; None if that fails, because the full run then names the op."""
+    def evaluate(self, build_ctx: BuildContext) -> list[Evaluated] | None:
+        """Evaluate the batch for each group; None if that fails, because the full run then names the op."""
         try:
-            with undisturbed(build_ctx.predictions.device):
-                return [group.fractions(build_ctx) for group in self.groups]
+            return [group.evaluate(build_ctx) for group in self.groups]
         except ValueError:
             return None
 
     def measure(
-        self, every: Sequence[Tensor], build_ctx: BuildContext, built: Sequence[dict[str, Tensor]] | None = None
+        self, results: Sequence[Evaluated], build_ctx: BuildContext, built: Sequence[dict[str, Tensor]] | None = None
     ) -> list[dict[str, Tensor]]:
-        """Run each op, on what ``fractions`` returned or in full, and return their outputs in order.
+        """Run each op, on what ``evaluate`` returned or in full, and return their outputs in order.
 
         Args:
-            every: the fractions of each group.
+            results: what each group evaluated.
             build_ctx: the context of the batch.
             built: outputs of ops that already ran in full, for the first batch.
         """
-        with undisturbed(build_ctx.predictions.device):
-            for group, both in zip(self.groups, every, strict=True):
-                group.add(both, build_ctx)
-            planned = self._planned(every)
+        for group, result in zip(self.groups, results, strict=True):
+            group.add(result.fractions, build_ctx)
+        planned = self._planned(results)
         outputs = []
         for number, op in enumerate(self.ops):
             mine = planned.get(op)
@@ -169,10 +170,10 @@ class Plan:
             outputs.append(mine)
         return outputs
 
-    def _planned(self, every: Sequence[Tensor]) -> dict[Op, dict[str, Tensor]]:
+    def _planned(self, results: Sequence[Evaluated]) -> dict[Op, dict[str, Tensor]]:
         planned: dict[Op, dict[str, Tensor]] = {}
-        for group, both in zip(self.groups, every, strict=False):
-            planned |= group.outputs(both)
+        for group, result in zip(self.groups, results, strict=True):
+            planned |= group.outputs(result)
         return planned
 
 
@@ -182,7 +183,7 @@ def speaker(build_ctx: BuildContext, key: Hashable, asking: Sequence[tuple[Op, F
     return op if op in [asker for asker, _ in asking] else None
 
 
-def kind_of(build_ctx: BuildContext) -> tuple[object, ...] | None:
+def kind_of(build_ctx: BuildContext) -> Kind | None:
     """Return what a plan depends on besides its ops; None for a batch that runs in full."""
     predictions, label = build_ctx.predictions, build_ctx.label
     if not isinstance(predictions, Tensor) or not isinstance(label, Tensor) or build_ctx.equal_outputs:
@@ -201,13 +202,15 @@ def measure_together(
     ops: Sequence[Op], build_ctx: BuildContext, plan: Plan | None
 ) -> tuple[list[dict[str, Tensor]], Plan | None]:
     """Run ``ops`` on one batch, by ``plan`` if it fits; return their outputs, and the plan for the next batch."""
-    if plan is not None and plan.fits(ops, build_ctx):
-        every = plan.fractions(build_ctx)
-        if every is not None:
-            return plan.measure(every, build_ctx), plan
-    if kind_of(build_ctx) is None:
+    kind = kind_of(build_ctx)
+    if kind is None:
         return [op.measure(build_ctx) for op in ops], None
-    with undisturbed(build_ctx.predictions.device):
+    device = build_ctx.predictions.device
+    refuse_capture(device)
+    with undisturbed(device):
+        results = plan.evaluate(build_ctx) if plan is not None and plan.fits(ops, kind) else None
+        if plan is not None and results is not None:
+            return plan.measure(results, build_ctx), plan
         built = [op.build(build_ctx) for op in ops]  # raises errors here, from the op that they concern
-        plan = Plan(ops, build_ctx)
-    return plan.measure(plan.fractions(build_ctx) or [], build_ctx, built), plan
+        plan = Plan(ops, build_ctx, kind)
+        return plan.measure(plan.evaluate(build_ctx) or [], build_ctx, built), plan

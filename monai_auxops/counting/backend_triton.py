@@ -8,8 +8,9 @@ that the kernel does not support (float64 predictions, wide unsigned labels) are
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -65,15 +66,32 @@ def _launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -
     """Start one program for several tiles of a sample, at most ``PROGRAMS`` in all."""
     if x.shape[0] == 0:
         return
-    (x, y), classes = flattened(x, y), x.shape[1]
+    grid, sizes, flat = _layout(x.shape, x.stride(), y.shape, y.stride())
     y = y.view(torch.uint8) if y.dtype == torch.bool else y
+    with on_device(x):
+        kernel[grid](x, y, result, *sizes, classes=x.shape[1], span=TILE, flat=flat, num_warps=WARPS, **options)
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(
+    x_shape: torch.Size, x_steps: Sequence[int], y_shape: torch.Size, y_steps: Sequence[int]
+) -> tuple[tuple[int, int], tuple[int, ...], bool]:
+    """Return the grid, the sizes and strides that a kernel takes, and whether the voxels are one row.
+
+    It is remembered, because the host would spend more on these views than on the launch.
+    """
+    both = (torch.empty_strided(s, t, device="meta") for s, t in ((x_shape, x_steps), (y_shape, y_steps)))
+    x, y = flattened(*both)
     voxels, missing = math.prod(x.shape[2:]), 5 - x.ndim
     height, width = (1, 1, 1, *x.shape[2:])[-2:]
     steps = (step for t in (x, y) for step in (*t.stride()[:2], *[0] * missing, *t.stride()[2:]))
     grid = (x.shape[0], min(triton.cdiv(voxels, TILE), max(1, PROGRAMS // x.shape[0])))
-    options |= {"classes": classes, "span": TILE, "flat": voxels == width}
-    with torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext():
-        kernel[grid](x, y, result, voxels, height, width, *steps, num_warps=WARPS, **options)
+    return grid, (voxels, height, width, *steps), voxels == width
+
+
+def on_device(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """Launch kernels on the GPU of ``x``; triton's interpreter runs on the CPU."""
+    return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
 
 
 @compiled

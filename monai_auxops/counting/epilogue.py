@@ -1,4 +1,4 @@
-"""Turn the counts of a batch into the values of many aux-ops at once, always in six operations.
+"""Turn the counts of a batch into the values of many aux-ops at once: in one kernel on a GPU, else in six operations.
 
 A value is a mean over valid fractions of counts: the Dice of a class is one fraction, a mean Dice has a fraction per
 class, an accuracy is one fraction of sums. Two matrices therefore describe all values:
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+from monai_auxops.counting.counts import backend
 
 if TYPE_CHECKING:
     from monai_auxops.counting.counts import Counts
@@ -62,34 +64,46 @@ NOTHING = Column("nothing")
 """A column of zeros."""
 
 
-def fractions(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Tensor:
-    """Compute ``columns`` of a batch, up to the last division.
+class Evaluated(NamedTuple):
+    """The values of a batch ``[B, n]`` as float32, and their numerators and denominators ``[B, 2 n]`` as float64."""
+
+    values: Tensor
+    fractions: Tensor
+
+
+def evaluate(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Evaluated:
+    """Compute ``columns`` of a batch.
 
     Args:
         counts: counts of all classes, ``[B, C]`` each.
         voxels: the number of voxels per sample, at least 1.
         columns: the values to compute.
 
-    Returns:
-        Numerators and denominators, ``[B, 2 len(columns)]`` as float64.
-    """
-    recipe = _recipe(columns, counts.tp.shape[1], counts.tp.device)
-    constants = _constants(voxels, counts.tp.device).expand(len(counts.tp), 2)
-    table = torch.cat([*counts, constants], 1)  # float64, because the constants are
-    above, below = (table @ recipe.rows).chunk(2, 1)
-    return above.div_(below) @ recipe.columns
-
-
-def quotients(both: Tensor) -> Tensor:
-    """Divide the result of ``fractions``: values ``[..., n]`` as float32, NaN where there is nothing to measure.
-
     Examples:
         >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
         >>> columns = Column("dice", (0, 1, 2)), Column("dice", (1,)), Column("dice", (1, 2), empty_value=1.0)
-        >>> quotients(fractions(counts, 10, columns))
+        >>> evaluate(counts, 10, columns).values
         tensor([[0.6667,    nan, 0.5000]])
     """
-    over, under = both.chunk(2, -1)
+    device = counts.tp.device
+    recipe = _recipe(columns, counts.tp.shape[1], device)
+    found = None
+    if backend(device) == "triton":
+        from monai_auxops.counting import epilogue_triton  # which needs triton
+
+        found = epilogue_triton.evaluate(counts, voxels, recipe.rows, recipe.columns)
+    if found is not None:
+        return Evaluated(*found)
+    constants = _constants(voxels, device).expand(len(counts.tp), 2)
+    table = torch.cat([*counts, constants], 1)  # float64, because the constants are
+    above, below = (table @ recipe.rows).chunk(2, 1)
+    fractions = above.div_(below) @ recipe.columns
+    return Evaluated(quotients(fractions), fractions)
+
+
+def quotients(fractions: Tensor) -> Tensor:
+    """Divide numerators by denominators ``[..., 2 n]``: values ``[..., n]`` as float32, NaN if nothing is measured."""
+    over, under = fractions.chunk(2, -1)
     return (over / under).float()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from monai_auxops.cases.report import CaseReport, is_per_case
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
-from monai_auxops.core.context import BuildContext, undisturbed
+from monai_auxops.core.context import BuildContext, refuse_capture, undisturbed
 from monai_auxops.core.inputs import batches_of, naming_errors, plain
 from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
@@ -231,6 +231,7 @@ class AuxiliaryOperation(GraphComponent):
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]:
         """Run on one batch and add it to the epoch; every way to use an aux-op ends here."""
         check_inputs(self, build_ctx)
+        refuse_capture(build_ctx.predictions.device)
         with undisturbed(build_ctx.predictions.device):
             outputs = self.build(build_ctx)
             self.accumulate(outputs, build_ctx)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import os
 from fractions import Fraction as Exact
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monai_auxops.counting.counts import Counts
-from monai_auxops.counting.epilogue import NOTHING, WITHOUT_CLASS, Column, fractions, quotients
+from monai_auxops.counting.epilogue import NOTHING, WITHOUT_CLASS, Column, evaluate, quotients
+
+GPU = torch.cuda.is_available()
+
+if not GPU:
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when a module with kernels is imported
+BACKENDS = ["vectorized", *(["triton"] if importlib.util.find_spec("triton") else [])]
 
 FORMULAS = {
     "dice": lambda tp, fp, fn, tn: (2 * tp, 2 * tp + fp + fn, tp + fn),
@@ -49,29 +57,65 @@ def batches(draw):
     return samples, tuple(draw(st.lists(column, min_size=1, max_size=6)))
 
 
-@given(batches())
-def test_every_column_is_its_formula(batch):
+@pytest.fixture(params=BACKENDS)
+def device(request, monkeypatch) -> str:
+    """Run a test with each backend, triton's on the CPU in its interpreter."""
+    monkeypatch.setenv("MONAI_AUXOPS_COUNTS", request.param)
+    return "cuda" if GPU else "cpu"
+
+
+@pytest.fixture
+def evaluated(device):
+    """Return ``evaluate`` for counts given as lists ``[4, B, C]``."""
+    return lambda numbers, *args: evaluate(Counts(*torch.tensor(numbers, device=device)), *args)
+
+
+@given(batch=batches())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_every_column_is_its_formula(evaluated, batch):
     samples, columns = batch
-    counts = Counts(*torch.tensor(samples).permute(2, 0, 1))
-    values = quotients(fractions(counts, 10, columns))
-    for row, sample in zip(values.tolist(), samples, strict=True):
+    numbers = torch.tensor(samples).permute(2, 0, 1).tolist()
+    result = evaluated(numbers, 10, columns)
+    for row, sample in zip(result.values.tolist(), samples, strict=True):
         for value, column in zip(row, columns, strict=True):
             assert value == pytest.approx(expected(column, sample), rel=2**-24, nan_ok=True)
+    assert torch.equal(quotients(result.fractions).nan_to_num(-1), result.values.nan_to_num(-1))
 
 
-def test_voxels_without_a_class_and_nothing():
-    counts = Counts(*torch.tensor([[[2, 1], [0, 0]], [[1, 2], [0, 0]], [[1, 1], [0, 0]], [[3, 3], [0, 0]]]))
-    assert quotients(fractions(counts, 9, (WITHOUT_CLASS, NOTHING))).tolist() == [[2, 0], [9, 0]]
+def test_voxels_without_a_class_and_nothing(evaluated):
+    numbers = [[[2, 1], [0, 0]], [[1, 2], [0, 0]], [[1, 1], [0, 0]], [[3, 3], [0, 0]]]
+    assert evaluated(numbers, 9, (WITHOUT_CLASS, NOTHING)).values.tolist() == [[2, 0], [9, 0]]
+
+
+@pytest.mark.parametrize("classes", [1, 14, 105])
+def test_both_backends_agree_in_float64(monkeypatch, classes):
+    numbers = torch.randint(0, 2**40, (4, 3, classes), generator=torch.Generator().manual_seed(0))
+    numbers[:, 1] = 0  # a sample with nothing to measure
+    every = tuple(range(classes))
+    columns = [Column("dice", every), Column("recall", every, pooled=True), *(Column("jaccard", (c,)) for c in every)]
+    results = []
+    for backend in BACKENDS:
+        monkeypatch.setenv("MONAI_AUXOPS_COUNTS", backend)
+        counts = Counts(*(numbers.cuda() if GPU else numbers))
+        results.append(evaluate(counts, 2**42, (*columns, WITHOUT_CLASS)))
+    for result in results[1:]:
+        torch.testing.assert_close(result.fractions, results[0].fractions, rtol=1e-12, atol=0, equal_nan=True)
+        torch.testing.assert_close(result.values, results[0].values, rtol=2**-23, atol=0, equal_nan=True)
+
+
+def test_an_empty_batch_has_no_values(device):
+    counts = Counts(*torch.zeros(4, 0, 3, dtype=torch.long, device=device))
+    assert evaluate(counts, 9, (NOTHING,)).values.shape == (0, 1)
 
 
 @pytest.mark.parametrize("default", [torch.float16, torch.bfloat16, torch.float64])
-def test_the_default_dtype_changes_nothing(default):
-    counts = Counts(*torch.full((4, 1, 2), 70_001))
+def test_the_default_dtype_changes_nothing(evaluated, default):
+    numbers = torch.full((4, 1, 2), 70_001).tolist()
     columns = (Column("dice", (0, 1)), Column("jaccard", (0,)))
-    wanted = quotients(fractions(counts, 280_004, columns))
+    wanted = evaluated(numbers, 280_004, columns).values
     torch.set_default_dtype(default)
     try:
-        came = quotients(fractions(counts, 280_004, columns))
+        came = evaluated(numbers, 280_004, columns).values
     finally:
         torch.set_default_dtype(torch.float32)
     assert came.dtype == torch.float32
