@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine
-from torch.profiler import ProfilerActivity, profile
 
 import monai_auxops as ma
+from benchmarks import memory
 from monai_auxops.counting import backend_blocked
 from monai_auxops.counting.counts import backend, count
 
@@ -78,14 +78,7 @@ def point(classes: int, spatial: tuple[int, ...]) -> dict[str, float]:
 def peak(x: torch.Tensor, y: torch.Tensor) -> int:
     """Bytes that torch holds at most while counting, the buffers it keeps included."""
     backend_blocked._scratch.buffers.clear()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
-        count(x, y)
-    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]
-    live = most = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        live += event.nbytes()
-        most = max(most, live)
-    return most
+    return memory.peak(lambda: count(x, y))
 
 
 def slope(points: list[tuple[float, float]]) -> float:

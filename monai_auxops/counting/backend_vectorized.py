@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -87,8 +88,16 @@ def _by_class(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
 
 
 def exceeds(t: Tensor, threshold: float) -> Tensor:
-    """Compare in float32, because half precision would round the threshold."""
-    return (t if t.dtype in (torch.float32, torch.float64) else t.float()) > threshold
+    """Compare in float32 where the tensor's own precision would round the threshold."""
+    return (t if _holds(t.dtype, threshold) else t.float()) > threshold
+
+
+@functools.lru_cache(maxsize=64)
+def _holds(dtype: torch.dtype, threshold: float) -> bool:
+    """Tell whether comparing with ``threshold`` in ``dtype`` is comparing in float32."""
+    if dtype in (torch.float32, torch.float64):
+        return True
+    return dtype.is_floating_point and torch.tensor(threshold, dtype=dtype, device="cpu").item() == threshold
 
 
 def _annotated(y: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from monai_auxops.core.shared_counts import shared_counts
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.elements import Shares, of_classes, of_elements
 from monai_auxops.counting.epilogue import NOTHING, WITHOUT_CLASS, Column
-from monai_auxops.counting.reading import Reading, holds, ignored_labels
+from monai_auxops.counting.reading import Reading, ignored_labels
 from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
@@ -140,22 +140,22 @@ class ComputeAccuracy(AuxiliaryOperation):
         return self._onehot if same else self._indices
 
     def _of_elements(self, build_ctx: BuildContext) -> Shares:
-        predictions, label = _with_channels(build_ctx, self.num_classes)
-        key = ("elements", self._cut, ignored_labels(self.ignore_index), self.mask_key)
-        return build_ctx.once(key, lambda: of_elements(predictions, label, self._cut, self._left_out(label, build_ctx)))
+        ignored = ignored_labels(self.ignore_index)
 
-    def _left_out(self, label: Tensor, build_ctx: BuildContext) -> Tensor | None:
-        left_out = None
-        for index in ignored_labels(self.ignore_index):
-            left_out = holds(label, index) if left_out is None else left_out | holds(label, index)
+        def compute() -> Shares:
+            predictions, label = _with_channels(build_ctx, self.num_classes)
+            return of_elements(predictions, label, self._cut, ignored, self._mask(label, build_ctx))
+
+        return build_ctx.once(("elements", self._cut, ignored, self.mask_key), compute)
+
+    def _mask(self, label: Tensor, build_ctx: BuildContext) -> Tensor | None:
         if self.mask_key is None:
-            return left_out
+            return None
         mask = build_ctx.from_batch(self.mask_key)
         expected = [len(label), 1, *label.shape[2:]]
         if list(mask.shape) != expected:
             raise ValueError(f"expected a mask {expected}, got {list(mask.shape)}")
-        outside = ~(mask > 0).expand(label.shape)
-        return outside if left_out is None else left_out | outside
+        return mask.expand(label.shape)
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
         """Return how the share of correct classes follows from counts; None if elements are compared."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from monai_auxops.counting.means import valid_sums
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.contradictions import RANGE, already_probabilities, within_probabilities
 from monai_auxops.ops.naming import check_tag
@@ -86,12 +87,13 @@ class ReduceMeanMasked(AuxiliaryOperation):
         per_sample = set(axes) == set(range(1, predictions.dim()))
         if self.accumulated is None:
             self.accumulated, self.unsettled = (self.tag,) if per_sample else (), True
-        values = self._activated(predictions)
-        valid = values.isfinite() & annotated(values, label)
-        total = torch.where(valid, values, 0).sum(axes) if axes else torch.where(valid, values, 0)
-        number = valid.sum(axes) if axes else valid.long()
-        mean = (total / number).masked_fill(number == 0, float("nan"))
-        return {self.tag: mean, self._mask_tag: (number > 0).float()}
+        if self.final_activation == "softmax" and predictions.dim() == 1:
+            raise ValueError(
+                "expected predictions [B, C, *S] with final_activation='softmax', got one logit per sample"
+            )
+        total, number = valid_sums(predictions, aligned(label, predictions), axes, self.final_activation)
+        dtype = torch.float64 if predictions.dtype == torch.float64 else torch.float32
+        return {self.tag: (total / number).to(dtype), self._mask_tag: (number > 0).float()}  # 0 / 0 is NaN
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Count samples whose predictions are probabilities before the activation."""
@@ -110,27 +112,16 @@ class ReduceMeanMasked(AuxiliaryOperation):
             raise ValueError(f"expected axis within the {dims} axes of the predictions, got {self.axis}")
         return sorted({axis % dims for axis in axes})
 
-    def _activated(self, predictions: Tensor) -> Tensor:
-        values = predictions if predictions.dtype == torch.float64 else predictions.float()
-        if self.final_activation == "sigmoid":
-            return values.sigmoid()
-        if self.final_activation == "softmax" and values.dim() == 1:
-            raise ValueError(
-                "expected predictions [B, C, *S] with final_activation='softmax', got one logit per sample"
-            )
-        return values.softmax(1) if self.final_activation == "softmax" else values
 
-
-def annotated(values: Tensor, label: Tensor | None) -> Tensor:
-    """Return where the label is neither NaN nor negative; everywhere if it does not broadcast to ``values``."""
-    if label is not None and values.dim() == 1 and label.shape == (len(values), 1):
+def aligned(label: Tensor | None, values: Tensor) -> Tensor | None:
+    """Return the label with the axes of ``values``; None if it does not broadcast to their shape."""
+    if label is None:
+        return None
+    if values.dim() == 1 and label.shape == (len(values), 1):
         label = label[:, 0]
-    elif label is not None and values.dim() > 1 and label.shape == values.shape[:1] + values.shape[2:]:
+    elif values.dim() > 1 and label.shape == values.shape[:1] + values.shape[2:]:
         label = label.unsqueeze(1)
-    if (
-        label is None
-        or label.dim() != values.dim()
-        or any(mine not in (1, theirs) for mine, theirs in zip(label.shape, values.shape, strict=True))
-    ):
-        return torch.ones((), dtype=torch.bool, device=values.device)
-    return label >= 0  # false for NaN
+    if label.dim() != values.dim():
+        return None
+    fits = all(mine in (1, theirs) for mine, theirs in zip(label.shape, values.shape, strict=True))
+    return label if fits else None
