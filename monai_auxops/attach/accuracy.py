@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from monai_auxops.attach.evidence import Evidence, Measure
 
 
-def inflated(evidence: Evidence, measure: Measure) -> str:
+def inflation_reason(evidence: Evidence, measure: Measure) -> str:
     """Return why the bundle's accuracy is not the share of correct predictions, or nothing if it is."""
     classes = measure.channels or 0
     if not (measure.exclusive and evidence.post.onehot) or classes < 3:
@@ -17,9 +17,9 @@ def inflated(evidence: Evidence, measure: Measure) -> str:
     return f"element-wise on {classes} one-hot classes it gives 1 - 2 (1 - s) / {classes} if the share s is correct"
 
 
-def warnings(evidence: Evidence, measure: Measure, names: Sequence[str]) -> list[str]:
+def inflation_warnings(evidence: Evidence, measure: Measure, names: Sequence[str]) -> list[str]:
     """Return a line for each inflated accuracy of the bundle, which suggests the aux-op."""
-    why = inflated(evidence, measure)
+    why = inflation_reason(evidence, measure)
     if not why:
         return []
     offer = "" if "ComputeAccuracy" in names else "; add ComputeAccuracy to --ops for the correct share"
@@ -27,7 +27,7 @@ def warnings(evidence: Evidence, measure: Measure, names: Sequence[str]) -> list
     return [f"{name} is inflated: {why}{offer}" for name in found]
 
 
-def inflated_value(share: float, classes: int) -> float:
+def elementwise_accuracy(share: float, classes: int) -> float:
     """Return the element-wise accuracy on one-hot values if ``share`` of the predictions is correct.
 
     Examples:

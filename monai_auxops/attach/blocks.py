@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.attach.derive import refuse_regression
-from monai_auxops.attach.engines import shown
+from monai_auxops.attach.engines import readable_id
 from monai_auxops.attach.problem import AttachError
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def stem_of(name: str, measure: Measure | None, taken: Sequence[str]) -> str:
     overlap = "iou" if measure is not None and measure.jaccard else "dice"
     stem = overlap if name in _DICE else _STEMS.get(name, name.removeprefix("Compute").lower())
     for candidate in (stem, f"class_{stem}", f"aux_{stem}", *(f"aux_{stem}_{number}" for number in range(2, 100))):
-        if not any(_meets(candidate, other) for other in taken):
+        if not any(_names_collide(candidate, other) for other in taken):
             return candidate
     raise AttachError(f"every name for {name} is already used")
 
 
-def _meets(stem: str, other: str) -> bool:
+def _names_collide(stem: str, other: str) -> bool:
     """Tell whether a name equals ``train_<stem>`` or ``val_<stem>``, or looks like one of its classes."""
     names = (f"train_{stem}", f"val_{stem}")
     return other in names or other.startswith(tuple(f"{name}{mark}" for name in names for mark in "/_"))
@@ -80,15 +80,15 @@ def op_block(name: str, stem: str, measure: Measure | None, evidence: Evidence, 
     known = inspect.signature(known_op(name)).parameters
     block: dict[str, Any] = {"_target_": f"monai_auxops.{name}", "tags" if "tags" in known else "tag": stem}
     if measure is not None:
-        block |= _dice(measure) if name in _DICE else _accuracy(measure, evidence)
+        block |= _dice_arguments(measure) if name in _DICE else _accuracy_arguments(measure, evidence)
     if name == "NegLoss" and not evidence.engine.trains:
-        block |= _loss(evidence)
+        block |= _loss_argument(evidence)
     if answers.output_transform is not None:
         block["output_transform"] = answers.output_transform
     return block
 
 
-def _dice(measure: Measure) -> dict[str, Any]:
+def _dice_arguments(measure: Measure) -> dict[str, Any]:
     """Return only what differs from the defaults."""
     block: dict[str, Any] = {}
     if not measure.exclusive and (measure.channels or 2) > 1:
@@ -112,9 +112,9 @@ def _dice(measure: Measure) -> dict[str, Any]:
     return block
 
 
-def _accuracy(measure: Measure, evidence: Evidence) -> dict[str, Any]:
+def _accuracy_arguments(measure: Measure, evidence: Evidence) -> dict[str, Any]:
     """Return the arguments of ComputeAccuracy; refuse what it cannot express."""
-    where = shown(evidence.engine.item_id)
+    where = readable_id(evidence.engine.item_id)
     if not measure.exclusive and measure.threshold != 0.5:
         raise AttachError(
             f"ComputeAccuracy uses the threshold 0.5, but {where} uses {measure.threshold:g}; leave it out of --ops"
@@ -133,12 +133,13 @@ def _accuracy(measure: Measure, evidence: Evidence) -> dict[str, Any]:
     return block
 
 
-def _loss(evidence: Evidence) -> dict[str, Any]:
+def _loss_argument(evidence: Evidence) -> dict[str, Any]:
     if not evidence.loss.item_id:
         raise AttachError(
-            f"NegLoss in {shown(evidence.engine.item_id)} needs a loss, but no trainer has one; leave it out of --ops"
+            f"NegLoss in {readable_id(evidence.engine.item_id)} needs a loss, but no trainer has one; leave it out of "
+            "--ops"
         )
-    return {"loss_function": f"@{shown(evidence.loss.item_id)}"}
+    return {"loss_function": f"@{readable_id(evidence.loss.item_id)}"}
 
 
 def label_format_block(name: str, config: Config) -> dict[str, Any]:

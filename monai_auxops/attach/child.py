@@ -29,11 +29,11 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     if spec["metadata"]:
         parser.read_meta(spec["metadata"])
         parser.parse(True)
-    prepare(config, spec)
+    shorten_run(config, spec)
     if config.at("initialize") is not None:
         config.value("initialize")
     engines = {item["id"]: config.value(item["id"]) for item in spec["engines"]}
-    labels = watch(engines)
+    labels = watch_labels(engines)
     if spec["run_id"]:
         config.value(spec["run_id"])
     for engine in engines.values():
@@ -42,11 +42,11 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     return {"weights": weights_of(engines.values()), "metrics": metrics_of(engines), "labels": labels}
 
 
-def prepare(config: Config, spec: dict[str, Any]) -> None:
+def shorten_run(config: Config, spec: dict[str, Any]) -> None:
     """Make the run one epoch long, and generate data if it has none of its own."""
     shape = None
     if spec["synthetic"]:
-        shape = _shape(config, spec)
+        shape = _smallest_shape(config, spec)
         _shrink(config.parser.config, min(shape.image[1:]))
     for item in spec["engines"]:
         engine = config.at(item["id"])
@@ -55,30 +55,30 @@ def prepare(config: Config, spec: dict[str, Any]) -> None:
         if shape is not None:
             engine.pop("epoch_length", None)
             slot = "train_data_loader" if item["trains"] else "val_data_loader"
-            engine[slot] = _loader(config, item, slot, shape, spec)
-    _soon(config, bool(spec["synthetic"]))
+            engine[slot] = _loader_config(config, item, slot, shape, spec)
+    _validate_in_first_epoch(config, bool(spec["synthetic"]))
     config.parser.parse(True)
 
 
-def _shape(config: Config, spec: dict[str, Any]) -> Any:
+def _smallest_shape(config: Config, spec: dict[str, Any]) -> Any:
     """Return the shape of generated data: the smallest image that the network accepts."""
-    from monai_auxops.attach.synthetic import image_sizes, probe
+    from monai_auxops.attach.synthetic import image_sizes, smallest_shape
 
     made = spec["synthetic"]
     network = config.value(spec["network"])
     device = next((tensor.device for tensor in network.parameters()), None)
     sizes = image_sizes(made["channels"], made["spatial"])
-    return probe(network, sizes, device, made["index_labels"])
+    return smallest_shape(network, sizes, device, made["index_labels"])
 
 
-def _loader(config: Config, item: dict[str, Any], slot: str, shape: Any, spec: dict[str, Any]) -> dict[str, Any]:
+def _loader_config(config: Config, item: dict[str, Any], slot: str, shape: Any, spec: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of an engine's loader; data to be inverted must have been transformed."""
     from dataclasses import asdict
 
-    from monai_auxops.attach.synthetic import as_config
+    from monai_auxops.attach.synthetic import loader_config
 
     if not spec["synthetic"]["inverts"]:
-        return as_config(shape, item["trains"])
+        return loader_config(shape, item["trains"])
     loader = config.follow(f"{item['id']}::{slot}")[0]
     dataset = config.follow(f"{loader}::dataset")[0]
     transform = config.follow(f"{dataset}::transform")[0]
@@ -101,7 +101,7 @@ def _shrink(value: Any, side: int) -> None:
         _shrink(child, side)
 
 
-def _soon(config: Config, synthetic: bool) -> None:
+def _validate_in_first_epoch(config: Config, synthetic: bool) -> None:
     """Validate in the first epoch, and do not load weights that a synthetic run lacks."""
     for item_id, block in config.components():
         name = config.target(item_id).rpartition(".")[2]
@@ -111,17 +111,17 @@ def _soon(config: Config, synthetic: bool) -> None:
             block["_disabled_"] = True
 
 
-def watch(engines: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def watch_labels(engines: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Inspect the labels that each engine sees, because they explain differences."""
     from monai.engines.utils import IterationEvents
 
     seen: dict[str, dict[str, Any]] = {name: {"fractions": False} for name in engines}
     for name, engine in engines.items():
-        engine.add_event_handler(IterationEvents.FORWARD_COMPLETED, look, seen[name])
+        engine.add_event_handler(IterationEvents.FORWARD_COMPLETED, note_fractions, seen[name])
     return seen
 
 
-def look(engine: Any, seen: dict[str, Any]) -> None:
+def note_fractions(engine: Any, seen: dict[str, Any]) -> None:
     """Record whether labels hold fractions, which MONAI truncates and aux-ops leave out."""
     import torch
 

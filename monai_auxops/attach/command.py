@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from monai_auxops.attach.blocks import known_op
 from monai_auxops.attach.evidence import Answers
-from monai_auxops.attach.folder import configs_of, inside, load
+from monai_auxops.attach.folder import bundle_scripts, configs_of, load_config
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.report import add_report
-from monai_auxops.attach.table import compare, table
+from monai_auxops.attach.table import compare, text_table
 from monai_auxops.attach.trial import run_both
 from monai_auxops.attach.write import text_of, write_plans
 
@@ -57,56 +57,58 @@ def attach(options: Options) -> tuple[str, bool]:
         known_op(name)
     bundle = options.bundle
     configs = configs_of(bundle)
-    with inside(bundle):
+    with bundle_scripts(bundle):
         plans = make_plans(bundle, configs, ops, options.answers, options.config)
         usable = [plan for plan in plans if not plan.refused]
         for plan in usable if options.report else ():
             add_report(plan)
         if not options.check:
             write_plans(configs, usable, options.force)
-            return _said(plans, configs), True
-        return _checked(bundle, configs, usable, options)
+            return _report_text(plans, configs), True
+        return _write_if_proven(bundle, configs, usable, options)
 
 
-def _checked(bundle: Path, configs: Path, plans: Sequence[Plan], options: Options) -> tuple[str, bool]:
+def _write_if_proven(bundle: Path, configs: Path, plans: Sequence[Plan], options: Options) -> tuple[str, bool]:
     """Run every plan without and with aux-ops, and write what is proven; existing files are checked as they are."""
     there = {plan.run.output for plan in plans if (configs / plan.run.output).exists() and not options.force}
     for plan in plans:
         if plan.run.output in there:
-            plan.block = load(configs / plan.run.output)
+            plan.block = load_config(configs / plan.run.output)
     texts, good = [], True
     for plan in plans:
         rows = compare(plan, *run_both(bundle, configs, plan, options.check == "synthetic", options.settings))
         good = good and all(row.good for row in rows)
-        texts.append(f"{_names(plan)}: one epoch without and with aux-ops, {_DATA[options.check]}\n\n{table(rows)}\n")
+        texts.append(
+            f"{_file_names(plan)}: one epoch without and with aux-ops, {_DATA[options.check]}\n\n{text_table(rows)}\n"
+        )
     new = [plan for plan in plans if plan.run.output not in there]
     if good:
         write_plans(configs, new, options.force)
-        texts.append(_said(new, configs) if new else "The existing files were checked; nothing was written.\n")
+        texts.append(_report_text(new, configs) if new else "The existing files were checked; nothing was written.\n")
     else:
         texts.append("Not proven, so nothing was written.\n")
     return "\n".join(texts), good
 
 
-def _names(plan: Plan) -> str:
+def _file_names(plan: Plan) -> str:
     return " + ".join(path.name for path in plan.run.config.files)
 
 
-def _said(plans: Sequence[Plan], configs: Path) -> str:
+def _report_text(plans: Sequence[Plan], configs: Path) -> str:
     """Report what was written and why, and the command to run next."""
     lines: list[str] = []
     for plan in plans:
         if plan.refused:
-            lines += [f"Left alone: {_names(plan)}: {plan.refused}", ""]
+            lines += [f"Left alone: {_file_names(plan)}: {plan.refused}", ""]
             continue
         lines += [f"Written: {configs / plan.run.output}", "", text_of(plan.block)]
-        lines += _derived(plan)
+        lines += _reason_lines(plan)
         verb = "Train" if plan.run.trains else "Evaluate"
-        lines += [f"{verb} with it, in the bundle's folder:", *_commands(plan), ""]
+        lines += [f"{verb} with it, in the bundle's folder:", *_run_commands(plan), ""]
     return "\n".join(lines)
 
 
-def _derived(plan: Plan) -> list[str]:
+def _reason_lines(plan: Plan) -> list[str]:
     lines = []
     for engine, why in plan.lines.items():
         lines += [f"{engine}:", *(f"  {line}" for line in why)]
@@ -116,15 +118,15 @@ def _derived(plan: Plan) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _commands(plan: Plan) -> list[str]:
+def _run_commands(plan: Plan) -> list[str]:
     """Return the commands of a run: alone, and on several GPUs."""
     names = [path.name for path in plan.run.config.files]
     run_id = f" {plan.run.run_id}" if plan.run.run_id not in ("", "run") else ""
     folder = plan.run.config.files[0].parent.name
-    alone = f'  python -m monai.bundle run{run_id} --config_file "{_files(folder, [*names, plan.run.output])}"'
+    alone = f'  python -m monai.bundle run{run_id} --config_file "{_config_files(folder, [*names, plan.run.output])}"'
     lines = [alone]
     for path in plan.run.parallel:
-        files = _files(folder, [*names, path.name, plan.run.output])
+        files = _config_files(folder, [*names, path.name, plan.run.output])
         lines.append(
             f"  torchrun --standalone --nproc_per_node=2 -m monai.bundle run{run_id} --config_file "
             f'"{files}"  # on several GPUs; keep our file last'
@@ -132,7 +134,7 @@ def _commands(plan: Plan) -> list[str]:
     return lines
 
 
-def _files(folder: str, names: Sequence[str]) -> str:
+def _config_files(folder: str, names: Sequence[str]) -> str:
     return "[" + ",".join(f"'{folder}/{name}'" for name in names) + "]"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Final
 
-from monai_auxops.attach.folder import load
+from monai_auxops.attach.folder import load_config
 from monai_auxops.attach.problem import AttachError, first_line
 
 _REFERENCE: Final = re.compile(r"\$?\s*@([\w#:.\-]+)\s*")
@@ -30,7 +30,7 @@ class Config:
         from monai.bundle import ConfigParser
 
         self.files = tuple(files)
-        self.raw = _merged(files, overrides or {})
+        self.raw = _merge_files(files, overrides or {})
         self.parser = ConfigParser(deepcopy(self.raw))
         try:
             self.parser.parse(True)
@@ -47,7 +47,7 @@ class Config:
         for item_id, item in resolver.items.items():
             if isinstance(item, ConfigExpression) and item.is_import_statement(item.get_config()):
                 try:
-                    for module in _modules(item.get_config()):
+                    for module in _imported_modules(item.get_config()):
                         importlib.import_module(module)
                     resolver.resolved_content[item_id] = item.evaluate()
                 except Exception as error:
@@ -143,7 +143,7 @@ class Config:
             raise ImportError(f"{name} needs something that is missing: {error.value}") from error
 
 
-def _modules(statement: str) -> list[str]:
+def _imported_modules(statement: str) -> list[str]:
     """Return the modules of an import statement.
 
     >>> _modules("$from a.b import c as d"), _modules("$import e.f as g")
@@ -158,14 +158,14 @@ def _modules(statement: str) -> list[str]:
     return found
 
 
-def _merged(files: Sequence[Path], overrides: dict[str, Any]) -> dict[str, Any]:
+def _merge_files(files: Sequence[Path], overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the files' content merged as MONAI merges them."""
     from monai.bundle import ConfigParser
     from monai.bundle.utils import merge_kv
 
     parser = ConfigParser({})
     for path in files:
-        _merge_one(parser, load(path), path.name, merge_kv)
+        _merge_one(parser, load_config(path), path.name, merge_kv)
     _merge_one(parser, overrides, "the overrides", merge_kv)
     return dict(parser.get())
 

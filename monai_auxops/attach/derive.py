@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from monai_auxops.attach.engines import shown
+from monai_auxops.attach.engines import readable_id
 from monai_auxops.attach.evidence import Answers, Evidence, Measure
 from monai_auxops.attach.meanings import Meaning, overlap_of
 from monai_auxops.attach.names import class_names
@@ -48,7 +48,7 @@ def derive(
     return _with_stage(measure, evidence, answers)
 
 
-def _said(measure: Measure, line: str) -> Measure:
+def _with_reason(measure: Measure, line: str) -> Measure:
     return replace(measure, why=(*measure.why, line))
 
 
@@ -64,14 +64,14 @@ def _with_channels(evidence: Evidence, answers: Answers) -> Measure:
         return Measure(False, why=(f"{kind}: the post-processing compares with a threshold",))
     activation = answers.activation or post.activation or loss.activation
     if activation is not None and activation != "none":
-        source = _source(activation, answers, post, loss)
+        source = _activation_source(activation, answers, post, loss)
         kind = "exclusive classes" if activation == "softmax" else "independent channels"
         return Measure(activation == "softmax", why=(f"{kind}: {source}",))
     refuse_regression(evidence)
-    raise AttachError(_unclear(evidence))
+    raise AttachError(_missing_answer(evidence))
 
 
-def _source(activation: str, answers: Answers, post: PostProcessing, loss: LossFacts) -> str:
+def _activation_source(activation: str, answers: Answers, post: PostProcessing, loss: LossFacts) -> str:
     if answers.activation is not None:
         return "--activation"
     if post.activation is not None:
@@ -83,15 +83,15 @@ def refuse_regression(evidence: Evidence) -> None:
     """Raise an error if predictions are values, not classes."""
     if evidence.loss.regresses and not evidence.post.decides:
         raise AttachError(
-            f"{shown(evidence.engine.item_id)} has no classes to measure: {evidence.loss.name} compares values "
+            f"{readable_id(evidence.engine.item_id)} has no classes to measure: {evidence.loss.name} compares values "
             "(registration, regression or generation), and no post-processing makes classes of them; --ops NegLoss "
             "follows its loss, and --channels says that there are classes"
         )
 
 
-def _unclear(evidence: Evidence) -> str:
+def _missing_answer(evidence: Evidence) -> str:
     """Return an error that says what is missing."""
-    where, loss = shown(evidence.engine.item_id), evidence.loss
+    where, loss = readable_id(evidence.engine.item_id), evidence.loss
     others = f" ({', '.join(evidence.post.others)} is not understood)" if evidence.post.others else ""
     said = f", and neither does the loss {loss.name}" if loss.name else ""
     return (
@@ -109,18 +109,18 @@ def _with_activation(measure: Measure, evidence: Evidence, answers: Answers) -> 
     measure = replace(measure, threshold=0.5 if threshold is None else threshold)
     if answers.activation is not None:
         found = None if answers.activation == "none" else answers.activation
-        return _said(replace(measure, activation=found), f"activation {answers.activation}: --activation")
+        return _with_reason(replace(measure, activation=found), f"activation {answers.activation}: --activation")
     if post.activation is not None:
         line = f"{post.activation}, then {measure.threshold:g}: the post-processing"
-        return _said(replace(measure, activation=post.activation), line)
+        return _with_reason(replace(measure, activation=post.activation), line)
     if post.threshold is not None:
         line = f"raw output against {measure.threshold:g}: the post-processing has a threshold but no activation"
-        return _said(measure, line)
+        return _with_reason(measure, line)
     if loss.activation is not None:
         line = f"{loss.activation}: {loss.name} applies it; {measure.threshold:g} unless post-processing says otherwise"
-        return _said(replace(measure, activation=loss.activation), line)
+        return _with_reason(replace(measure, activation=loss.activation), line)
     raise AttachError(
-        f"nothing tells whether the network of {shown(evidence.engine.item_id)} ends in its activation; pass "
+        f"nothing tells whether the network of {readable_id(evidence.engine.item_id)} ends in its activation; pass "
         "--activation sigmoid, softmax or none"
     )
 
@@ -129,22 +129,22 @@ def _with_labels(measure: Measure, evidence: Evidence, answers: Answers, trainin
     """Decide between class indices and labels with a channel for each class."""
     post, loss = evidence.post, evidence.loss
     if answers.labels is not None:
-        return _said(replace(measure, onehot=answers.labels == "onehot"), f"{answers.labels} labels: --labels")
+        return _with_reason(replace(measure, onehot=answers.labels == "onehot"), f"{answers.labels} labels: --labels")
     if evidence.single:
-        return _said(measure, "one channel, label 0 or 1")
+        return _with_reason(measure, "one channel, label 0 or 1")
     if post.label_onehot:
-        return _said(measure, "index labels: the post-processing makes them one-hot")
+        return _with_reason(measure, "index labels: the post-processing makes them one-hot")
     if loss.index_labels:
-        return _said(measure, f"index labels: {loss.name} takes them")
+        return _with_reason(measure, f"index labels: {loss.name} takes them")
     if loss.name and not loss.regresses:
         line = f"one-hot labels: neither {loss.name} nor the post-processing converts them"
-        return _said(replace(measure, onehot=True), line)
+        return _with_reason(replace(measure, onehot=True), line)
     if training is not None:
         kind = "one-hot" if training.onehot else "index"
-        return _said(replace(measure, onehot=training.onehot), f"{kind} labels: as in the training")
+        return _with_reason(replace(measure, onehot=training.onehot), f"{kind} labels: as in the training")
     raise AttachError(
-        f"nothing tells whether the labels of {shown(evidence.engine.item_id)} are class indices; pass --labels index "
-        "or --labels onehot"
+        f"nothing tells whether the labels of {readable_id(evidence.engine.item_id)} are class indices; pass --labels "
+        "index or --labels onehot"
     )
 
 
@@ -153,18 +153,20 @@ def _with_background(measure: Measure, evidence: Evidence, answers: Answers, ove
     if overlap is not None:
         measure = replace(measure, jaccard=overlap.kind == "iou")
         measure = replace(measure, empty_value=None if overlap.ignore_empty else 1.0)
-    skips, line = _background(measure, evidence, answers, overlap)
+    skips, line = _skips_background(measure, evidence, answers, overlap)
     if evidence.single and skips:
         return measure
-    return _said(replace(measure, skip_background=skips), line)
+    return _with_reason(replace(measure, skip_background=skips), line)
 
 
-def _background(measure: Measure, evidence: Evidence, answers: Answers, overlap: Meaning | None) -> tuple[bool, str]:
+def _skips_background(
+    measure: Measure, evidence: Evidence, answers: Answers, overlap: Meaning | None
+) -> tuple[bool, str]:
     if answers.background is not None:
-        return answers.background == "skip", f"class 0 {_counts(answers.background == 'include')}: --background"
+        return answers.background == "skip", f"class 0 {_counts_or_not(answers.background == 'include')}: --background"
     if overlap is not None:
         told = f"{overlap.name} ({overlap.target}) has include_background={overlap.include_background}"
-        return not overlap.include_background, f"class 0 {_counts(overlap.include_background)}: {told}"
+        return not overlap.include_background, f"class 0 {_counts_or_not(overlap.include_background)}: {told}"
     if evidence.loss.skips_background:
         return True, f"class 0 is left out: {evidence.loss.name} has include_background=False"
     first = (measure.names or ("",))[0].lower()
@@ -173,7 +175,7 @@ def _background(measure: Measure, evidence: Evidence, answers: Answers, overlap:
     return False, "class 0 counts: nothing in the bundle leaves it out"
 
 
-def _counts(counts: bool) -> str:
+def _counts_or_not(counts: bool) -> str:
     return "counts" if counts else "is left out"
 
 
@@ -184,18 +186,22 @@ def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measu
     after = post.inverted or evidence.engine.is_ensemble
     stage = answers.stage or ("post" if after else "raw")
     if stage == "raw":
-        return _said(measure, "before post-processing, on the network's grid: --stage") if post.inverted else measure
+        return (
+            _with_reason(measure, "before post-processing, on the network's grid: --stage")
+            if post.inverted
+            else measure
+        )
     if measure.exclusive and not post.onehot and not evidence.single:
         line = "before post-processing, on the network's grid: it leaves a class map without scores"
-        return _said(measure, line)
+        return _with_reason(measure, line)
     onehot = not evidence.single and (post.label_onehot or measure.onehot)
     activated = post.decides or post.activation is not None
     measure = replace(measure, stage="post", onehot=onehot, activation=None if activated else measure.activation)
     measure = replace(measure, threshold=0.5 if post.decides else measure.threshold)
-    return _said(measure, f"after post-processing: {_why_after(evidence)}")
+    return _with_reason(measure, f"after post-processing: {_stage_reason(evidence)}")
 
 
-def _why_after(evidence: Evidence) -> str:
+def _stage_reason(evidence: Evidence) -> str:
     if evidence.post.inverted:
         return "it returns to the original grid with Invertd"
     return "an ensemble has no 'pred' before it" if evidence.engine.is_ensemble else "--stage"

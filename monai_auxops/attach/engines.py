@@ -63,23 +63,23 @@ def find_engines(config: Config) -> list[EngineItem]:
 
     found = []
     for item_id, _ in config.components():
-        kind = _class(config, item_id)
+        kind = _engine_class(config, item_id)
         if isinstance(kind, type) and issubclass(kind, Trainer | Evaluator):
             found.append(EngineItem(item_id, issubclass(kind, Trainer), f"{kind.__module__}.{kind.__qualname__}"))
     return found
 
 
-def _class(config: Config, item_id: str) -> Any:
+def _engine_class(config: Config, item_id: str) -> Any:
     """Return a component's class; refuse an engine whose class cannot be imported."""
     name = config.target(item_id)
     try:
         kind = config.class_of(item_id)
     except ImportError as error:
         if _LOOKS_LIKE_ONE.search(name):
-            raise AttachError(f"{shown(item_id)} cannot be imported here: {error}") from error
+            raise AttachError(f"{readable_id(item_id)} cannot be imported here: {error}") from error
         return None
     if kind is None and _LOOKS_LIKE_ONE.search(name):
-        raise AttachError(f"{shown(item_id)} cannot be imported here: {name} was not found; install its package")
+        raise AttachError(f"{readable_id(item_id)} cannot be imported here: {name} was not found; install its package")
     return kind
 
 
@@ -91,21 +91,21 @@ def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:
     names = {base.__name__ for base in kind.__mro__}
     if issubclass(kind, GanTrainer | AdversarialTrainer) or names & set(_GENERATES):
         raise AttachError(
-            f"{shown(engine.item_id)} is a {kind.__name__}: a generator's output has no label to compare with"
+            f"{readable_id(engine.item_id)} is a {kind.__name__}: a generator's output has no label to compare with"
         )
     if "detector" in (config.at(engine.item_id) or {}):
         raise AttachError(
-            f"{shown(engine.item_id)} is a {kind.__name__} for detection: its output holds boxes, not the 'pred' "
+            f"{readable_id(engine.item_id)} is a {kind.__name__} for detection: its output holds boxes, not the 'pred' "
             "that aux-ops read"
         )
-    diffuses = _diffuses(config, engine)
+    diffuses = _diffusion_part(config, engine)
     if diffuses:
         raise AttachError(
-            f"{shown(engine.item_id)} trains a generator ({diffuses}): its predictions are noise, not classes"
+            f"{readable_id(engine.item_id)} trains a generator ({diffuses}): its predictions are noise, not classes"
         )
 
 
-def _diffuses(config: Config, engine: EngineItem) -> str:
+def _diffusion_part(config: Config, engine: EngineItem) -> str:
     """Return the part that identifies an engine as a diffusion model's, or nothing."""
     for part in ("prepare_batch", "inferer"):
         item_id, value = config.follow(f"{engine.item_id}::{part}")
@@ -117,17 +117,17 @@ def _diffuses(config: Config, engine: EngineItem) -> str:
 
 def run_ids(config: Config, engine: EngineItem) -> list[str]:
     """Return the ids of the lists that run an engine, ``run`` first: what ``monai.bundle run`` is given."""
-    found = [key for key in config.parser.get() if engine.item_id in _run_by(config.at(key))]
+    found = [key for key in config.parser.get() if engine.item_id in _engines_run_by(config.at(key))]
     return sorted(found, key=lambda name: name != "run")
 
 
-def _run_by(value: Any) -> set[str]:
+def _engines_run_by(value: Any) -> set[str]:
     """Return the ids of the engines that a value runs."""
     texts: Iterable[Any] = value if isinstance(value, list) else [value]
     return {match.replace("#", "::") for text in texts if isinstance(text, str) for match in _RUNS.findall(text)}
 
 
-def reachable(config: Config, start: str) -> set[str]:
+def reachable_ids(config: Config, start: str) -> set[str]:
     """Return the ids that are also built when ``start`` is built."""
     waiting, found = [start], set()
     while waiting:
@@ -138,11 +138,11 @@ def reachable(config: Config, start: str) -> set[str]:
     return found
 
 
-def shown(item_id: str) -> str:
+def readable_id(item_id: str) -> str:
     """Return an id in the form that most bundles use.
 
     Examples:
-        >>> shown("train::trainer")
+        >>> readable_id("train::trainer")
         'train#trainer'
     """
     return item_id.replace("::", "#")

@@ -34,7 +34,7 @@ def workflow_files(configs: Path) -> list[Path]:
     return [path for path in files if not path.stem.lower().startswith(_NO_WORKFLOW)]
 
 
-def load(path: Path) -> dict[str, Any]:
+def load_config(path: Path) -> dict[str, Any]:
     """Return the content of one JSON or YAML file; a malformed file is refused with the line of the error."""
     from monai.bundle import ConfigParser
 
@@ -45,7 +45,7 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise AttachError(f"{path} cannot be read: {first_line(error)}") from error
     except Exception as error:
-        raise AttachError(f"{path} is not {_language(path)}: {_place(error)}") from error
+        raise AttachError(f"{path} is not {_language(path)}: {_error_position(error)}") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise AttachError(f"{path} holds no configuration: expected names and values, got {type(content).__name__}")
     return content
@@ -55,7 +55,7 @@ def _language(path: Path) -> str:
     return "JSON" if path.suffix.lower() == ".json" else "YAML"
 
 
-def _place(error: Exception) -> str:
+def _error_position(error: Exception) -> str:
     """Return line, column and problem of what a JSON or a YAML reader raised."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
@@ -67,7 +67,7 @@ def _place(error: Exception) -> str:
 
 
 @contextmanager
-def inside(bundle: Path) -> Iterator[None]:
+def bundle_scripts(bundle: Path) -> Iterator[None]:
     """Import the bundle's own ``scripts``, and no other bundle's, while the block runs."""
     root = str(bundle.resolve())
     others = _forget_scripts()

@@ -55,11 +55,11 @@ def read_loss(config: Config, trainer: EngineItem | None) -> LossFacts:
         return LossFacts()
     loss = config.try_value(item_id)
     if loss is not None and not isinstance(loss, str | dict):
-        return facts_of(loss, item_id)
-    return _written(value, item_id) if isinstance(value, dict) else LossFacts(item_id, str(value))
+        return loss_facts(loss, item_id)
+    return _facts_in_config(value, item_id) if isinstance(value, dict) else LossFacts(item_id, str(value))
 
 
-def facts_of(loss: Any, item_id: str = "") -> LossFacts:
+def loss_facts(loss: Any, item_id: str = "") -> LossFacts:
     """Return what a loss object says; of a loss around another (deep supervision, a sum of two) what that says.
 
     Examples:
@@ -67,7 +67,7 @@ def facts_of(loss: Any, item_id: str = "") -> LossFacts:
         >>> facts_of(DeepSupervisionLoss(DiceLoss(sigmoid=True))).activation
         'sigmoid'
     """
-    parts = _parts(loss)
+    parts = _loss_parts(loss)
     names = {base.__name__ for part in parts for base in type(part).__mro__}
     onehot = _flag(parts, "to_onehot_y")
     return LossFacts(
@@ -81,7 +81,7 @@ def facts_of(loss: Any, item_id: str = "") -> LossFacts:
     )
 
 
-def _parts(loss: Any) -> list[Any]:
+def _loss_parts(loss: Any) -> list[Any]:
     """Return a loss and the losses inside it."""
     found = [loss]
     for one in found:
@@ -117,7 +117,7 @@ def _index_labels(names: set[str], onehot: bool | None) -> bool | None:
     return True if names & {"CrossEntropyLoss", "NLLLoss"} else None
 
 
-def _written(value: dict[str, Any], item_id: str) -> LossFacts:
+def _facts_in_config(value: dict[str, Any], item_id: str) -> LossFacts:
     """Return what the configuration tells about a loss that cannot be built here."""
     name = str(value.get("_target_", "")).rpartition(".")[2]
     on = [key for key in ("sigmoid", "softmax") if value.get(key) is True]

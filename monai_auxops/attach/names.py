@@ -33,7 +33,7 @@ def class_names(output: Output, channels: int | None, where: str, given: Sequenc
             raise AttachError(
                 f"--class-names: expected {channels} names, one for each channel ({where}), got {len(given)}"
             )
-        return disambiguated(given) if given else None
+        return disambiguate_names(given) if given else None
     said = {"num_channels": output.channels, "channel_def": len(output.names) if output.names else None}
     for key, number in said.items():
         if number is not None and channels is not None and number != channels:
@@ -46,14 +46,14 @@ def class_names(output: Output, channels: int | None, where: str, given: Sequenc
             f"metadata.json contradicts itself: num_channels is {output.channels} and channel_def has "
             f"{len(output.names)} names; correct one, or pass --class-names"
         )
-    return disambiguated(output.names) if output.names else None
+    return disambiguate_names(output.names) if output.names else None
 
 
-def disambiguated(names: Iterable[str]) -> list[str]:
+def disambiguate_names(names: Iterable[str]) -> list[str]:
     """Return names that viewers can tell apart and trackers accept.
 
     Examples:
-        >>> disambiguated(["liver (left)", "a/b", "cyst", "cyst"])
+        >>> disambiguate_names(["liver (left)", "a/b", "cyst", "cyst"])
         ['liver left', 'a-b', 'cyst', 'cyst 2']
     """
     found: list[str] = []

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.engines import EngineItem, shown
-from monai_auxops.attach.folder import SUFFIXES, load
+from monai_auxops.attach.engines import EngineItem, readable_id
+from monai_auxops.attach.folder import SUFFIXES, load_config
 from monai_auxops.attach.problem import AttachError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_metadata(configs: Path) -> dict[str, Any]:
     for suffix in SUFFIXES:
         path = configs / f"metadata{suffix}"
         if path.is_file():
-            return load(path)
+            return load_config(path)
     return {}
 
 
@@ -52,7 +52,7 @@ def read_output(metadata: dict[str, Any]) -> Output:
         >>> read_output({"network_data_format": {"outputs": {"pred": {"channel_def": channels}}}}).names
         ('background', 'liver', 'pancreas')
     """
-    outputs = _inner(metadata, "network_data_format", "outputs")
+    outputs = _dict_at(metadata, "network_data_format", "outputs")
     named = outputs.get("pred", next(iter(outputs.values()), {}))
     pred = named if isinstance(named, dict) else {}
     names = pred.get("channel_def")
@@ -60,18 +60,18 @@ def read_output(metadata: dict[str, Any]) -> Output:
     return Output(
         str(pred["format"]) if pred.get("format") else None,
         channels if isinstance(channels, int) and channels > 0 else None,
-        _by_number(names) if isinstance(names, dict) and names else None,
+        _in_channel_order(names) if isinstance(names, dict) and names else None,
         tuple(pred.get("spatial_shape") or ()),
     )
 
 
-def _inner(value: Any, *keys: str) -> dict[str, Any]:
+def _dict_at(value: Any, *keys: str) -> dict[str, Any]:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
 
 
-def _by_number(names: dict[Any, Any]) -> tuple[str, ...]:
+def _in_channel_order(names: dict[Any, Any]) -> tuple[str, ...]:
     """Return names in the order of their channel numbers, 2 before 10."""
     try:
         return tuple(str(names[key]) for key in sorted(names, key=int))
@@ -87,7 +87,7 @@ def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
         if isinstance(value, dict) and "_target_" in value:
             name = config.target(item_id).rpartition(".")[2]
             if name not in _WRAPS:
-                return _argument(config, item_id, name)
+                return _channels_argument(config, item_id, name)
         waiting += [name for name in config.references(value) if name.replace("#", "::") not in waiting]
         if isinstance(value, dict):
             waiting += [f"{item_id}::{key}" for key in ("module",) if key in value]
@@ -96,12 +96,12 @@ def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
     return None, ""
 
 
-def _argument(config: Config, item_id: str, name: str) -> tuple[int | None, str]:
+def _channels_argument(config: Config, item_id: str, name: str) -> tuple[int | None, str]:
     """Return the argument of a network that is its number of output channels, or the default of it."""
     for key in _CHANNELS:
         value = config.try_value(f"{item_id}::{key}")
         if isinstance(value, int):
-            return value, f"{shown(item_id)}#{key}"
+            return value, f"{readable_id(item_id)}#{key}"
     try:
         parameters = inspect.signature(config.class_of(item_id)).parameters
     except (ImportError, TypeError, ValueError):

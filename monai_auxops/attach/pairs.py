@@ -41,16 +41,16 @@ def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> lis
         for name, op in block.items():
             kind = op["_target_"].rpartition(".")[2]
             if meaning.kind == ("iou" if measure.jaccard else "dice") and kind in MEASURES[:2]:
-                note = _difference(meaning, measure, evidence)
+                note = _known_difference(meaning, measure, evidence)
                 pairs.append(Pair(engine.item_id, meaning.name, name, meaning.kind, note))
             if meaning.kind == "accuracy" and kind == "ComputeAccuracy":
-                note = accuracy.inflated(evidence, measure)
+                note = accuracy.inflation_reason(evidence, measure)
                 classes = measure.channels or 0 if note else 0
                 pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note, classes))
     return pairs
 
 
-def _difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
+def _known_difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
     """Return why the bundle's overlap differs, as far as its arguments tell."""
     if meaning.include_background == measure.skip_background and (measure.channels or 2) > 1:
         return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, but not here"

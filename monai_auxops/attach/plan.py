@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from monai_auxops.attach import accuracy
 from monai_auxops.attach.blocks import MEASURES, default_ops, label_format_block, op_block, stem_of
 from monai_auxops.attach.derive import derive
-from monai_auxops.attach.engines import EngineItem, refuse_unmeasurable, shown
+from monai_auxops.attach.engines import EngineItem, readable_id, refuse_unmeasurable
 from monai_auxops.attach.evidence import Answers, Evidence, Measure, read_evidence
 from monai_auxops.attach.network import Output, read_metadata, read_output
 from monai_auxops.attach.pairs import Pair, pairs_of
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.runs import Run, find_runs
-from monai_auxops.attach.slots import added
+from monai_auxops.attach.slots import slot_overrides
 
 if TYPE_CHECKING:
     from monai_auxops.attach.meanings import Meaning
@@ -118,9 +118,9 @@ def _add_engine(
         _refuse_twice(evidence, name, stem)
         op = op_block(name, stem, measure if name in MEASURES else None, evidence, answers)
         block[f"{engine.prefix}_{stem}"] = op | label_format_block(name, plan.run.config)
-    plan.block |= added(plan.run.config, engine, block)
+    plan.block |= slot_overrides(plan.run.config, engine, block)
     plan.metrics += [(engine, name) for name in block]
-    plan.lines[shown(engine.item_id)] = _lines(evidence, measure, names) + _key_line(plan, evidence, block)
+    plan.lines[readable_id(engine.item_id)] = _lines(evidence, measure, names) + _key_line(plan, evidence, block)
     plan.index_labels = bool(evidence.loss.index_labels)
     if measure is not None:
         plan.index_labels = not measure.onehot_before
@@ -130,7 +130,7 @@ def _add_engine(
 
 def _key_line(plan: Plan, evidence: Evidence, block: dict[str, Any]) -> list[str]:
     """Return a line that says which op becomes the key metric of an engine without one."""
-    if shown(evidence.engine.key_slot) not in plan.block:
+    if readable_id(evidence.engine.key_slot) not in plan.block:
         return []
     first = next(iter(block))
     return [f"{first} becomes its key metric, because it has none and MONAI attaches no other metric without one"]
@@ -142,8 +142,8 @@ def _refuse_twice(evidence: Evidence, name: str, stem: str) -> None:
     for meaning in evidence.meanings:
         if meaning.kind == "aux-op" and (meaning.target == name or meaning.name.endswith(f"_{wanted}")):
             raise AttachError(
-                f"{shown(evidence.engine.item_id)} already has {meaning.name}, an aux-op's value; {name} is not added, "
-                "name other aux-ops with --ops"
+                f"{readable_id(evidence.engine.item_id)} already has {meaning.name}, an aux-op's value; {name} is "
+                "not added, name other aux-ops with --ops"
             )
 
 
@@ -157,5 +157,5 @@ def _lines(evidence: Evidence, measure: Measure | None, names: Sequence[str]) ->
     if "NegLoss" in names and evidence.loss.sums:
         lines.append(f"{evidence.loss.name} is a sum over the batch: NegLoss depends on the batch size")
     if measure is not None:
-        lines += accuracy.warnings(evidence, measure, names)
+        lines += accuracy.inflation_warnings(evidence, measure, names)
     return lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.engines import EngineItem, shown
-from monai_auxops.attach.slots import made_writable
+from monai_auxops.attach.engines import EngineItem, readable_id
+from monai_auxops.attach.slots import overrides_before
 
 if TYPE_CHECKING:
     from monai_auxops.attach.config import Config
@@ -35,8 +35,8 @@ def exchange(plan: Plan) -> None:
     for engine in plan.run.engines:
         for item_id, name in _handlers(plan.run.config, engine):
             if name in _EXCHANGED:
-                plan.block |= made_writable(plan.run.config, f"{item_id}::_target_")
-                plan.block[f"{shown(item_id)}#_target_"] = f"monai_auxops.{_EXCHANGED[name]}"
+                plan.block |= overrides_before(plan.run.config, f"{item_id}::_target_")
+                plan.block[f"{readable_id(item_id)}#_target_"] = f"monai_auxops.{_EXCHANGED[name]}"
 
 
 def _handlers(config: Config, engine: EngineItem) -> Iterator[tuple[str, str]]:
@@ -62,7 +62,7 @@ def _add(plan: Plan, engine: EngineItem, handlers: list[dict[str, Any]]) -> None
     if not shows:
         plan.block |= _appended(config, engine, handlers)
         return
-    plan.block[f"{shown(shows[-1])}#also"] = handlers  # exchange() has made the place writable
+    plan.block[f"{readable_id(shows[-1])}#also"] = handlers  # exchange() has made the place writable
 
 
 def _appended(config: Config, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -70,18 +70,18 @@ def _appended(config: Config, engine: EngineItem, handlers: list[dict[str, Any]]
     slot = f"{engine.item_id}::{engine.prefix}_handlers"
     item_id, value = config.follow(slot)
     if value in (None, "$None"):
-        return made_writable(config, slot) | {shown(slot): handlers}
+        return overrides_before(config, slot) | {readable_id(slot): handlers}
     if isinstance(value, list):
-        return made_writable(config, item_id) | {f"+{shown(item_id)}": handlers}
+        return overrides_before(config, item_id) | {f"+{readable_id(item_id)}": handlers}
     name = f"aux_ops_{engine.prefix}_handlers"
     merged = f"$list(({str(value).strip()[1:]}) or []) + list(@{name})"
-    return {name: handlers} | made_writable(config, slot) | {shown(slot): merged}
+    return {name: handlers} | overrides_before(config, slot) | {readable_id(slot): merged}
 
 
 def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | None) -> dict[str, Any]:
     block: dict[str, Any] = {"_target_": "monai_auxops.AuxReportHandler"}
     if evaluator is not None:
-        block["evaluator"] = f"@{shown(evaluator.item_id)}"
+        block["evaluator"] = f"@{readable_id(evaluator.item_id)}"
     measure = plan.measures.get((evaluator or trainer).item_id)
     if measure is not None and measure.names:
         block["class_names"] = list(measure.names)

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem, find_engines, reachable, refuse_unmeasurable, run_ids, shown
-from monai_auxops.attach.folder import OURS, load, workflow_files
+from monai_auxops.attach.engines import (
+    EngineItem,
+    find_engines,
+    reachable_ids,
+    readable_id,
+    refuse_unmeasurable,
+    run_ids,
+)
+from monai_auxops.attach.folder import OURS, load_config, workflow_files
 from monai_auxops.attach.problem import AttachError
 
 _WORKFLOW: Final = re.compile(r"^class \w+\(.*Workflow\b", re.MULTILINE)
@@ -88,7 +95,7 @@ def _alone(path: Path) -> Config | None:
     try:
         return Config([path])
     except AttachError:
-        if any("#" in key or "::" in key for key in load(path)):
+        if any("#" in key or "::" in key for key in load_config(path)):
             return None
         raise
 
@@ -107,7 +114,7 @@ def _the_training(trainings: Sequence[Path], bases: dict[Path, Run]) -> Path | N
 
 def _together(paths: Sequence[Path]) -> Config | None:
     """Return files merged, or None if the last one overrides what the others do not have."""
-    load(paths[-1])  # a malformed file is refused
+    load_config(paths[-1])  # a malformed file is refused
     try:
         return Config(paths)
     except AttachError:
@@ -141,7 +148,7 @@ def _override(path: Path, base: Run, output: str) -> Run | None:
     config = _together([*base.config.files, path])
     if config is None:
         return None
-    runs = {key for key in config.parser.get() if key in load(path)}
+    runs = {key for key in config.parser.get() if key in load_config(path)}
     engines = [engine for engine in find_engines(config) if runs & set(run_ids(config, engine))]
     return _run(config, output) if engines and not any(engine.trains for engine in engines) else None
 
@@ -153,7 +160,7 @@ def _run(config: Config, output: str) -> Run | None:
     main = _first(started) or _first(engines)
     if main is None:
         return None
-    needed = reachable(config, main.item_id) | {main.item_id}
+    needed = reachable_ids(config, main.item_id) | {main.item_id}
     used = [engine for engine in engines if engine.item_id in needed or engine in started[:1]]
     measured = [engine for engine in used if engine.trains or _validates(config, engine)]
     if not measured:
@@ -181,7 +188,7 @@ def _with_parallel(run: Run, files: Sequence[Path], evaluates: bool) -> Run:
         if config is None:
             continue
         started = [engine for engine in find_engines(config) if run_ids(config, engine)]
-        own = {key for engine in started for key in run_ids(config, engine)} & set(load(path))
+        own = {key for engine in started for key in run_ids(config, engine)} & set(load_config(path))
         trained = any(engine.trains for engine in started if own & set(run_ids(config, engine)))
         if own and trained is not evaluates:
             fitting.append(path)
@@ -196,11 +203,11 @@ def _has_workflow(bundle: Path) -> bool:
 
 def _nothing(bundle: Path, configs: Path, files: Sequence[Path]) -> str:
     """Return an error that says why there is nothing to attach to."""
-    if any("workflow" in load(path) for path in files) or _has_workflow(bundle):
+    if any("workflow" in load_config(path) for path in files) or _has_workflow(bundle):
         return (
             f"{bundle} is a Python workflow: its engines are created in code; call attach(engine) of the aux-ops there"
         )
-    made = [shown(key) for path in files for key in load(path) if key.endswith("trainer")]
+    made = [readable_id(key) for path in files for key in load_config(path) if key.endswith("trainer")]
     if made:
         return f"{made[0]} is created by an expression, which has no metric slots; attach the aux-ops inside it"
     if not files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.engines import EngineItem, shown
+from monai_auxops.attach.engines import EngineItem, readable_id
 from monai_auxops.attach.problem import AttachError, first_line
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def read_slot(config: Config, slot_id: str) -> Slot:
         made = config.value(item_id)
     except Exception as error:
         raise AttachError(
-            f"{shown(slot_id)} is computed by an expression that fails here: {first_line(error)}; write the "
+            f"{readable_id(slot_id)} is computed by an expression that fails here: {first_line(error)}; write the "
             "metrics as a dict, or run attach where the expression works"
         ) from error
     if made is None:
         return Slot(slot_id, slot_id)
     if not isinstance(made, dict) or not isinstance(value, str):
-        raise AttachError(f"{shown(slot_id)}: expected a dict of metrics by name, got {type(made).__name__}")
+        raise AttachError(f"{readable_id(slot_id)}: expected a dict of metrics by name, got {type(made).__name__}")
     return Slot(slot_id, item_id, value.strip()[1:], dict(made))
 
 
@@ -61,7 +61,7 @@ def _metric(config: Config, item_id: str) -> Any:
     return config.target(item_id) if isinstance(value, dict) and "_target_" in value else str(value)
 
 
-def added(config: Config, engine: EngineItem, ops: dict[str, Any]) -> dict[str, Any]:
+def slot_overrides(config: Config, engine: EngineItem, ops: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides that put ``ops`` into an engine's slots.
 
     MONAI attaches additional metrics only where there is a key metric: without one the first op becomes it.
@@ -71,25 +71,25 @@ def added(config: Config, engine: EngineItem, ops: dict[str, Any]) -> dict[str, 
     rest = dict(ops)
     if not key.metrics:
         first = next(iter(rest))
-        block |= _put(config, key, {first: rest.pop(first)}, engine)
+        block |= _overrides_of_slot(config, key, {first: rest.pop(first)}, engine)
     if rest:
-        block |= _put(config, more, rest, engine)
+        block |= _overrides_of_slot(config, more, rest, engine)
     return block
 
 
-def _put(config: Config, slot: Slot, ops: dict[str, Any], engine: EngineItem) -> dict[str, Any]:
+def _overrides_of_slot(config: Config, slot: Slot, ops: dict[str, Any], engine: EngineItem) -> dict[str, Any]:
     """Return the overrides for one slot: entries of the dict that is there, or the whole slot."""
     if slot.expression:
         name = f"aux_ops_{engine.item_id.replace('::', '_')}_{slot.slot_id.rpartition('::')[2]}"
         merged = f"${{**(({slot.expression}) or {{}}), **@{name}}}"
-        return {name: ops} | made_writable(config, slot.slot_id) | {shown(slot.slot_id): merged}
+        return {name: ops} | overrides_before(config, slot.slot_id) | {readable_id(slot.slot_id): merged}
     if slot.metrics:
-        block = made_writable(config, f"{slot.item_id}::x")
-        return block | {shown(f"{slot.item_id}::{name}"): op for name, op in ops.items()}
-    return made_writable(config, slot.slot_id) | {shown(slot.slot_id): ops}
+        block = overrides_before(config, f"{slot.item_id}::x")
+        return block | {readable_id(f"{slot.item_id}::{name}"): op for name, op in ops.items()}
+    return overrides_before(config, slot.slot_id) | {readable_id(slot.slot_id): ops}
 
 
-def made_writable(config: Config, item_id: str) -> dict[str, Any]:
+def overrides_before(config: Config, item_id: str) -> dict[str, Any]:
     """Return the overrides that must come before one of ``item_id``.
 
     Overrides are merged before macros (``"%train#postprocessing"``) are replaced: what is inside a macro has no id
@@ -101,5 +101,5 @@ def made_writable(config: Config, item_id: str) -> dict[str, Any]:
         value = value[int(part)] if isinstance(value, list) else (value or {}).get(part)
         if isinstance(value, str):
             parent = "::".join(parts[:depth])
-            return {shown(parent): config.at(parent)}
+            return {readable_id(parent): config.at(parent)}
     return {}

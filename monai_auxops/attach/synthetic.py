@@ -44,7 +44,7 @@ def image_sizes(channels: int, spatial: Sequence[Any]) -> list[tuple[int, ...]]:
     return [(channels, *size) for size in dict.fromkeys(sizes)]
 
 
-def probe(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, index_labels: bool) -> Shape:
+def smallest_shape(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, index_labels: bool) -> Shape:
     """Return the smallest shape that a network accepts in training mode.
 
     Raises:
@@ -132,6 +132,6 @@ def make_file_loader(shape: dict[str, Any], folder: str, transform: Any) -> Data
     return DataLoader(Dataset(items, transform), batch_size=1, num_workers=0)
 
 
-def as_config(shape: Shape, trains: bool) -> dict[str, Any]:
+def loader_config(shape: Shape, trains: bool) -> dict[str, Any]:
     """Return the configuration of ``make_loader``."""
     return {"_target_": f"{__name__}.make_loader", "shape": asdict(shape), "trains": trains}

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.accuracy import inflated_value
-from monai_auxops.attach.engines import shown
+from monai_auxops.attach.accuracy import elementwise_accuracy
+from monai_auxops.attach.engines import readable_id
 
 if TYPE_CHECKING:
     from monai_auxops.attach.pairs import Pair
@@ -43,21 +43,23 @@ def compare(plan: Plan, without: Outcome, with_ops: Outcome) -> list[Row]:
     same = without.weights == with_ops.weights
     rows = [Row("weights", without.weights[:12], with_ops.weights[:12], "equal" if same else "differ", same)]
     for engine, metrics in without.metrics.items():
-        rows += [_old(engine, name, value, with_ops.metrics[engine].get(name)) for name, value in metrics.items()]
-    return rows + [_pair(plan, pair, with_ops) for pair in plan.pairs]
+        rows += [
+            _row_of_metric(engine, name, value, with_ops.metrics[engine].get(name)) for name, value in metrics.items()
+        ]
+    return rows + [_row_of_pair(plan, pair, with_ops) for pair in plan.pairs]
 
 
-def _old(engine: str, name: str, before: Any, after: Any) -> Row:
+def _row_of_metric(engine: str, name: str, before: Any, after: Any) -> Row:
     same = before == after or (_is_nan(before) and _is_nan(after))
-    what = f"{shown(engine)}: {name}, without and with"
+    what = f"{readable_id(engine)}: {name}, without and with"
     return Row(what, _text(before), _text(after), "equal" if same else "changed by the aux-ops", same)
 
 
-def _pair(plan: Plan, pair: Pair, outcome: Outcome) -> Row:
+def _row_of_pair(plan: Plan, pair: Pair, outcome: Outcome) -> Row:
     values = outcome.metrics[pair.engine]
     theirs, ours = values.get(pair.theirs), values.get(pair.ours)
     verdict, good = _verdict(plan, pair, theirs, ours, outcome.labels.get(pair.engine, {}))
-    what = f"{shown(pair.engine)}: {pair.theirs} | {pair.ours}"
+    what = f"{readable_id(pair.engine)}: {pair.theirs} | {pair.ours}"
     return Row(what, _text(theirs), _text(ours), verdict, good)
 
 
@@ -70,7 +72,7 @@ def _verdict(plan: Plan, pair: Pair, theirs: Any, ours: Any, labels: dict[str, A
     if abs(theirs - ours) <= TOLERANCE or (_is_nan(theirs) and _is_nan(ours)):
         return "equal", True
     if pair.classes:
-        expected = inflated_value(ours, pair.classes)
+        expected = elementwise_accuracy(ours, pair.classes)
         if abs(expected - theirs) > _ROUGHLY:
             return f"{pair.note}, which would be {expected:.6f}", False
     if pair.note:
@@ -93,7 +95,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)[:24]
 
 
-def table(rows: Sequence[Row]) -> str:
+def text_table(rows: Sequence[Row]) -> str:
     """Return the rows in columns, under their headings.
 
     Examples:

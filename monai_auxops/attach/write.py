@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.attach.config import Config
-from monai_auxops.attach.engines import EngineItem, shown
+from monai_auxops.attach.engines import EngineItem, readable_id
 from monai_auxops.attach.problem import AttachError, first_line
 from monai_auxops.attach.slots import read_slot
 
@@ -47,41 +47,43 @@ def write_plans(configs: Path, plans: Sequence[Plan], force: bool) -> list[Path]
     with tempfile.TemporaryDirectory(prefix="monai-auxops-attach-") as folder:
         for plan in plans:
             path = Path(folder) / plan.run.output
-            path.write_text(text_of(_elsewhere(plan.block, folder)), encoding="utf-8", newline="\n")
-            prove(plan, path)
+            path.write_text(text_of(_with_case_tables_in(plan.block, folder)), encoding="utf-8", newline="\n")
+            check_overrides(plan, path)
     return _publish({target: text_of(plan.block) for target, plan in zip(targets, plans, strict=True)})
 
 
-def _elsewhere(value: Any, folder: str) -> Any:
+def _with_case_tables_in(value: Any, folder: str) -> Any:
     """Return overrides whose case tables go to ``folder``: an op makes its folder when it is built."""
     if isinstance(value, dict):
-        return {key: folder if key == "report_path" else _elsewhere(one, folder) for key, one in value.items()}
+        return {
+            key: folder if key == "report_path" else _with_case_tables_in(one, folder) for key, one in value.items()
+        }
     return value
 
 
-def prove(plan: Plan, path: Path) -> Config:
+def check_overrides(plan: Plan, path: Path) -> Config:
     """Let MONAI merge and parse a file of overrides with those of its run, and build every op in its slot."""
     config = Config([*plan.run.config.files, path])
     for engine, name in plan.metrics:
-        _built(config, engine, name)
+        _check_op(config, engine, name)
     lost = set(config.unresolved()) - set(plan.run.config.unresolved())
     if lost:
         raise AttachError(f"{plan.run.output} refers to {sorted(lost)[0]}, which does not exist")
     return config
 
 
-def _built(config: Config, engine: EngineItem, name: str) -> None:
+def _check_op(config: Config, engine: EngineItem, name: str) -> None:
     """Build one op as the engine would get it."""
     for slot_id in (engine.key_slot, engine.additional_slot):
         slot = read_slot(config, slot_id)
         if name in slot.metrics:
             if isinstance(slot.metrics[name], str):
-                raise AttachError(f"MONAI cannot build {name}: {_why(config, f'{slot.item_id}::{name}')}")
+                raise AttachError(f"MONAI cannot build {name}: {_build_error(config, f'{slot.item_id}::{name}')}")
             return
-    raise AttachError(f"{shown(engine.item_id)} would not get {name}, because the slot is overridden elsewhere")
+    raise AttachError(f"{readable_id(engine.item_id)} would not get {name}, because the slot is overridden elsewhere")
 
 
-def _why(config: Config, item_id: str) -> str:
+def _build_error(config: Config, item_id: str) -> str:
     try:
         config.value(item_id)
     except Exception as error:

@@ -12,7 +12,15 @@ from monai_auxops.core.context import BuildContext
 from monai_auxops.core.inputs import batches_of, naming_errors
 from monai_auxops.core.plan import Plan, measure_together
 from monai_auxops.engine.events import is_training
-from monai_auxops.engine.outputs import as_batch, filenames, is_decollated, is_loss_alone, of_one, of_sample, pick
+from monai_auxops.engine.outputs import (
+    as_batch,
+    as_batch_of_one,
+    filenames,
+    is_decollated,
+    is_loss_alone,
+    outputs_of_sample,
+    split_output,
+)
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -80,7 +88,7 @@ class Batch:
             return None
         if any(is_loss_alone(output, entry.op) for entry in entries):
             return None
-        parts = pick(output, entries[0].output_transform, entries[0].op)
+        parts = split_output(output, entries[0].output_transform, entries[0].op)
         with naming_errors(entries[0].op):
             if len(batches_of(parts["pred"], parts.get("label"))) > 1:
                 return None
@@ -92,7 +100,7 @@ class Batch:
         if is_decollated(output):
             self._run_samples(engine, entry, output)
             return
-        parts = pick(output, entry.output_transform, entry.op)
+        parts = split_output(output, entry.output_transform, entry.op)
         with naming_errors(entry.op):
             batches = batches_of(parts["pred"], parts.get("label"))
         if len(batches) > 1:
@@ -109,11 +117,11 @@ class Batch:
         """Measure a list of samples of different sizes like ``run``."""
         size, output, batch = len(batches), engine.state.output, engine.state.batch
         if not self._samples:
-            self._samples = [of_sample(self._values, i, size) for i in range(size)]
+            self._samples = [outputs_of_sample(self._values, i, size) for i in range(size)]
         found: list[dict[str, Tensor]] = []
         for i, (predictions, label) in enumerate(batches):
-            own = {**of_sample(parts, i, size), "pred": predictions, "label": label}
-            given = of_sample(batch, i, size) if isinstance(batch, dict) else batch
+            own = {**outputs_of_sample(parts, i, size), "pred": predictions, "label": label}
+            given = outputs_of_sample(batch, i, size) if isinstance(batch, dict) else batch
             context = make_context(engine, entry, own, given, self._samples[i])
             found.append(self._with_batch_axis(entry, self._measure(entry, context), 1))
         if isinstance(output, dict) and entry.op.stage != "read":
@@ -129,9 +137,9 @@ class Batch:
         """Measure a decollated batch like ``run``: samples may differ in size, so each is a batch of one."""
         batch = engine.state.batch if isinstance(engine.state.batch, list) else [{}] * len(output)
         if not self._samples:
-            self._samples = [of_sample(self._values, i, len(output)) for i in range(len(output))]
+            self._samples = [outputs_of_sample(self._values, i, len(output)) for i in range(len(output))]
         for i, (item, given) in enumerate(zip(output, batch, strict=False)):
-            context = self._context(engine, entry, of_one(item), of_one(given), self._samples[i], i)
+            context = self._context(engine, entry, as_batch_of_one(item), as_batch_of_one(given), self._samples[i], i)
             outputs = self._measure(entry, context)
             if entry.op.stage != "read":
                 found = self._with_batch_axis(entry, outputs, 1)
@@ -173,7 +181,7 @@ class Batch:
     ) -> BuildContext:
         key = (entry.op.stage, entry.output_transform, i, is_loss_alone(output, entry.op))
         if key not in self._contexts:
-            parts = pick(output, entry.output_transform, entry.op)
+            parts = split_output(output, entry.output_transform, entry.op)
             if entry.op.stage == "read" and isinstance(output, dict):
                 values = {**values, **output}
             self._contexts[key] = make_context(engine, entry, parts, batch, values)

@@ -89,11 +89,11 @@ class Guard:
         for handler, _, _ in engine._event_handlers[Events.EPOCH_COMPLETED]:
             if getattr(handler, "__qualname__", "") == COMPARISON and not hasattr(handler, "_parent"):
                 guarded = compares_numbers(handler)
-                _exchange(engine, handler, guarded)
-                self._undo.callback(_exchange, engine, guarded, handler)
+                _replace_handler(engine, handler, guarded)
+                self._undo.callback(_replace_handler, engine, guarded, handler)
 
 
-def _exchange(engine: Engine, handler: Any, other: Any) -> None:
+def _replace_handler(engine: Engine, handler: Any, other: Any) -> None:
     """Replace a handler of EPOCH_COMPLETED by ``other``, keeping the order."""
     registered = engine._event_handlers[Events.EPOCH_COMPLETED]
     for i, (current, args, kwargs) in enumerate(registered):

@@ -16,7 +16,7 @@ def is_decollated(output: Any) -> bool:
     return isinstance(output, list) and all(isinstance(item, dict) for item in output)
 
 
-def of_one(item: dict[str, Any]) -> dict[str, Any]:
+def as_batch_of_one(item: dict[str, Any]) -> dict[str, Any]:
     """Return a sample as a batch of one; so is each output of a list (deep supervision)."""
     return {key: _with_batch_axis(value) for key, value in item.items()}
 
@@ -29,7 +29,7 @@ def _with_batch_axis(value: Any) -> Any:
     return value
 
 
-def of_sample(values: dict[str, Any], i: int, size: int) -> dict[str, Any]:
+def outputs_of_sample(values: dict[str, Any], i: int, size: int) -> dict[str, Any]:
     """Return aux-op outputs of the i-th of ``size`` samples as a batch of one; other values are unchanged."""
 
     def own(value: Any) -> Any:
@@ -47,7 +47,7 @@ def filenames(image: Any) -> list[str] | None:
     return [str(name) for name in ([names] if isinstance(names, str) else names)]
 
 
-def pick(output: Any, transform: Transform | str | int | None, who: object) -> dict[str, Any]:
+def split_output(output: Any, transform: Transform | str | int | None, who: object) -> dict[str, Any]:
     """Return predictions, label and loss from an engine's output: a dict, or ``(y_pred, y[, loss])``.
 
     Args:
@@ -68,7 +68,7 @@ def pick(output: Any, transform: Transform | str | int | None, who: object) -> d
             f"(y_pred, y[, loss]), got {came}; attach with output_transform= to say where they are"
         )
     if isinstance(transform, str | int):
-        return {**output, "pred": _part(output["pred"], transform, who)}
+        return {**output, "pred": _part_of_predictions(output["pred"], transform, who)}
     return output
 
 
@@ -86,7 +86,7 @@ def _batch_of(output: dict[str, Any]) -> Tensor:
     return torch.as_tensor(output["loss"], dtype=torch.float32).reshape(1)
 
 
-def _part(predictions: Any, key: str | int, who: object) -> Any:
+def _part_of_predictions(predictions: Any, key: str | int, who: object) -> Any:
     if isinstance(predictions, Tensor):
         return predictions  # many networks return several outputs in training only
     try:

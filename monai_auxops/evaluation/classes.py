@@ -59,9 +59,9 @@ def read_file(path: Path) -> Naming:
         raise ValueError(f"--classes: cannot read {path} ({error})") from error
     if isinstance(content, dict) and isinstance(content.get("labels"), dict):
         return _of_dataset(content["labels"], path)
-    for output in _outputs(content):
+    for output in _channel_names(content):
         if isinstance(output.get("channel_def"), dict):
-            return Naming({_whole(value, path): str(name) for value, name in output["channel_def"].items()})
+            return Naming({_whole_number(value, path): str(name) for value, name in output["channel_def"].items()})
     raise ValueError(f"--classes {path}: expected labels (dataset.json) or a channel_def (metadata.json)")
 
 
@@ -83,14 +83,14 @@ def _names(classes: Sequence[str]) -> dict[int, str]:
     if not any("=" in text for text in texts):
         return dict(enumerate(texts))
     pairs = [text.rpartition("=") for text in texts]
-    return {_whole(value, "--classes"): name.strip() for name, _, value in pairs}
+    return {_whole_number(value, "--classes"): name.strip() for name, _, value in pairs}
 
 
 def _region(text: str) -> Target:
     name, _, values = text.partition("=")
     if not name.strip() or not values:
         raise ValueError(f"--regions: expected NAME=VALUE,VALUE, got {text!r}")
-    return Target(name.strip(), tuple(_whole(value, "--regions") for value in values.split(",")))
+    return Target(name.strip(), tuple(_whole_number(value, "--regions") for value in values.split(",")))
 
 
 def _of_dataset(labels: Mapping[str, Any], path: Path) -> Naming:
@@ -98,20 +98,20 @@ def _of_dataset(labels: Mapping[str, Any], path: Path) -> Naming:
     if all(str(key).isdigit() for key in labels):
         return Naming({int(value): str(name) for value, name in labels.items()})
     regions = {n: v for n, v in labels.items() if isinstance(v, list)}
-    single = {n: _whole(v, path) for n, v in labels.items() if n not in regions}
+    single = {n: _whole_number(v, path) for n, v in labels.items() if n not in regions}
     ignored = tuple(value for name, value in single.items() if name == "ignore")
     named = {value: name for name, value in single.items() if name != "ignore"}
-    made = tuple(Target(name, tuple(_whole(v, path) for v in values)) for name, values in regions.items())
+    made = tuple(Target(name, tuple(_whole_number(v, path) for v in values)) for name, values in regions.items())
     return Naming(named, made, ignored)
 
 
-def _outputs(content: Any) -> list[dict[str, Any]]:
+def _channel_names(content: Any) -> list[dict[str, Any]]:
     formats = content.get("network_data_format") if isinstance(content, dict) else None
     outputs = formats.get("outputs") if isinstance(formats, dict) else None
     return [out for out in outputs.values() if isinstance(out, dict)] if isinstance(outputs, dict) else []
 
 
-def _whole(value: Any, where: Path | str) -> int:
+def _whole_number(value: Any, where: Path | str) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):

@@ -46,7 +46,7 @@ def evaluate(options: Options) -> int:
     except (ValueError, OSError) as error:
         print(f"monai-auxops evaluate: {error}", file=sys.stderr)
         return REFUSED
-    paths = [write_table(options.output, result.rows), write_summary(options.output, described(result, options))]
+    paths = [write_table(options.output, result.rows), write_summary(options.output, summary_content(result, options))]
     said = write_pictures(options, result.rows, result.results, settings_of(options))
     paths += write_page(options.output)
     for sentence in (*result.problems, *result.remarks, *said):
@@ -87,7 +87,7 @@ def evaluation(options: Options) -> Evaluation:
     measured_targets = targets(settings.naming, [v for v in found if v >= 0], settings.background)
     rows = [row for result in results for row in rows_of(result, measured_targets)]
     failed = [f"{result.pair.case}: {result.reason}" for result in results if result.reason]
-    problems = [*pairing.problems, *failed, *unnamed(settings.naming, found)]
+    problems = [*pairing.problems, *failed, *unnamed_values(settings.naming, found)]
     return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results), results)
 
 
@@ -102,7 +102,7 @@ def settings_of(options: Options) -> Settings:
     return Settings(naming, *shared, options.threshold, options.resample)
 
 
-def described(result: Evaluation, options: Options) -> dict[str, Any]:
+def summary_content(result: Evaluation, options: Options) -> dict[str, Any]:
     """Return the content of the summary besides the numbers."""
     cases = {row["case"] for row in result.rows if row["status"] != "failed"}
     return {
@@ -117,7 +117,7 @@ def described(result: Evaluation, options: Options) -> dict[str, Any]:
     }
 
 
-def unnamed(naming: Naming, found: Iterable[int]) -> list[str]:
+def unnamed_values(naming: Naming, found: Iterable[int]) -> list[str]:
     """Report values without a name if names were given."""
     if not naming.names:
         return []

@@ -49,7 +49,7 @@ def measure(pair: Pair, settings: Settings) -> Measured:
     try:
         return _measure(pair, settings)
     except Exception as error:  # the readers' errors have no common type
-        return Measured(pair, reason=_sentence(error))
+        return Measured(pair, reason=_error_sentence(error))
 
 
 def rows_of(measured: Measured, measured_targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -113,9 +113,9 @@ def read_pair(pair: Pair, settings: Settings) -> tuple[volumes.Volume, volumes.A
                 "pass --resample to resample the prediction to the label's grid"
             )
         mode = "bilinear" if settings.probabilities else "nearest"
-        prediction = volumes.resampled(prediction, label, mode)
+        prediction = volumes.resample(prediction, label, mode)
     if settings.probabilities:
-        predicted = volumes.decided(prediction, settings.threshold)
+        predicted = volumes.decide_classes(prediction, settings.threshold)
     else:
         predicted = volumes.label_map(prediction)
     return label, truth, predicted
@@ -141,6 +141,6 @@ def _distances(truth: Any, predicted: Any, measured: Measured, settings: Setting
     return found
 
 
-def _sentence(error: Exception) -> str:
+def _error_sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"

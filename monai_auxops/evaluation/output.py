@@ -39,11 +39,11 @@ def write_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     middle = dict.fromkeys(name for row in rows for name in row if name not in (*LEADING, *TRAILING))
     columns = [*LEADING, *middle, *TRAILING]
     path = folder / TABLE
-    with _replacing(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with _temporary_file(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([cell(row.get(name)) for name in columns] for row in rows)
-    _replacing(path).replace(path)
+        writer.writerows([csv_cell(row.get(name)) for name in columns] for row in rows)
+    _temporary_file(path).replace(path)
     return path
 
 
@@ -51,12 +51,12 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> Path:
     """Write the summary as JSON."""
     path = folder / SUMMARY
     text = json.dumps({"made_by": MADE_BY, **summary}, indent=1, allow_nan=False)
-    _replacing(path).write_text(text + "\n", encoding="utf-8")
-    _replacing(path).replace(path)
+    _temporary_file(path).write_text(text + "\n", encoding="utf-8")
+    _temporary_file(path).replace(path)
     return path
 
 
-def cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
     """Format a value for CSV: empty if there is none, and never something that a spreadsheet would execute.
 
     Examples:
@@ -88,10 +88,10 @@ def console_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
         dice = of_it.get("dice", {})
         interval = dice.get("ci95") or []
         numbers = [str(dice.get("n", 0)), str(of_it["missed"]), str(of_it["hallucinated"]), mean_and_sd(dice)]
-        spread = [rounded(dice.get("median")), " to ".join(map(rounded, interval)) or "–"]
+        spread = [four_decimals(dice.get("median")), " to ".join(map(four_decimals, interval)) or "–"]
         lines.append([name, *numbers, *spread, *(mean_and_sd(of_it.get(key, {})) for key in distances)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join(_aligned(line, widths) for line in lines)
+    return "".join(_align_cells(line, widths) for line in lines)
 
 
 def mean_and_sd(numbers: Mapping[str, Any]) -> str:
@@ -99,15 +99,15 @@ def mean_and_sd(numbers: Mapping[str, Any]) -> str:
     if "mean" not in numbers:
         return "–"
     spread = numbers.get("sd")
-    return rounded(numbers["mean"]) + ("" if spread is None else f" ± {rounded(spread)}")
+    return four_decimals(numbers["mean"]) + ("" if spread is None else f" ± {four_decimals(spread)}")
 
 
-def rounded(value: float | None) -> str:
+def four_decimals(value: float | None) -> str:
     """Format a number with four decimals, and None as "–"."""
     return "–" if value is None else f"{value:.4f}"
 
 
-def _aligned(line: Iterable[str], widths: Sequence[int]) -> str:
+def _align_cells(line: Iterable[str], widths: Sequence[int]) -> str:
     first, *rest = zip(line, widths, strict=True)
     cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in rest)]
     return "  ".join(cells).rstrip() + "\n"
@@ -121,6 +121,6 @@ def _is_ours(folder: Path) -> bool:
     return isinstance(content, dict) and content.get("made_by") == MADE_BY
 
 
-def _replacing(path: Path) -> Path:
+def _temporary_file(path: Path) -> Path:
     """Return the temporary file that replaces ``path`` when it is complete."""
     return path.with_name(f".{path.name}.{os.getpid()}")

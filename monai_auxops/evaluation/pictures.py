@@ -27,7 +27,7 @@ PANELS = ("image", "label", "prediction", "errors")
 Array = npt.NDArray[Any]
 
 
-class Chosen(NamedTuple):
+class ChosenCase(NamedTuple):
     """A case to draw."""
 
     place: str
@@ -35,7 +35,7 @@ class Chosen(NamedTuple):
     value: float
 
 
-def choose(rows: Sequence[Mapping[str, Any]]) -> list[Chosen]:
+def choose_cases(rows: Sequence[Mapping[str, Any]]) -> list[ChosenCase]:
     """Choose the worst, the median and the best case by the mean Dice of its classes.
 
     Examples:
@@ -50,10 +50,10 @@ def choose(rows: Sequence[Mapping[str, Any]]) -> list[Chosen]:
             values.setdefault(row["case"], []).append(dice)
     means = sorted((sum(dice) / len(dice), case) for case, dice in values.items())
     places = {"worst": 0, "median": len(means) // 2, "best": len(means) - 1}
-    chosen: dict[int, Chosen] = {}
+    chosen: dict[int, ChosenCase] = {}
     for place, at in places.items() if means else ():
         value, case = means[at]
-        chosen.setdefault(at, Chosen(place, case, value))
+        chosen.setdefault(at, ChosenCase(place, case, value))
     return list(chosen.values())
 
 
@@ -64,12 +64,12 @@ def write_pictures(
     by_case = {result.pair.case: result for result in results}
     folder, images, where = options.output, options.images, dict[str, Path]()
     if images is not None:
-        where = image_of_each([by_case[chosen.case] for chosen in choose(rows)], images, options.labels)
+        where = image_of_each([by_case[chosen.case] for chosen in choose_cases(rows)], images, options.labels)
     drawn, problems = [], []
     (folder / FOLDER).mkdir(exist_ok=True)
-    for number, chosen in enumerate(choose(rows), 1):
+    for number, chosen in enumerate(choose_cases(rows), 1):
         try:
-            pixels, at, slices = draw(by_case[chosen.case], settings, where.get(chosen.case))
+            pixels, at, slices = draw_case(by_case[chosen.case], settings, where.get(chosen.case))
         except Exception as error:  # the readers may raise anything; a missing picture is not a failure
             problems.append(f"{chosen.case}: no picture ({error})")
             continue
@@ -88,7 +88,7 @@ def image_of_each(measured: Sequence[Measured], images: Path, labels: Path) -> d
     return {cases[pair.label]: pair.prediction for pair in find_pairs(images, labels).pairs if pair.label in cases}
 
 
-def draw(measured: Measured, settings: Settings, image: Path | None) -> tuple[Array, int | None, int | None]:
+def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tuple[Array, int | None, int | None]:
     """Return the picture of a case ``[H, W, 3]``, the number of its slice from 1, and how many there are."""
     label, truth, predicted = read_pair(measured.pair, settings)
     background = np.zeros_like(truth, dtype=np.float32)
@@ -98,7 +98,8 @@ def draw(measured: Measured, settings: Settings, image: Path | None) -> tuple[Ar
             background = picture.values.astype(np.float32)
     left_out = np.isin(truth, settings.naming.ignored)
     shown = [
-        upright(x, label.affine) for x in (background, np.where(left_out, -1, truth), np.where(left_out, -1, predicted))
+        reorient(x, label.affine)
+        for x in (background, np.where(left_out, -1, truth), np.where(left_out, -1, predicted))
     ]
     at = slices = None
     if truth.ndim == 3:
@@ -112,7 +113,7 @@ def draw(measured: Measured, settings: Settings, image: Path | None) -> tuple[Ar
     return (pixels if image is not None else pixels[:, width:]), at, slices
 
 
-def upright(values: Array, affine: Array) -> Array:
+def reorient(values: Array, affine: Array) -> Array:
     """Reorient a volume so that its axes point to the right, the front and the head."""
     if values.ndim != 3:
         return values

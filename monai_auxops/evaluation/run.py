@@ -19,7 +19,7 @@ INTERRUPTED = "not measured: interrupted"
 def measure_all(pairs: Sequence[Pair], settings: Settings, workers: int = 1) -> Iterator[Measured]:
     """Yield the result of each case, in any order; after Ctrl-C the rest as failed, so that no result is lost."""
     missing = dict.fromkeys(pairs)
-    measured = _in_turn(pairs, settings) if workers < 2 else _in_parallel(pairs, settings, workers)
+    measured = _measure_in_turn(pairs, settings) if workers < 2 else _measure_in_parallel(pairs, settings, workers)
     try:
         for result in measured:
             del missing[result.pair]
@@ -28,11 +28,11 @@ def measure_all(pairs: Sequence[Pair], settings: Settings, workers: int = 1) -> 
         yield from (Measured(pair, reason=INTERRUPTED) for pair in missing)
 
 
-def _in_turn(pairs: Sequence[Pair], settings: Settings) -> Iterator[Measured]:
+def _measure_in_turn(pairs: Sequence[Pair], settings: Settings) -> Iterator[Measured]:
     return (measure(pair, settings) for pair in pairs)
 
 
-def _in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int) -> Iterator[Measured]:
+def _measure_in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int) -> Iterator[Measured]:
     """Use a pool; if a process dies and breaks the pool, measure the remaining cases in one process each."""
     left = dict.fromkeys(pairs)
     with _pool(workers) as pool:
@@ -48,10 +48,10 @@ def _in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int) -> Ite
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     for pair in left:
-        yield _alone(pair, settings)
+        yield _measure_in_new_process(pair, settings)
 
 
-def _alone(pair: Pair, settings: Settings) -> Measured:
+def _measure_in_new_process(pair: Pair, settings: Settings) -> Measured:
     with _pool(1) as pool:
         try:
             return pool.submit(measure, pair, settings).result()

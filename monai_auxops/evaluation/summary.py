@@ -19,20 +19,20 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     for row in rows:
         if row["status"] != "failed":
             by_class.setdefault(row["class"], []).append(row)
-    return {name: _of_class(of_it) for name, of_it in by_class.items()}
+    return {name: _class_summary(of_it) for name, of_it in by_class.items()}
 
 
-def _of_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _class_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     numbers: dict[str, Any] = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
     for measure in MEASURES:
         named = {str(row["case"]): float(row[measure]) for row in rows if row.get(measure) is not None}
         valid = {case: value for case, value in named.items() if math.isfinite(value)}
         if valid:
-            numbers[measure] = statistics(valid.values()) | worst(valid, measure)
+            numbers[measure] = statistics(valid.values()) | worst_case(valid, measure)
     return numbers
 
 
-def worst(values: Mapping[str, float], measure: str) -> dict[str, Any]:
+def worst_case(values: Mapping[str, float], measure: str) -> dict[str, Any]:
     """Return the case with the worst value; for volumes there is none.
 
     Examples:

@@ -87,7 +87,7 @@ def label_map(volume: Volume) -> Array:
     return whole
 
 
-def decided(volume: Volume, threshold: float) -> Array:
+def decide_classes(volume: Volume, threshold: float) -> Array:
     """Convert probabilities to class indices, by argmax of several maps or by ``threshold`` of a single one.
 
     A voxel with NaN belongs to no class and becomes -1.
@@ -113,7 +113,7 @@ def grid_difference(prediction: Volume, label: Volume) -> str | None:
     return f"voxels up to {off:.4g} mm apart (spacing {spacings[0]} and {spacings[1]} mm)"
 
 
-def resampled(prediction: Volume, label: Volume, mode: str) -> Volume:
+def resample(prediction: Volume, label: Volume, mode: str) -> Volume:
     """Resample a prediction to the label's grid.
 
     Args:
@@ -123,13 +123,13 @@ def resampled(prediction: Volume, label: Volume, mode: str) -> Volume:
     """
     channels = prediction.values.ndim == len(prediction.affine)
     source = prediction.values if channels else prediction.values[None]
-    image = MetaTensor(source.astype(np.float32), affine=_three(prediction.affine))
-    like = MetaTensor(np.zeros((1, *label.values.shape), np.float32), affine=_three(label.affine))
+    image = MetaTensor(source.astype(np.float32), affine=_four_by_four(prediction.affine))
+    like = MetaTensor(np.zeros((1, *label.values.shape), np.float32), affine=_four_by_four(label.affine))
     moved = np.asarray(ResampleToMatch(mode=mode, padding_mode="zeros")(image, like).array)
     return Volume(moved if channels else moved[0], label.affine, prediction.path)
 
 
-def _three(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _four_by_four(affine: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Expand an affine to 4 × 4 as in MONAI, whatever the number of dimensions."""
     full, n = np.eye(4), len(affine) - 1
     full[:n, :n], full[:n, -1] = affine[:-1, :-1], affine[:-1, -1]

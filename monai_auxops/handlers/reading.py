@@ -12,7 +12,7 @@ from torch import Tensor
 
 from monai_auxops.core.inputs import plain
 from monai_auxops.engine.hub import Hub
-from monai_auxops.engine.outputs import pick
+from monai_auxops.engine.outputs import split_output
 from monai_auxops.ops import (
     ComputeAccuracy,
     ComputeBinaryPreds,
@@ -106,7 +106,7 @@ def seen_by(engine: Engine) -> Seen:
     """
     hub, output, batch = Hub.of(engine), engine.state.output, engine.state.batch
     transforms = [] if hub is None else [entry.output_transform for entry in hub.entries]
-    found = pick(output, next((each for each in transforms if each is not None), None), "the batch")
+    found = split_output(output, next((each for each in transforms if each is not None), None), "the batch")
     image = found.get("image")
     if image is None:
         image = first_input(batch)

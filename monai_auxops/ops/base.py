@@ -21,7 +21,7 @@ from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
 from monai_auxops.engine.events import is_key
 from monai_auxops.engine.hub import attach, detach
-from monai_auxops.engine.outputs import pick
+from monai_auxops.engine.outputs import split_output
 from monai_auxops.ops.checks import check_inputs, joined
 from monai_auxops.ops.naming import Named, check_tag
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
@@ -214,7 +214,7 @@ class AuxiliaryOperation(GraphComponent):
             loss: the batch's loss, for ``NegLoss``.
             build_ctx: a context made from the same tensors, to share counts and values with other aux-ops.
         """
-        parts = pick((y_pred, y), self.output_transform, self)
+        parts = split_output((y_pred, y), self.output_transform, self)
         predictions, label = parts["pred"], parts.get("label")
         if build_ctx is not None:
             if loss is not None:
