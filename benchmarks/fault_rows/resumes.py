@@ -125,7 +125,7 @@ def hub_op(engine: Engine) -> ma.AuxiliaryOperation:
 
     hub = Hub.of(engine)
     assert hub is not None
-    op = hub.entries[0].op
+    op = hub.attachments[0].op
     assert isinstance(op, ma.AuxiliaryOperation)
     return op
 

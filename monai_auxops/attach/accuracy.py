@@ -31,7 +31,7 @@ def elementwise_accuracy(share: float, classes: int) -> float:
     """Return the element-wise accuracy on one-hot values if ``share`` of the predictions is correct.
 
     Examples:
-        >>> round(inflated_value(0.014, 105), 3)
+        >>> round(elementwise_accuracy(0.014, 105), 3)
         0.981
     """
     return 1 - 2 * (1 - share) / classes

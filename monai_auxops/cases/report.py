@@ -325,7 +325,7 @@ def names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> lis
 
 def without_same(values: Mapping[str, Tensor], hub: Hub, column: str) -> dict[str, Tensor]:
     """Drop columns that equal another one by definition; ``column``, the report's own, is kept."""
-    same = hub.same()
+    same = hub.equal_names()
     twice = {same.get(column), *(name for name in values if name in same)} - {column}
     return {name: value for name, value in values.items() if name not in twice}
 

@@ -17,7 +17,7 @@ from monai_auxops.engine.batch import Batch
 from monai_auxops.engine.choosing import Guard, warn_of_direction
 from monai_auxops.engine.epochs import enclosing_engines
 from monai_auxops.engine.events import is_key, raw_predictions_event, refuse_empty_loader
-from monai_auxops.engine.resume import LoadedLength, plan
+from monai_auxops.engine.resume import LoadedLength, plan_resume
 from monai_auxops.engine.runs import note_start
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Hub:
     _made: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, engine: Engine) -> None:
-        self.entries: list[Attachment] = []
+        self.attachments: list[Attachment] = []
         self._engine = engine
         self._published: set[str] = set()
         self._batch = Batch(-1, self._published)
@@ -64,17 +64,17 @@ class Hub:
         """Add one op; ``ValueError`` if another op already uses one of its metric names."""
         twice = self._names_twice(attachment)
         if twice:  # then statistics are prefixed with the op's tag: "dice/recall" and "iou/recall"
-            for entry in [each for each in (*self.entries, attachment) if twice & set(each.names)]:
-                entry.op.qualify()
+            for other in [each for each in (*self.attachments, attachment) if twice & set(each.names)]:
+                other.op.qualify()
             twice = self._names_twice(attachment)
         if twice:
             raise ValueError(
                 f"{attachment.op!r}: the metric name {min(twice)!r} is already taken on this engine by another "
                 "aux-op; rename the slot or the tag"
             )
-        if self.entries and self.entries[0].op.group is not attachment.op.group:
+        if self.attachments and self.attachments[0].op.group is not attachment.op.group:
             raise ValueError(f"{attachment.op!r}: expected the same group= as the other aux-ops of this engine")
-        self.entries.append(attachment)
+        self.attachments.append(attachment)
         self._checked = False
         if not self._identity:  # the n-th engine of this kind with this slot: the same on every rank
             kind = f"{type(self._engine).__name__} with {attachment.name or same_everywhere(repr(attachment.op))}"
@@ -82,19 +82,19 @@ class Hub:
             self._identity = f"{kind} ({Hub._made[kind]})"
 
     def _names_twice(self, attachment: Attachment) -> set[str]:
-        return {name for other in self.entries for name in other.names} & set(attachment.names)
+        return {name for other in self.attachments for name in other.names} & set(attachment.names)
 
     def remove(self, attachment: Attachment) -> None:
         """Remove one op; removing the last one restores the engine."""
-        self.entries.remove(attachment)
-        if not self.entries:
+        self.attachments.remove(attachment)
+        if not self.attachments:
             for event, handler in self._handlers:
                 self._engine.remove_event_handler(handler, event)
             self._guard.release()
             self._length.release()
             del self._engine._auxops_hub
 
-    def running(self, flag: str | None = None) -> dict[str, float]:
+    def running_means(self, flag: str | None = None) -> dict[str, float]:
         """Return the running means of this process, by metric name.
 
         It copies to the host, so call it when a value is shown, not in every iteration.
@@ -103,24 +103,30 @@ class Hub:
             flag: ``"do_print"`` or ``"do_summary"`` selects the ops for which it is true.
         """
         values: dict[str, float] = {}
-        for entry in self.entries:
-            if flag is None or getattr(entry.op, flag):
-                so_far = entry.op.values_of(Totals.of(entry.op.states))
-                values |= {entry.metric_name(tag): value for tag, value in so_far.items()}
+        for attachment in self.attachments:
+            if flag is None or getattr(attachment.op, flag):
+                so_far = attachment.op.values_of(Totals.of(attachment.op.states))
+                values |= {attachment.metric_name(tag): value for tag, value in so_far.items()}
         return values
 
-    def hidden(self, flag: str) -> set[str]:
+    def hidden_names(self, flag: str) -> set[str]:
         """Return the metric names whose op has ``flag`` (do_print or do_summary) set to False."""
-        return {name for entry in self.entries if not getattr(entry.op, flag) for name in entry.names}
+        return {
+            name for attachment in self.attachments if not getattr(attachment.op, flag) for name in attachment.names
+        }
 
     def case_values(self) -> dict[str, Tensor]:
         """Return the values per case of the latest batch, ``[B]`` by metric name, without values of the whole batch."""
         return self._batch.case_values()
 
-    def same(self) -> dict[str, str]:
+    def equal_names(self) -> dict[str, str]:
         """Return the metric names whose value equals another one by definition: ``{name: the other name}``."""
-        by_tag = {tag: name for entry in self.entries for name, tag in entry.names.items()}
-        fields = {name: getattr(entry.op, "same_as", None) for entry in self.entries for name in entry.names}
+        by_tag = {tag: name for attachment in self.attachments for name, tag in attachment.names.items()}
+        fields = {
+            name: getattr(attachment.op, "same_as", None)
+            for attachment in self.attachments
+            for name in attachment.names
+        }
         return {name: by_tag[field] for name, field in fields.items() if field in by_tag and by_tag[field] != name}
 
     def columns_of(self, op: object) -> list[str]:
@@ -132,9 +138,9 @@ class Hub:
     def _started(self, engine: Engine) -> None:
         note_start(engine)
         self._watch(engine)
-        for entry in self.entries:
-            if getattr(engine.state, "key_metric_name", None) in entry.names:
-                warn_of_direction(engine, entry.op)
+        for attachment in self.attachments:
+            if getattr(engine.state, "key_metric_name", None) in attachment.names:
+                warn_of_direction(engine, attachment.op)
         self._batch, self._running = Batch(-1, self._published), False
         layout = self._layout()
         if layout != self._agreed_on:
@@ -147,23 +153,23 @@ class Hub:
             self._guard.watch(each)
 
     def _ranks(self) -> Ranks:
-        return Ranks.of(self.entries[0].op.group)
+        return Ranks.of(self.attachments[0].op.group)
 
     def _layout(self) -> str:
-        return "; ".join(entry.signature for entry in self.entries)
+        return "; ".join(attachment.signature for attachment in self.attachments)
 
     def _epoch_started(self, engine: Engine) -> None:
         anew = self._running or self._resumes_anew(engine)
         self._running = True
-        for entry in self.entries:
-            entry.op.epoch_started(anew)
+        for attachment in self.attachments:
+            attachment.op.epoch_started(anew)
 
     def _resumes_anew(self, engine: Engine) -> bool:
         """Rewind a resumed engine if necessary; tell whether the run's first epoch starts with its first sample."""
         state = engine.state
-        carried = all(entry.op.resumed for entry in self.entries if entry.op.epoch_tags != ())
+        carried = all(attachment.op.resumed for attachment in self.attachments if attachment.op.epoch_tags != ())
         can_continue = carried and hasattr(state.dataloader, "load_state_dict")
-        resume = plan(state.epoch, state.iteration, state.epoch_length, self._length.expected, can_continue)
+        resume = plan_resume(state.epoch, state.iteration, state.epoch_length, self._length.expected, can_continue)
         self._length.forget()
         if resume.rewind_to is not None:
             state.epoch_length = resume.epoch_length or state.epoch_length
@@ -180,9 +186,9 @@ class Hub:
 
     def _measure(self, engine: Engine) -> None:
         if self._batch.iteration == engine.state.iteration:  # the trainer fires the event per micro-batch
-            self._batch.read_early([entry for entry in self.entries if entry.op.stage != "raw"])
+            self._batch.read_early([attachment for attachment in self.attachments if attachment.op.stage != "raw"])
         self._batch = Batch(engine.state.iteration, self._published)
-        raw = [entry for entry in self.entries if entry.op.stage == "raw"]
+        raw = [attachment for attachment in self.attachments if attachment.op.stage == "raw"]
         self._plan = self._batch.run_together(engine, raw, self._plan)
 
     def _iteration_completed(self, engine: Engine) -> None:
@@ -190,9 +196,9 @@ class Hub:
             self._measure(engine)
         self._batch.after_postprocessing()
         for stage in ("post", "read"):
-            for entry in self.entries:
-                if entry.op.stage == stage:
-                    self._batch.run(engine, entry)
+            for attachment in self.attachments:
+                if attachment.op.stage == stage:
+                    self._batch.run(engine, attachment)
         self._batch.release()
         if not self._checked:
             self._check_key_metric(engine)
@@ -200,25 +206,27 @@ class Hub:
     def _check_key_metric(self, engine: Engine) -> None:
         """Check that the key metric has an epoch value. After the first batch every op knows its tags."""
         self._checked = True
-        for entry in self.entries:
-            if is_key(engine, entry.name) and entry.op.epoch_tags == ():
-                raise ValueError(f"{entry.op!r} has no epoch value and cannot be the key metric {entry.name!r}")
+        for attachment in self.attachments:
+            if is_key(engine, attachment.name) and attachment.op.epoch_tags == ():
+                raise ValueError(
+                    f"{attachment.op!r} has no epoch value and cannot be the key metric {attachment.name!r}"
+                )
 
     # --- the end of an epoch ---
 
     def _epoch_completed(self, engine: Engine) -> None:
         """Reduce all aux-ops with one collective and one copy to the host, then write the epoch values."""
         self._watch(engine)
-        ranks, ops = self._ranks(), [entry.op for entry in self.entries]
+        ranks, ops = self._ranks(), [attachment.op for attachment in self.attachments]
         purpose = f"{self._identity}, end of epoch {engine.state.epoch}, with {self._layout()}"
         with ranks.meeting(purpose, note_tags(ops)) as notes:
             settle_tags(ops, notes)
             states = [state.packed() for op in ops for state in op.states]
             flat = iter(ranks.total(states, purpose))
-            for entry in self.entries:
-                values = entry.op.epoch_values(Totals.of(entry.op.states, flat), ranks.gather)
-                engine.state.metrics |= {entry.metric_name(tag): value for tag, value in values.items()}
-                entry.op.epoch_completed()
+            for attachment in self.attachments:
+                values = attachment.op.epoch_values(Totals.of(attachment.op.states, flat), ranks.gather)
+                engine.state.metrics |= {attachment.metric_name(tag): value for tag, value in values.items()}
+                attachment.op.epoch_completed()
 
 
 def attach(op: AuxiliaryOperation, engine: Engine, name: str | None = None, output_transform: Any = None) -> Attachment:

@@ -27,7 +27,7 @@ class Resume:
     why: str = ""
 
 
-def plan(epoch: int, iteration: int, length: int | None, expected: int | None, can_continue: bool) -> Resume:
+def plan_resume(epoch: int, iteration: int, length: int | None, expected: int | None, can_continue: bool) -> Resume:
     """Return where the first epoch of a run starts, so that each of its samples counts once.
 
     When Ignite resumes in the middle of an epoch, it continues with the loader's *first* items, and it keeps the
@@ -42,7 +42,7 @@ def plan(epoch: int, iteration: int, length: int | None, expected: int | None, c
         can_continue: whether all aux-ops hold the epoch's samples so far, and the loader can continue.
 
     Examples:
-        >>> plan(epoch=3, iteration=7, length=3, expected=3, can_continue=False).rewind_to
+        >>> plan_resume(epoch=3, iteration=7, length=3, expected=3, can_continue=False).rewind_to
         6
     """
     done = epoch - 1
@@ -68,12 +68,12 @@ class LoadedLength:
         load = engine.load_state_dict
 
         @functools.wraps(load)
-        def noting(state_dict: Any) -> None:
+        def noting_length(state_dict: Any) -> None:
             if self.expected is None:
                 self.expected = engine.state.epoch_length
             load(state_dict)
 
-        engine.load_state_dict = noting
+        engine.load_state_dict = noting_length
 
     def forget(self) -> None:
         """Discard the record, so that the current length counts as intended."""

@@ -132,7 +132,7 @@ def comparison(higher_is_better: bool | None) -> Better | None:
 
 def directions_of(hub: Hub) -> dict[str, bool | None]:
     """Return whether more is better, by metric name; None if neither direction is better."""
-    return {name: getattr(entry.op, "higher_is_better", None) for entry in hub.entries for name in entry.names}
+    return {name: getattr(each.op, "higher_is_better", None) for each in hub.attachments for name in each.names}
 
 
 def replace_text(path: Path, text: str) -> None:

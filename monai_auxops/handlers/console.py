@@ -119,7 +119,7 @@ class AuxConsoleHandler(Careful):
         self._bar.update()
         if time.monotonic() - self._shown > 0.5:  # copying the running means waits for the device
             self._shown, hub = time.monotonic(), Hub.of(engine)
-            means = self._loss_means() | ({} if hub is None else hub.running("do_print"))
+            means = self._loss_means() | ({} if hub is None else hub.running_means("do_print"))
             self._bar.set_postfix_str(beside_bar(means, self._room() - BESIDE_BAR))
 
     def _loss_means(self) -> dict[str, float]:
@@ -159,7 +159,7 @@ class AuxConsoleHandler(Careful):
         """Return the columns of evaluators that have not run yet."""
         hubs = [hub for hub in map(Hub.of, self.evaluators) if hub is not None]
         key = getattr(judge.state, "key_metric_name", None)
-        names = [name for hub in hubs for name in hub.running("do_print")]
+        names = [name for hub in hubs for name in hub.running_means("do_print")]
         return [*([key] if key is not None and names else []), *names]
 
     def _room(self) -> int:

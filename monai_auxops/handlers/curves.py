@@ -43,7 +43,7 @@ class AuxCurvesHandler(Viewer):
 
     def _write(self, engine: Engine) -> None:
         hubs = [hub for hub in map(Hub.of, [engine, *self.evaluators]) if hub is not None]
-        layout = layout_of(n for hub in hubs for entry in hub.entries if entry.op.do_summary for n in entry.names)
+        layout = layout_of(n for hub in hubs for each in hub.attachments if each.op.do_summary for n in each.names)
         if layout and layout != self._written:
             self.writer.add_custom_scalars(layout)
             self.writer.flush()

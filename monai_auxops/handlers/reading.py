@@ -57,7 +57,7 @@ class Reading:
 def reading_of(engine: Engine, threshold: float | None = None) -> Reading:
     """Return how the first aux-op of ``engine`` that decides on classes reads; ``threshold`` overrides its cut."""
     hub = Hub.of(engine)
-    readings = [read_by(entry.op) for entry in hub.entries] if hub is not None else []
+    readings = [read_by(each.op) for each in hub.attachments] if hub is not None else []
     known = next((reading for reading in readings if reading is not None), Reading())
     return known if threshold is None else replace(known, cut=threshold)
 
@@ -105,7 +105,7 @@ def seen_by(engine: Engine) -> Seen:
     without predictions.
     """
     hub, output, batch = Hub.of(engine), engine.state.output, engine.state.batch
-    transforms = [] if hub is None else [entry.output_transform for entry in hub.entries]
+    transforms = [] if hub is None else [each.output_transform for each in hub.attachments]
     found = split_output(output, next((each for each in transforms if each is not None), None), "the batch")
     image = found.get("image")
     if image is None:

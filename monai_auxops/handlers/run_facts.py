@@ -102,7 +102,7 @@ class AuxRunFactsHandler(Careful):
             training=described(engine),
             aux_ops={name: ops_of(each) for name, each in engines.items()},
             higher_is_better={name: up for hub in hubs for name, up in directions_of(hub).items()},
-            same={name: other for hub in hubs for name, other in hub.same().items()},
+            same={name: other for hub in hubs for name, other in hub.equal_names().items()},
             class_names=self.class_names,
             config=configuration(self.config),
             seconds=known.get("seconds", {}),
@@ -226,7 +226,7 @@ def described(engine: Engine) -> Facts:
 def ops_of(engine: Engine) -> dict[str, str]:
     """Return the aux-ops of an engine, by metric name."""
     hub = Hub.of(engine)
-    return {} if hub is None else {entry.name or str(i): repr(entry.op) for i, entry in enumerate(hub.entries)}
+    return {} if hub is None else {each.name or str(i): repr(each.op) for i, each in enumerate(hub.attachments)}
 
 
 def configuration(config: Any) -> Any:

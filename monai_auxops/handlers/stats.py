@@ -235,7 +235,7 @@ def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
     A metric that is a dict is flattened.
     """
     hub, metrics = Hub.of(engine), dict(engine.state.metrics)
-    hidden = set() if hub is None else hub.hidden(flag) | twice_shown(engine, hub, flag)
+    hidden = set() if hub is None else hub.hidden_names(flag) | twice_shown(engine, hub, flag)
     return {name: value for name, value in flat(metrics).items() if name not in hidden}
 
 
@@ -245,7 +245,7 @@ def twice_shown(engine: Engine, hub: Hub, flag: str) -> set[str]:
     The key metric is always shown. The console then omits the other one, while a chart keeps it, because training has a
     curve of that name.
     """
-    key, same, hidden = getattr(engine.state, "key_metric_name", None), hub.same(), hub.hidden(flag)
+    key, same, hidden = getattr(engine.state, "key_metric_name", None), hub.equal_names(), hub.hidden_names(flag)
     twice = {name for name, other in same.items() if name != key and other not in hidden}
     return twice | ({same[key]} if key in same and flag == "do_print" else set())
 
@@ -275,5 +275,5 @@ def running_values(handler: Any, engine: Engine, flag: str, prefix: str = "") ->
     """Return the losses of an iteration and the running means of the aux-ops; both are shown if names collide."""
     losses = scalars_of(handler.output_transform(engine.state.output), handler.tag_name)
     hub = Hub.of(engine)
-    means = {} if hub is None else {prefix + name: value for name, value in hub.running(flag).items()}
+    means = {} if hub is None else {prefix + name: value for name, value in hub.running_means(flag).items()}
     return {(f"{name} (loss)" if name in means else name): value for name, value in losses.items()} | means

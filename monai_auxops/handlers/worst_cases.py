@@ -108,18 +108,18 @@ class AuxWorstCasesHandler(IntervalViewer):
 
     def _values(self, engine: Engine) -> Tensor:
         hub = Hub.of(engine)
-        entries, values = ([], {}) if hub is None else (hub.entries, hub.case_values())
+        attachments, values = ([], {}) if hub is None else (hub.attachments, hub.case_values())
         found = [
-            (entry, name)
-            for entry in entries
-            for name, tag in entry.names.items()
+            (attachment, name)
+            for attachment in attachments
+            for name, tag in attachment.names.items()
             if name in values and self.tag in (None, name, tag)
         ]
         if not found:
             wanted = "an aux-op that measures single cases" if self.tag is None else repr(self.tag)
             raise ValueError(f"expected {wanted} on this engine to tell which cases are bad, got {list(values)}")
-        entry, name = found[0]
-        self._sign = -1.0 if getattr(entry.op, "higher_is_better", None) is False else 1.0
+        attachment, name = found[0]
+        self._sign = -1.0 if getattr(attachment.op, "higher_is_better", None) is False else 1.0
         return values[name]
 
     def draw(self, engine: Engine) -> None:

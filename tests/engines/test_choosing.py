@@ -153,7 +153,7 @@ WATCHERS = {
 @pytest.mark.parametrize("watcher", WATCHERS.values(), ids=WATCHERS)
 def test_ignites_checkpoint(values, best, watcher, early):
     trainer, evaluator = plain(values)
-    op = evaluator._auxops_hub.entries[0].op
+    op = evaluator._auxops_hub.attachments[0].op
     if early:
         op.detach()
     trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: evaluator.run([0]))

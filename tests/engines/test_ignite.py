@@ -148,7 +148,7 @@ def test_running_values_are_the_means_so_far():
     engine = engine_of(lambda x, y: (x, y))
     ma.DiceMaskedOutput(TAGS, skip_background=True).attach(engine, "train_dice")
     seen = []
-    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(Hub.of(e).running()["train_dice"]))
+    engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(Hub.of(e).running_means()["train_dice"]))
     engine.run(batches())
     net, op = network(), ma.ComputeDice("dice", skip_background=True)
     for batch, running in zip(batches(), seen, strict=True):

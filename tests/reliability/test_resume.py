@@ -32,7 +32,7 @@ def trained(**kwargs):
 
 def states(trainer: Engine) -> dict[str, object]:
     hub = Hub.of(trainer)
-    return copy.deepcopy({"trainer": trainer.state_dict(), "ops": [e.op.state_dict() for e in hub.entries]})
+    return copy.deepcopy({"trainer": trainer.state_dict(), "ops": [e.op.state_dict() for e in hub.attachments]})
 
 
 def stopped_at(iteration: int, **kwargs) -> dict[str, object]:
@@ -53,7 +53,7 @@ def stopped_at(iteration: int, **kwargs) -> dict[str, object]:
 
 def restore(trainer: Engine, saved, ops: bool = True) -> None:
     trainer.load_state_dict(saved["trainer"])
-    for entry, state in zip(Hub.of(trainer).entries if ops else (), saved["ops"], strict=False):
+    for entry, state in zip(Hub.of(trainer).attachments if ops else (), saved["ops"], strict=False):
         entry.op.load_state_dict(state)
 
 
@@ -124,14 +124,14 @@ def test_another_batch_size(whole, at, size):
 def test_monais_own_checkpoint_handlers(whole, tmp_path):
     """CheckpointLoader restores in STARTED, after our handlers; weights_only files are enough."""
     trainer, _ = trained()
-    op = Hub.of(trainer).entries[0].op
+    op = Hub.of(trainer).attachments[0].op
     saver = CheckpointSaver(str(tmp_path), {"trainer": trainer, "dice": op}, save_interval=4, epoch_level=False)
     saver.attach(trainer)
     trainer.run()
     file = next(tmp_path.glob("*iteration=4.pt"))
     assert set(torch.load(file, weights_only=True)) == {"trainer", "dice"}
     trainer, values = trained()
-    op = Hub.of(trainer).entries[0].op
+    op = Hub.of(trainer).attachments[0].op
     CheckpointLoader(str(file), {"trainer": trainer, "dice": op}).attach(trainer)
     with pytest.warns(UserWarning, match="saved after 1 of 3 iterations"):
         trainer.run()

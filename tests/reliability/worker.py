@@ -65,7 +65,7 @@ def training(folder: Path) -> SupervisedTrainer:
         key_train_metric={"train_dice": ma.DiceMaskedOutput(TAGS, skip_background=True)},
         additional_metrics={"train_negloss": ma.NegLoss("negloss"), "train_acc": ma.ComputeAccuracy("acc")},
     )
-    ops = {f"op {i}": entry.op for i, entry in enumerate(Hub.of(trainer).entries)}
+    ops = {f"op {i}": entry.op for i, entry in enumerate(Hub.of(trainer).attachments)}
     parts: dict[str, Any] = {"trainer": trainer, "net": net, "optimizer": trainer.optimizer, "loader": loader, **ops}
 
     def save() -> None:
