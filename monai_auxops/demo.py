@@ -36,24 +36,24 @@ def demo(bundle: Path, epochs: int | None = None, output: Path | None = None) ->
 
     start = time.monotonic()
     try:
-        parser = parsed(bundle, epochs)
+        parser = parse_bundle(bundle, epochs)
         folder = new_folder(bundle, output)
         parser["output_dir"], parser["ckpt_dir"] = str(folder), str(models_of(bundle, folder))
         print(f"Training {bundle.name} on real images in {bundle / 'data'} …", flush=True)
-        trainer, evaluator = engines(parser, bundle)
+        trainer, evaluator = build_engines(parser, bundle)
     except DemoError as error:
         print(f"monai-auxops demo: {error}", file=sys.stderr)
         return 2
     trainer.run()
-    say_result(evaluator, time.monotonic() - start)
-    picture = draw(evaluator, Path(parser["ckpt_dir"]) / "model.pt", folder / "demo.png")
+    print_result(evaluator, time.monotonic() - start)
+    picture = draw_result(evaluator, Path(parser["ckpt_dir"]) / "model.pt", folder / "demo.png")
     print(f"Picture:     {picture}")
     print(f"TensorBoard: {Path(sys.executable).parent / 'tensorboard'} --logdir {folder}")
     report([folder])
     return 0
 
 
-def parsed(bundle: Path, epochs: int | None) -> Any:
+def parse_bundle(bundle: Path, epochs: int | None) -> Any:
     """Parse the bundle's configuration, with the console handler instead of log lines; build and write nothing."""
     if epochs is not None and epochs < 1:
         raise DemoError(f"expected at least 1 epoch, got {epochs}")
@@ -115,7 +115,7 @@ def models_of(bundle: Path, folder: Path) -> Path:
     return folder / "models" if taken else bundle / "models"
 
 
-def engines(parser: Any, bundle: Path) -> tuple[Any, Any]:
+def build_engines(parser: Any, bundle: Path) -> tuple[Any, Any]:
     """Build trainer and evaluator; the bundle's own scripts are importable."""
     sys.path.insert(0, str(bundle.resolve()))
     try:
@@ -129,7 +129,7 @@ def engines(parser: Any, bundle: Path) -> tuple[Any, Any]:
     return trainer, evaluator
 
 
-def say_result(evaluator: Any, seconds: float) -> None:
+def print_result(evaluator: Any, seconds: float) -> None:
     """Print the best epoch."""
     state = evaluator.state
     print(
@@ -138,7 +138,7 @@ def say_result(evaluator: Any, seconds: float) -> None:
     )
 
 
-def draw(evaluator: Any, checkpoint: Path, path: Path) -> str:
+def draw_result(evaluator: Any, checkpoint: Path, path: Path) -> str:
     """Draw the best model's result on the first validation case: image, label, prediction, errors.
 
     Returns:

@@ -97,7 +97,7 @@ class MetricOp(AuxiliaryOperation):
         if final_activation is not None and not 0 < threshold < 1:
             self.fail(f"0 < threshold < 1, a probability, with {final_activation!r}, got {threshold}")
         self.binarize = hasattr(metric, "include_background") if binarize is None else binarize
-        self.per_case = is_of_monai(metric) and gives_cases(metric) if per_case is None else per_case
+        self.per_case = is_of_monai(metric) and gives_case_values(metric) if per_case is None else per_case
         self.higher_is_better = direction_of(metric) if higher_is_better is None else higher_is_better
         names = [f"{tag}/{name}" for name in class_names or ()]
         if not self.per_case:
@@ -258,7 +258,7 @@ def is_of_monai(metric: Any) -> bool:
     return isinstance(metric, CumulativeIterationMetric)
 
 
-def gives_cases(metric: Any) -> bool:
+def gives_case_values(metric: Any) -> bool:
     """Tell whether a metric of MONAI returns a value per case; those that need all samples at once do not."""
     return not any(word in type(metric).__name__ for word in ("AUC", "AveragePrecision", "FID", "MMD"))
 

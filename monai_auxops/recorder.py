@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import torch
 from torch import Tensor
 
-from monai_auxops.cases.table import Block, Case, CaseFile
+from monai_auxops.cases.table import Case, CaseFile, EpochCases
 from monai_auxops.core import ranks
-from monai_auxops.drawing.names import escaped
+from monai_auxops.drawing.names import file_name
 from monai_auxops.drawing.results import Curves, draw_results
 from monai_auxops.engine.runs import new_run_id
 from monai_auxops.handlers.best import BestSet, comparison
@@ -165,14 +165,14 @@ class Recorder:
         before = self._tables.get(name)
         if before is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            before = (epoch, CaseFile(self.folder / f"{escaped(name)}_cases.csv"), [], columns)
+            before = (epoch, CaseFile(self.folder / f"{file_name(name)}_cases.csv"), [], columns)
         _, file, cases, known = before
         cases = cases if before[0] == epoch else []
         if columns != known and cases:
             raise ValueError(f"Recorder.cases: expected the columns {list(known)} as before, got {list(columns)}")
         new = [Case(case, "", tuple(number_of(v.get(c, math.nan)) for c in columns)) for case, v in rows.items()]
         self._tables[name] = (epoch, file, cases + new, columns)
-        block = Block(epoch, self.run, tuple(prefix + column for column in columns), tuple(cases + new))
+        block = EpochCases(epoch, self.run, tuple(prefix + column for column in columns), tuple(cases + new))
         self._safely("table of cases", lambda: file.finish(block))
 
     def pictures(

@@ -146,7 +146,7 @@ class Config:
 def _imported_modules(statement: str) -> list[str]:
     """Return the modules of an import statement.
 
-    >>> _modules("$from a.b import c as d"), _modules("$import e.f as g")
+    >>> _imported_modules("$from a.b import c as d"), _imported_modules("$import e.f as g")
     (['a.b'], ['e.f'])
     """
     found: list[str] = []

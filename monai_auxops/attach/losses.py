@@ -64,7 +64,7 @@ def loss_facts(loss: Any, item_id: str = "") -> LossFacts:
 
     Examples:
         >>> from monai.losses import DeepSupervisionLoss, DiceLoss
-        >>> facts_of(DeepSupervisionLoss(DiceLoss(sigmoid=True))).activation
+        >>> loss_facts(DeepSupervisionLoss(DiceLoss(sigmoid=True))).activation
         'sigmoid'
     """
     parts = _loss_parts(loss)

@@ -99,7 +99,7 @@ def text_table(rows: Sequence[Row]) -> str:
     """Return the rows in columns, under their headings.
 
     Examples:
-        >>> print(table([Row("weights", "ab", "ab", "equal", True)]), end="")
+        >>> print(text_table([Row("weights", "ab", "ab", "equal", True)]), end="")
                     bundle  ours  equal, or the reason
         weights     ab      ab    equal
     """

@@ -10,11 +10,11 @@ import numpy as np
 HEADER = "    mean  median     max     min   90percent   std"
 
 
-def summary(name: str, values: Sequence[float]) -> str:
+def summary_text(name: str, values: Sequence[float]) -> str:
     """Return the statistics of the valid values. The column ``90percent`` is the **10th** percentile, as in Clara.
 
     Examples:
-        >>> print(summary("mean_dice", [0.5, 0.7, float("nan"), 0.9]), end="")
+        >>> print(summary_text("mean_dice", [0.5, 0.7, float("nan"), 0.9]), end="")
         mean_dice (statistics of 3 valid cases):
             mean  median     max     min   90percent   std
            0.700   0.700   0.900   0.500   0.540     0.163

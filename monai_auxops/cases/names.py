@@ -29,7 +29,7 @@ def case_names(output: Any, batch: Any, key: str | None, size: int, first: int =
     """
     names = None if key is None else values_of(batch, key, size)
     if key is not None and names is None:
-        say_once(
+        warn_once(
             f"case_key={key!r}: expected the batch to hold a name for each of {size} cases; using file names instead"
         )
     names = names or files_of(output, "image", size) or files_of(batch, "image", size) or [""] * size
@@ -99,7 +99,7 @@ def names_per_case(names: Any, size: int) -> list[str] | None:
     return [one_value(names)] * size if len(names) == 1 else None
 
 
-def say_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Warn once in this process."""
     if message not in _said:
         _said.add(message)

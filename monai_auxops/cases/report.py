@@ -17,11 +17,11 @@ from ignite.engine import Engine, Events
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-from monai_auxops.cases.clara import raw_line, summary
+from monai_auxops.cases.clara import raw_line, summary_text
 from monai_auxops.cases.names import case_names, files_of, names_per_case, values_of
-from monai_auxops.cases.table import Block, Case, CaseFile, latest_run
+from monai_auxops.cases.table import Case, CaseFile, EpochCases, latest_run
 from monai_auxops.core import ranks
-from monai_auxops.drawing.names import escaped
+from monai_auxops.drawing.names import file_name
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id, training_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext
 
 
-class HasTags(Protocol):
+class HasEpochTags(Protocol):
     """An aux-op or metric."""
 
     @property
@@ -41,7 +41,7 @@ class HasTags(Protocol):
 _writers: weakref.WeakValueDictionary[tuple[Path, str], CaseReport] = weakref.WeakValueDictionary()
 
 
-class Arriving:
+class PendingCopies:
     """Values being copied to the host. On a CUDA device nothing waits: a copy is read once it has finished."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class CaseReport:
         case_key: the key of the batch that names a case; default the files of the image, else a running number.
     """
 
-    def __init__(self, op: HasTags, folder: str | Path, case_key: str | None = None) -> None:
+    def __init__(self, op: HasEpochTags, folder: str | Path, case_key: str | None = None) -> None:
         self.op, self.folder, self.case_key = op, Path(folder), case_key
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class CaseReport:
             raise ValueError(f"expected report_path to be a folder that can be written to, got {folder}")
         self._engine: weakref.ref[Engine] | None = None
         self._training: weakref.ref[Engine] | None = None
-        self._arriving, self._cases, self._columns = Arriving(), list[Case](), list[str]()
+        self._arriving, self._cases, self._columns = PendingCopies(), list[Case](), list[str]()
         self._epoch, self._run, self._file = 1, "", CaseFile(self.folder / "none")
         self._last: tuple[str, int] | None = None
         self._failed = False
@@ -109,7 +109,7 @@ class CaseReport:
     @property
     def stem(self) -> str:
         """The name as part of a file's name."""
-        return escaped(self.name)
+        return file_name(self.name)
 
     def watch(self, engine: Engine) -> None:
         """Read epoch number, column names and the values of other aux-ops from ``engine``."""
@@ -126,7 +126,7 @@ class CaseReport:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the engine and pending copies."""
-        return self.__dict__ | {"_engine": None, "_training": None, "_arriving": Arriving()}
+        return self.__dict__ | {"_engine": None, "_training": None, "_arriving": PendingCopies()}
 
     @property
     def engine(self) -> Engine | None:
@@ -143,7 +143,7 @@ class CaseReport:
         """Add the values ``[B]`` of a batch in a plain loop, and write those of earlier batches that have arrived."""
         if values:
             size = build_ctx.batch_size
-            self._send(names_in_context(build_ctx, self.case_key, size), [""] * size, values)
+            self._send(case_names_in_context(build_ctx, self.case_key, size), [""] * size, values)
 
     def collect(self, engine: Engine) -> None:
         """Add the values that the engine's aux-ops measured in this iteration."""
@@ -153,7 +153,7 @@ class CaseReport:
         first = next((name for name in own if name in values), None)
         if hub is None or first is None:
             return
-        values = {first: values[first]} | without_same(values, hub, first)
+        values = {first: values[first]} | without_equal_columns(values, hub, first)
         size = len(values[first])
         output, batch = engine.state.output, engine.state.batch
         names = case_names(output, batch, self.case_key, size, self._count)
@@ -181,8 +181,8 @@ class CaseReport:
         if len(self._cases) > first:
             self._safely(lambda: self._own_file().append(self._block(self._cases[first:])))
 
-    def _block(self, cases: Sequence[Case]) -> Block:
-        return Block(self.epoch, self._run_id(), tuple(self._columns or [self.name]), tuple(cases))
+    def _block(self, cases: Sequence[Case]) -> EpochCases:
+        return EpochCases(self.epoch, self._run_id(), tuple(self._columns or [self.name]), tuple(cases))
 
     @property
     def epoch(self) -> int:
@@ -267,8 +267,8 @@ class CaseReport:
             file.remove()
             return
         if self.op.epoch_tags:
-            raw = "".join(raw_line(case.file, shortest(case.values[0])) for case in cases)
-            self._write_texts(raw, summary(self.name, measured))
+            raw = "".join(raw_line(case.file, float32_text(case.values[0])) for case in cases)
+            self._write_texts(raw, summary_text(self.name, measured))
         file.finish(self._block(cases))
 
     def write_scores(
@@ -316,14 +316,14 @@ def is_per_case(value: Tensor, size: int) -> bool:
     return value.numel() == size and (size == 1 or value.stride(0) != 0)
 
 
-def names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> list[str]:
+def case_names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> list[str]:
     """Return the names of a batch's cases from its context; empty strings if they are unknown."""
     if key is not None and (names := values_of(build_ctx.batch, key, size)) is not None:
         return names
     return names_per_case(build_ctx.filenames, size) or [""] * size
 
 
-def without_same(values: Mapping[str, Tensor], hub: Hub, column: str) -> dict[str, Tensor]:
+def without_equal_columns(values: Mapping[str, Tensor], hub: Hub, column: str) -> dict[str, Tensor]:
     """Drop columns that equal another one by definition; ``column``, the report's own, is kept."""
     same = hub.equal_names()
     twice = {same.get(column), *(name for name in values if name in same)} - {column}
@@ -339,11 +339,11 @@ def without_padding(cases: Sequence[Case], engine: Engine) -> list[Case]:
     return list(cases[: len(real)])
 
 
-def shortest(value: float) -> str:
+def float32_text(value: float) -> str:
     """Format a value with the digits that float32 has.
 
     Examples:
-        >>> shortest(0.6666666865348816), shortest(1.0), shortest(float("nan"))
+        >>> float32_text(0.6666666865348816), float32_text(1.0), float32_text(float("nan"))
         ('0.6666667', '1.0', 'nan')
     """
     return repr(float(f"{value:.7g}"))

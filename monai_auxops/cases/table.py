@@ -19,7 +19,7 @@ try:
 except ImportError:  # Windows: two processes that write one table may lose rows there
     fcntl = None  # type: ignore[assignment]
 
-FIXED = ("epoch", "file", "label_file", "run")
+FIXED_COLUMNS = ("epoch", "file", "label_file", "run")
 FORMULA = ("=", "+", "-", "@")
 
 
@@ -31,7 +31,7 @@ class Case(NamedTuple):
     values: tuple[float, ...]
 
 
-class Block(NamedTuple):
+class EpochCases(NamedTuple):
     """The cases of one epoch of one run."""
 
     epoch: int
@@ -52,7 +52,7 @@ class CaseFile:
         self._key: tuple[str, int] | None = None  # run and epoch of the block at the end
         self._start, self._block = 0, b""
 
-    def append(self, block: Block) -> None:
+    def append(self, block: EpochCases) -> None:
         """Append cases of an unfinished epoch, in any order."""
         with locked(self.path.parent):
             self._begin(block)
@@ -61,11 +61,11 @@ class CaseFile:
                 file.write(rows)
             self._block += rows
 
-    def finish(self, block: Block) -> None:
+    def finish(self, block: EpochCases) -> None:
         """Replace the appended cases of an epoch by all of its cases."""
         with locked(self.path.parent):
             self._begin(block)
-            rows = self._rows(block, sorted(block.cases, key=_badness))
+            rows = self._rows(block, sorted(block.cases, key=_sort_key))
             self._take_back()
             with self.path.open("ab") as file:
                 self._start = file.tell()
@@ -77,7 +77,7 @@ class CaseFile:
         self.path.unlink(missing_ok=True)
         self._key = None
 
-    def _begin(self, block: Block) -> None:
+    def _begin(self, block: EpochCases) -> None:
         key = (block.run, block.epoch)
         if self._key is None or not self.path.is_file():
             self._open(block)
@@ -86,22 +86,22 @@ class CaseFile:
             self._key, self._block = key, b""
             self._start = self.path.stat().st_size
 
-    def _open(self, block: Block) -> None:
+    def _open(self, block: EpochCases) -> None:
         """Create the file, or move earlier rows of this run that are measured again to another one."""
-        header = line([*FIXED, *block.columns])
+        header = csv_line([*FIXED_COLUMNS, *block.columns])
         if not self.path.is_file() or not self.path.stat().st_size:
             self.path.write_bytes(header)
             return
-        if tuple(self._header()[: len(FIXED)]) != FIXED:
-            self.path.rename(free_name(self.path))
+        if tuple(self._header()[: len(FIXED_COLUMNS)]) != FIXED_COLUMNS:
+            self.path.rename(free_path(self.path))
             self.path.write_bytes(header)
             return
         with self.path.open("rb") as file:
-            if not any(is_again(row, block) for row in itertools.islice(file, 1, None)):
+            if not any(is_replaced(row, block) for row in itertools.islice(file, 1, None)):
                 return
         header, *rows = self.path.read_bytes().splitlines(keepends=True)
-        again = [row for row in rows if is_again(row, block)]
-        self._replace(header, [row for row in rows if not is_again(row, block)])
+        again = [row for row in rows if is_replaced(row, block)]
+        self._replace(header, [row for row in rows if not is_replaced(row, block)])
         lost = [row for row in again if row not in self._rows(block, block.cases)]
         if lost:
             with self.path.with_suffix(".old.csv").open("ab") as file:
@@ -110,12 +110,12 @@ class CaseFile:
     def _widen(self, columns: Sequence[str]) -> None:
         """Add a column for each value that has none."""
         header = self._header()
-        new = [name for name in columns if name not in header[len(FIXED) :]]
+        new = [name for name in columns if name not in header[len(FIXED_COLUMNS) :]]
         if not new:
             return
         rows = self.path.read_bytes().splitlines(keepends=True)[1:]
         blanks = b"," * len(new) + b"\n"
-        self._replace(line([*header, *new]), [row.rstrip(b"\r\n") + blanks for row in rows])
+        self._replace(csv_line([*header, *new]), [row.rstrip(b"\r\n") + blanks for row in rows])
         self._start, self._block = 0, b"moved"
 
     def _replace(self, header: bytes, rows: Sequence[bytes]) -> None:
@@ -141,29 +141,29 @@ class CaseFile:
         text = self._header_line().decode("utf-8", "replace")
         return next(csv.reader([text]), [])
 
-    def _rows(self, block: Block, cases: Iterable[Case]) -> bytes:
+    def _rows(self, block: EpochCases, cases: Iterable[Case]) -> bytes:
         """Format the rows as CSV, each on one line, in the order of the file's columns."""
-        columns = self._header()[len(FIXED) :] if self.path.is_file() else list(block.columns)
+        columns = self._header()[len(FIXED_COLUMNS) :] if self.path.is_file() else list(block.columns)
         places = [block.columns.index(name) if name in block.columns else None for name in columns]
         return b"".join(_row(block, case, places) for case in cases)
 
 
-def _row(block: Block, case: Case, places: Sequence[int | None]) -> bytes:
+def _row(block: EpochCases, case: Case, places: Sequence[int | None]) -> bytes:
     values = ["" if place is None else f"{case.values[place]:.6g}" for place in places]
-    return line([block.epoch, case.file, case.label_file, block.run, *values])
+    return csv_line([block.epoch, case.file, case.label_file, block.run, *values])
 
 
-def _badness(case: Case) -> tuple[bool, float]:
+def _sort_key(case: Case) -> tuple[bool, float]:
     return math.isnan(case.values[0]), case.values[0]
 
 
-def is_again(row: bytes, block: Block) -> bool:
+def is_replaced(row: bytes, block: EpochCases) -> bool:
     """Tell whether the block's run replaces a row: one of its own from this epoch or later, or an incomplete one.
 
     Examples:
-        >>> block = Block(3, "r", (), ())
-        >>> is_again(b"3,a.nii,,r,0.5\\n", block), is_again(b"2,a.nii,,r,0.5\\n", block), is_again(b"2,a.ni", block)
-        (True, False, True)
+        >>> block = EpochCases(3, "r", (), ())
+        >>> [is_replaced(row, block) for row in (b"3,a.nii,,r,0.5\\n", b"2,a.nii,,r,0.5\\n", b"2,a.ni")]
+        [True, False, True]
     """
     run, epoch = run_and_epoch(row)
     return not row.endswith(b"\n") or (run == block.run and epoch >= block.epoch)
@@ -188,21 +188,21 @@ def latest_run(path: Path, epoch: int) -> str | None:
     return None if best is None else best[1]
 
 
-def line(fields: Iterable[Any]) -> bytes:
+def csv_line(fields: Iterable[Any]) -> bytes:
     """Format one row. Line breaks become spaces; text that a spreadsheet would execute gets a leading apostrophe.
 
     Examples:
-        >>> line([1, "=cmd|x", "a,b", 0.5])
+        >>> csv_line([1, "=cmd|x", "a,b", 0.5])
         b'1,\\'=cmd|x,"a,b",0.5\\n'
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(
-        [quoted(field) if isinstance(field, str) else field for field in fields]
+        [csv_text(field) if isinstance(field, str) else field for field in fields]
     )
     return text.getvalue().encode()
 
 
-def quoted(text: str) -> str:
+def csv_text(text: str) -> str:
     """Return ``text`` on one line, and never as a formula; a number is unchanged."""
     flat = one_line(text)
     return f"'{flat}" if flat.startswith(FORMULA) and not is_number(flat) else flat
@@ -217,7 +217,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def free_name(path: Path) -> Path:
+def free_path(path: Path) -> Path:
     """Return ``x.old.csv`` for ``x.csv``, or ``x.old2.csv`` and so on if that exists."""
     names = (path.with_suffix(f".old{number}{path.suffix}") for number in ("", *range(2, 10_000)))
     return next(name for name in names if not name.exists())

@@ -48,7 +48,7 @@ class Accumulator:
         """Add the outputs of a batch of ``size`` samples; ``ValueError`` for a tag that is missing or misshapen."""
         self.phase = Phase.OPEN
         if self.tags:
-            self.mean.update(stacked([_row(tag, outputs, size) for tag in self.tags]))
+            self.mean.update(stack_rows([_row(tag, outputs, size) for tag in self.tags]))
 
     def add_sums(self, rows: Tensor) -> None:
         """Add integers by sum tag and sample, ``[n, B]``."""
@@ -110,7 +110,7 @@ def _row(tag: str, outputs: Mapping[str, Tensor], size: int) -> Tensor:
     return value if value.shape == (size,) else value.reshape(-1).expand(size)
 
 
-def stacked(rows: list[Tensor]) -> Tensor:
+def stack_rows(rows: list[Tensor]) -> Tensor:
     """Stack all rows; as float64 unless their types agree, because float32 would round the integers among them."""
     if len({row.dtype for row in rows}) > 1 and rows[0].device.type != "mps":  # Apple's GPUs have no float64
         rows = [row.double() for row in rows]

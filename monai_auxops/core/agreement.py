@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from monai_auxops.core.running import RunningMean
 
-UNSAID = "note/"  # prefix of sums that follow from the call, so a message need not list them
+NOT_COMPARED = "note/"  # prefix of sums that follow from the call, so a message need not list them
 
 
 class HasTags(Protocol):
@@ -29,7 +29,7 @@ def signature(op: HasTags) -> str:
 
     Differences that do no harm are left out: object addresses, and where a report is written.
     """
-    tags = [tag for state in op.states for tag in state.tags if not tag.startswith(UNSAID)]
+    tags = [tag for state in op.states for tag in state.tags if not tag.startswith(NOT_COMPARED)]
     return f"{same_everywhere(repr(op))} of {'tags to be found' if _is_open(op) else tags}"
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from monai_auxops.core.inputs import batches_of, equal_outputs, plain
+from monai_auxops.core.inputs import batches_of, count_equal_outputs, plain_tensor
 
 T = TypeVar("T")
 
@@ -82,14 +82,14 @@ class BuildContext:
         if len(batches) > 1:
             raise ValueError("samples of different sizes do not form a batch; make one BuildContext for each of them")
         predictions, label = batches[0]
-        self.equal_outputs = equal_outputs(predictions)
-        self.predictions: Tensor = plain(predictions)
-        self.label: Tensor | None = plain(label)
+        self.equal_outputs = count_equal_outputs(predictions)
+        self.predictions: Tensor = plain_tensor(predictions)
+        self.label: Tensor | None = plain_tensor(label)
         self._reserved: dict[str, Any] = {
             "_model_output": self.predictions,
             "_label_input": self.label,
-            "_model_input": plain(image),
-            "_loss": plain(loss),
+            "_model_input": plain_tensor(image),
+            "_loss": plain_tensor(loss),
             "_is_train": is_train,
             "_learning_rate": learning_rate,
             "_data_property": dict(data_property or {}),
@@ -161,7 +161,7 @@ class BuildContext:
 
         ``ValueError`` if there is none.
         """
-        value = plain(self._values.get(key, self.batch.get(key)))
+        value = plain_tensor(self._values.get(key, self.batch.get(key)))
         if not isinstance(value, Tensor):
             there = ", ".join(sorted({*self._values, *map(str, self.batch)})) or "nothing"
             raise ValueError(f"expected a tensor under {key!r} in the batch, which holds {there}")
@@ -175,7 +175,7 @@ class BuildContext:
     def require(self, predictions: Any, label: Any) -> None:
         """Raise a ``ValueError`` unless this context was made from these very tensors, by their memory and shape."""
         for name, mine, given in (("predictions", self.predictions, predictions), ("label", self.label, label)):
-            if memory_of(mine) != memory_of(plain(given)):
+            if memory_of(mine) != memory_of(plain_tensor(given)):
                 raise ValueError(f"build_ctx was made from another {name} tensor; make one BuildContext per batch")
 
 

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 
-def plain(value: Any) -> Any:
+def plain_tensor(value: Any) -> Any:
     """Return the first of a list of outputs (deep supervision), detached, as a plain tensor instead of a MetaTensor."""
     if is_list(value) and len(value):
         value = value[0]
@@ -46,10 +46,10 @@ def batches_of(predictions: Any, label: Any) -> list[tuple[Any, Any]]:
     tensors = all(isinstance(x, Tensor) and isinstance(y, Tensor) for x, y in pairs)
     if not tensors or len(predictions) != len(label) or not pairs:
         raise ValueError(
-            f"expected as many predictions as labels, all of them tensors, got {_described(predictions)} and "
-            f"{_described(label)}"
+            f"expected as many predictions as labels, all of them tensors, got {_shape_text(predictions)} and "
+            f"{_shape_text(label)}"
         )
-    samples = [(plain(x), plain(y)) for x, y in pairs]
+    samples = [(plain_tensor(x), plain_tensor(y)) for x, y in pairs]
     if len({(x.shape, y.shape) for x, y in samples}) > 1:
         return [(x[None], y[None]) for x, y in samples]
     return [(torch.stack([x for x, _ in samples]), torch.stack([y for _, y in samples]))]
@@ -77,12 +77,14 @@ def _is_batched(predictions: Any, labels: Sequence[Any]) -> bool:
     )
 
 
-def equal_outputs(predictions: Any) -> int:
+def count_equal_outputs(predictions: Any) -> int:
     """Count the equally sized outputs in a list, where the size cannot tell which one is meant; else return 0.
 
     Examples:
-        >>> equal_outputs([torch.zeros(1, 2, 8), torch.zeros(1, 2, 8)]), equal_outputs([torch.zeros(8), torch.zeros(4)])
-        (2, 0)
+        >>> count_equal_outputs([torch.zeros(1, 2, 8), torch.zeros(1, 2, 8)])
+        2
+        >>> count_equal_outputs([torch.zeros(8), torch.zeros(4)])
+        0
     """
     if not is_list(predictions) or len(predictions) < 2:
         return 0
@@ -90,7 +92,7 @@ def equal_outputs(predictions: Any) -> int:
     return len(shapes) if len(shapes) == len(predictions) and len(set(shapes)) == 1 else 0
 
 
-def _described(value: Any) -> str:
+def _shape_text(value: Any) -> str:
     if is_list(value):
         kinds = sorted({type(each).__name__ for each in value})
         return f"a list of {len(value)} ({', '.join(kinds)})"

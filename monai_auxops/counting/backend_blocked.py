@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from monai_auxops.counting import backend_vectorized as vectorized
-from monai_auxops.counting.counts import Counts, Membership, of_sums
+from monai_auxops.counting.counts import Counts, Membership, counts_of_sums
 
 __all__ = ["count", "flattened", "table"]
 
@@ -39,7 +39,7 @@ def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     if _is_small(x):
         return Counts._make(map(torch.cat, zip(*_by_samples(x, y, membership), strict=True)))
     if membership.exclusive and not membership.onehot:
-        return vectorized.of_joint(_joint(x, y)[:, 1:-1])
+        return vectorized.counts_of_joint(_joint(x, y)[:, 1:-1])
     return _mask_sums(x, y, membership)
 
 
@@ -97,7 +97,7 @@ def _mask_sums(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     totals = torch.zeros(batch, 4 * classes, dtype=torch.float64, device=CPU)
     for b, scores, label in _blocks(x, y, membership.exclusive):
         totals[b] += torch.stack([*_class_sums(scores, label, membership)])
-    return of_sums(*totals.long().view(batch, classes, 4).unbind(2))
+    return counts_of_sums(*totals.long().view(batch, classes, 4).unbind(2))
 
 
 def _class_sums(scores: Tensor, label: Tensor, membership: Membership) -> Iterator[Tensor]:

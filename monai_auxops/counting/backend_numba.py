@@ -22,7 +22,7 @@ from torch import Tensor
 
 from monai_auxops.counting import backend_blocked as blocked
 from monai_auxops.counting import backend_vectorized as vectorized
-from monai_auxops.counting.counts import Counts, Membership, of_sums
+from monai_auxops.counting.counts import Counts, Membership, counts_of_sums
 
 __all__ = ["count", "table"]
 
@@ -66,10 +66,10 @@ def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
         and classes > MAX_MASKED_CLASSES
         and 4 * (classes + 1) ** 2 <= voxels
     ):
-        return vectorized.of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
+        return vectorized.counts_of_joint(_run(_count_joint, *rows, (classes + 1, classes + 1))[:, :-1])
     options = None if membership.exclusive else float(membership.threshold), membership.onehot or None
     both, p, t, valid = _run(_count_masks, *rows, (4, classes), *options).unbind(1)
-    return of_sums(both, p, t, valid)
+    return counts_of_sums(both, p, t, valid)
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ import math
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.counts import Counts, Membership, of_sums
+from monai_auxops.counting.counts import Counts, Membership, counts_of_sums
 
-__all__ = ["between", "count", "exceeds", "label_class", "of_joint", "table"]
+__all__ = ["count", "count_between", "counts_of_joint", "exceeds", "label_class", "table"]
 
 MAX_FREE_ENTRIES = 16_384  # entries of all tables that cost nothing, even with few voxels
 LANES = {
@@ -23,7 +23,7 @@ def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
     if membership.exclusive and not membership.onehot:
-        return between(_score_class(x), label_class(y[:, 0], classes), classes)
+        return count_between(_score_class(x), label_class(y[:, 0], classes), classes)
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
     predicted = _score_class(x).unsqueeze(1) == numbers if membership.exclusive else exceeds(x, membership.threshold)
     if membership.onehot:
@@ -33,7 +33,7 @@ def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     else:
         named = label_class(y, classes)
         labeled, valid = named == numbers, named < classes
-    return of_sums(_voxels(predicted & labeled), _voxels(predicted & valid), _voxels(labeled), _voxels(valid))
+    return counts_of_sums(_voxels(predicted & labeled), _voxels(predicted & valid), _voxels(labeled), _voxels(valid))
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
@@ -41,17 +41,17 @@ def table(x: Tensor, y: Tensor) -> Tensor:
     return _joint(_score_class(x), label_class(y[:, 0], x.shape[1]), x.shape[1])[:, :-1, :-1]
 
 
-def between(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
+def count_between(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
     """Count predicted against labeled classes, both int64 ``[B, *S]`` with ``classes`` where there is none."""
     if predicted.shape[0] * (classes + 1) ** 2 <= max(MAX_FREE_ENTRIES, predicted.numel()):
-        return of_joint(_joint(predicted, labeled, classes)[:, :-1])
+        return counts_of_joint(_joint(predicted, labeled, classes)[:, :-1])
     return _by_class(predicted, labeled, classes)
 
 
-def of_joint(joint: Tensor) -> Counts:
+def counts_of_joint(joint: Tensor) -> Counts:
     """Sum counts by label class and predicted class ``[B, C, C + 1]``; the last column is predicted in no class."""
     both = joint[:, :, :-1].diagonal(dim1=1, dim2=2)
-    return of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
+    return counts_of_sums(both, joint[:, :, :-1].sum(1), joint.sum(2), joint.sum((1, 2)).unsqueeze(1))
 
 
 def _joint(predicted: Tensor, labeled: Tensor, classes: int) -> Tensor:
@@ -79,7 +79,7 @@ def _score_class(x: Tensor) -> Tensor:
 def _by_class(predicted: Tensor, labeled: Tensor, classes: int) -> Counts:
     """Count class by class, for when a table would have more entries than there are voxels."""
     valid = labeled < classes
-    return of_sums(
+    return counts_of_sums(
         both=_histogram(labeled.masked_fill(labeled != predicted, classes), classes + 1)[:, :-1],
         predicted=_histogram(predicted.masked_fill(~valid, classes), classes + 1)[:, :-1],
         labeled=_histogram(labeled, classes + 1)[:, :-1],

@@ -78,7 +78,7 @@ def count(
     membership = Membership(
         exclusive=not independent and predictions.shape[1:2] != (1,), onehot=onehot, threshold=threshold
     )
-    x, y = _checked(predictions, label, membership)
+    x, y = _checked_tensors(predictions, label, membership)
     return _module(backend(x.device)).count(x, y, membership)
 
 
@@ -93,12 +93,12 @@ def count_indices(predictions: Tensor, label: Tensor, classes: int, *, onehot: b
     """
     from monai_auxops.counting import backend_vectorized as vectorized  # which imports this module
 
-    x, y = _checked(predictions, label, Membership(exclusive=False, onehot=False), classes if onehot else 1)
+    x, y = _checked_tensors(predictions, label, Membership(exclusive=False, onehot=False), classes if onehot else 1)
     if x.shape[1] != 1:
-        raise ValueError(f"count: expected predictions [B, 1, *S] of class indices, got predictions {_described(x)}")
+        raise ValueError(f"count: expected predictions [B, 1, *S] of class indices, got predictions {_tensor_text(x)}")
     predicted = vectorized.label_class(x[:, 0], classes)
     if not onehot:
-        return vectorized.between(predicted, vectorized.label_class(y[:, 0], classes), classes)
+        return vectorized.count_between(predicted, vectorized.label_class(y[:, 0], classes), classes)
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
     scores = (predicted.unsqueeze(1) == numbers).float()
     return count(scores, y, independent=True, onehot=True)
@@ -116,9 +116,9 @@ def confusion(predictions: Tensor, label: Tensor) -> Tensor:
         tensor([[[1, 1],
                  [0, 1]]])
     """
-    x, y = _checked(predictions, label, Membership(exclusive=True, onehot=False))
+    x, y = _checked_tensors(predictions, label, Membership(exclusive=True, onehot=False))
     if x.shape[1] == 1:
-        raise ValueError(f"confusion: expected at least 2 channels, got predictions {_described(x)}")
+        raise ValueError(f"confusion: expected at least 2 channels, got predictions {_tensor_text(x)}")
     return _module(backend(x.device)).table(x, y)
 
 
@@ -159,19 +159,19 @@ def _module(name: str) -> Backend:
     return cast("Backend", importlib.import_module(f"monai_auxops.counting.backend_{name}"))
 
 
-def of_sums(both: Tensor, predicted: Tensor, labeled: Tensor, valid: Tensor) -> Counts:
+def counts_of_sums(both: Tensor, predicted: Tensor, labeled: Tensor, valid: Tensor) -> Counts:
     """Return counts from the voxels in both, in the prediction, in the label, and in total."""
     return Counts(both, predicted - both, labeled - both, valid - predicted - labeled + both)
 
 
-def _checked(
+def _checked_tensors(
     predictions: Tensor, label: Tensor, membership: Membership, channels: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return plain tensors, the label with its channels; ``ValueError`` with both shapes if they do not fit."""
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
 
     def wrong(expected: str) -> ValueError:
-        return ValueError(f"expected {expected}, got predictions {_described(x)} and label {_described(y)}")
+        return ValueError(f"expected {expected}, got predictions {_tensor_text(x)} and label {_tensor_text(y)}")
 
     if not 2 <= x.ndim <= 5 or x.shape[1] == 0:
         raise wrong("predictions [B, C, *S] with 0 to 3 spatial dimensions")
@@ -193,5 +193,5 @@ def _checked(
     return x.detach(), y.detach()
 
 
-def _described(t: Tensor) -> str:
+def _tensor_text(t: Tensor) -> str:
     return f"{list(t.shape)} {t.dtype} on {t.device}"

@@ -107,13 +107,13 @@ def pooled_values(sums: Mapping[str, float], names: Sequence[str], wanted: Seque
     """
     values: list[float] = []
     if "global" in wanted:
-        each = [_divided(sums[f"over/{name}"], sums[f"under/{name}"]) for name in names]
+        each = [_quotient(sums[f"over/{name}"], sums[f"under/{name}"]) for name in names]
         valid = [value for value in each if not math.isnan(value)]
-        values += [_divided(sum(valid), len(valid)), *each]
+        values += [_quotient(sum(valid), len(valid)), *each]
     if "support" in wanted:
         values += [sums[f"present/{name}"] for name in names]
     return values
 
 
-def _divided(part: float, whole: float) -> float:
+def _quotient(part: float, whole: float) -> float:
     return part / whole if whole else math.nan

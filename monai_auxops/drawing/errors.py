@@ -34,7 +34,7 @@ def paint_errors(three: Floats) -> Pixels:
         [(0, 79, 124), (237, 187, 76), (0, 0, 0)]
     """
     image, label, predicted = (np.flipud(panel.T) for panel in three)
-    base = np.repeat(scaled(image)[..., None], 3, axis=2) * 0.8
+    base = np.repeat(scale_brightness(image)[..., None], 3, axis=2) * 0.8
     truth, found = label.astype(np.int64), predicted.astype(np.int64)
     outline = outline_of(truth)
     base[outline] = 1.0
@@ -62,7 +62,7 @@ def outline_of(classes: Classes) -> npt.NDArray[np.bool_]:
     return differs & (classes > 0)
 
 
-def scaled(image: Floats) -> Floats:
+def scale_brightness(image: Floats) -> Floats:
     """Scale brightness to 0 to 1, clipping the darkest and brightest pixels."""
     finite = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = np.percentile(finite, [1, 99.5])

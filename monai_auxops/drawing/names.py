@@ -37,14 +37,14 @@ def tensorboard_place(name: str, few: bool = True) -> tuple[str, str]:
     place = f"{split}/" if split else ""
     if not (few and family and member):
         return "", place + rest
-    return f"classes/{escaped(member)}", place + family
+    return f"classes/{file_name(member)}", place + family
 
 
-def escaped(name: str) -> str:
+def file_name(name: str) -> str:
     """Return a name as a file or folder name: without slashes and characters that file systems reject.
 
     Examples:
-        >>> escaped("white/gray"), escaped("..")
+        >>> file_name("white/gray"), file_name("..")
         ('white%2Fgray', '%2E.')
     """
     taken = "".join(f"%{ord(c):02X}" if c in '/\\%:*?"<>|' or ord(c) < 32 else c for c in name)
@@ -81,12 +81,12 @@ def families(names: Iterable[str]) -> dict[str, dict[str, str]]:
     for name in names:
         family, _, member = name.rpartition("/")
         if not family:
-            family, member = _of_clara(name, set(names) - roots) if name not in roots else (name, "")
+            family, member = _split_clara_name(name, set(names) - roots) if name not in roots else (name, "")
         found.setdefault(family, {})[member] = name
     return found
 
 
-def _of_clara(name: str, names: set[str]) -> tuple[str, str]:
+def _split_clara_name(name: str, names: set[str]) -> tuple[str, str]:
     parts = name.split("_")
     for i in range(1, len(parts)):
         if "_".join(parts[:i]) in names:

@@ -20,11 +20,11 @@ def paint(three: npt.NDArray[np.float32]) -> Pixels:
     low, high = np.percentile(image, [1, 99.5])
     gray = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
     base = np.repeat(gray[..., None], 3, axis=2)
-    side_by_side = np.concatenate([base, *(covered(base, mask) for mask in masks)], axis=1)
+    side_by_side = np.concatenate([base, *(cover(base, mask) for mask in masks)], axis=1)
     return (255 * side_by_side).astype(np.uint8)
 
 
-def covered(base: npt.NDArray[np.float32], mask: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def cover(base: npt.NDArray[np.float32], mask: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Cover ``base`` with a color for each class above 0."""
     over: npt.NDArray[np.float32] = base.copy()
     for index in (int(value) for value in np.unique(mask) if value > 0):

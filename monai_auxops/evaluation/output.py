@@ -60,7 +60,7 @@ def csv_cell(value: Any) -> str:
     """Format a value for CSV: empty if there is none, and never something that a spreadsheet would execute.
 
     Examples:
-        >>> cell(0.1234567), cell(float("nan")), cell("=cmd|x"), cell(12)
+        >>> csv_cell(0.1234567), csv_cell(float("nan")), csv_cell("=cmd|x"), csv_cell(12)
         ('0.1234567', '', "'=cmd|x", '12')
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):

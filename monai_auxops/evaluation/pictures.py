@@ -40,7 +40,7 @@ def choose_cases(rows: Sequence[Mapping[str, Any]]) -> list[ChosenCase]:
 
     Examples:
         >>> rows = [{"case": case, "dice": value} for case, value in (("a", 0.9), ("b", 0.1), ("c", 0.5), ("d", 0.6))]
-        >>> [(chosen.place, chosen.case) for chosen in choose(rows)]
+        >>> [(chosen.place, chosen.case) for chosen in choose_cases(rows)]
         [('worst', 'b'), ('median', 'd'), ('best', 'a')]
     """
     values: dict[str, list[float]] = {}

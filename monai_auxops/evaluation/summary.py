@@ -36,7 +36,7 @@ def worst_case(values: Mapping[str, float], measure: str) -> dict[str, Any]:
     """Return the case with the worst value; for volumes there is none.
 
     Examples:
-        >>> worst({"a": 3.0, "b": 9.0}, "hd95_mm"), worst({"a": 0.3, "b": 0.9}, "dice")
+        >>> worst_case({"a": 3.0, "b": 9.0}, "hd95_mm"), worst_case({"a": 0.3, "b": 0.9}, "dice")
         ({'worst': 'b'}, {'worst': 'a'})
     """
     if measure.endswith("_ml"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from monai_auxops.core.inputs import plain
+from monai_auxops.core.inputs import plain_tensor
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.outputs import split_output
 from monai_auxops.ops import (
@@ -110,7 +110,12 @@ def seen_by(engine: Engine) -> Seen:
     image = found.get("image")
     if image is None:
         image = first_input(batch)
-    return {"image": image, "label": plain(found.get("label")), "pred": plain(found["pred"]), "batch": batch}
+    return {
+        "image": image,
+        "label": plain_tensor(found.get("label")),
+        "pred": plain_tensor(found["pred"]),
+        "batch": batch,
+    }
 
 
 def first_input(batch: Any) -> Any:
@@ -153,7 +158,7 @@ def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
     if not reading.onehot:
         for index in reading.ignored:
             out = out | (label[:, :1].float() == index)
-    mask = plain(batch.get(reading.mask_key)) if isinstance(batch, dict) and reading.mask_key else None
+    mask = plain_tensor(batch.get(reading.mask_key)) if isinstance(batch, dict) and reading.mask_key else None
     if isinstance(mask, Tensor):
         mask = mask.to(label.device, non_blocking=True)
         mask = mask.movedim(-1, 1) if reading.channels_last and mask.dim() == label.dim() else mask

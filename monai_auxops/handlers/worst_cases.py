@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from monai_auxops.cases.names import case_names
-from monai_auxops.drawing.errors import paint_case, scaled
+from monai_auxops.drawing.errors import paint_case, scale_brightness
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
@@ -190,9 +190,9 @@ def one_case(
 
 def image_of(image: Any, dims: int, channels_last: bool) -> Tensor:
     """Return the first channel of the images, ``[B, *S]`` with ``dims`` axes; ``ValueError`` without an image."""
-    from monai_auxops.core.inputs import plain
+    from monai_auxops.core.inputs import plain_tensor
 
-    image = plain(image)
+    image = plain_tensor(image)
     if not isinstance(image, Tensor):
         raise ValueError(f"expected an image in the output or the batch, got {type(image).__name__}")
     if image.dim() == dims:
@@ -213,6 +213,6 @@ def save_parts(three: Any, path: Path) -> None:
     """Write the drawn picture and its three parts, with classes as pixel values."""
     save(paint_case(three), path.with_name(f"{path.name}.png"))
     image, label, predicted = (np.ascontiguousarray(np.flipud(panel.T)) for panel in three)
-    save((255 * scaled(image)).astype(np.uint8), path.with_name(f"{path.name}_image.png"))
+    save((255 * scale_brightness(image)).astype(np.uint8), path.with_name(f"{path.name}_image.png"))
     for kind, classes in (("label", label), ("prediction", predicted)):
         save(np.clip(classes, 0, 255).astype(np.uint8), path.with_name(f"{path.name}_{kind}.png"))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from monai_auxops.cases.report import names_in_context
+from monai_auxops.cases.report import case_names_in_context
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc, is_binary, roc_curve
 from monai_auxops.ops.label_format import LOG_ODDS
-from monai_auxops.ops.multiclass_preds import onehot
+from monai_auxops.ops.multiclass_preds import one_hot_columns
 
 if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext
@@ -73,7 +73,7 @@ class AUCMetric(ValidationMetric):
         self._scores.append(scores)
         self._labels.append(labels)
         self._log_odds.append(build_ctx.get(f"{self.field}/{LOG_ODDS}"))
-        self._cases += names_in_context(build_ctx, self.case_key, len(scores))
+        self._cases += case_names_in_context(build_ctx, self.case_key, len(scores))
         return {}
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
@@ -222,7 +222,7 @@ class ComputeAUC(AUCMetric):
         return averaged_auc(*self._columns(scores, labels), self.auc_average)
 
     def _columns(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        labels = onehot(labels[:, 0], scores.shape[1]) if labels.shape[1] == 1 < scores.shape[1] else labels
+        labels = one_hot_columns(labels[:, 0], scores.shape[1]) if labels.shape[1] == 1 < scores.shape[1] else labels
         if self._chosen is not None:
             scores, labels = scores[:, list(self._chosen)], labels[:, list(self._chosen)]
         return scores, labels

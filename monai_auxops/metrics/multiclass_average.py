@@ -11,8 +11,8 @@ from torch import Tensor
 
 from monai_auxops.metrics.auc import AUCMetric
 from monai_auxops.metrics.roc import averaged_auc
-from monai_auxops.ops.label_format import check, label_format_of
-from monai_auxops.ops.multiclass_preds import onehot
+from monai_auxops.ops.label_format import check_label_format, label_format_of
+from monai_auxops.ops.multiclass_preds import one_hot_columns
 
 if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext
@@ -74,7 +74,7 @@ class ComputeMulticlassAverage(AUCMetric):
             is_key_metric=is_key_metric,
             case_key=case_key,
         )
-        check(label_format, self)
+        check_label_format(label_format, self)
         self._format = tuple(label_format or ())
 
     def get_output_tensors(
@@ -103,5 +103,7 @@ class ComputeMulticlassAverage(AUCMetric):
         """Return the mean over the chosen labels that have an AUC."""
         chosen = range(len(self._format)) if self.label_index is None else [self.label_index]
         groups = scores.split(list(self._format), 1)
-        each = [averaged_auc(groups[i], onehot(labels[:, i], self._format[i]), self.auc_average) for i in chosen]
+        each = [
+            averaged_auc(groups[i], one_hot_columns(labels[:, i], self._format[i]), self.auc_average) for i in chosen
+        ]
         return float(torch.tensor(each, dtype=torch.float64, device=scores.device).nanmean())

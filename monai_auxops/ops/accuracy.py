@@ -166,7 +166,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         classes = tuple(reading.classes(shared.counts.tp.shape[1]))
         asks = reading.is_onehot_targets or shared.left_out is not None or reading.num_classes is not None
         self._channels = shared.counts.tp.shape[1]
-        speaks = noted.spoken_by(self, build_ctx, shared.key)
+        speaks = noted.is_first_reader(self, build_ctx, shared.key)
         notes = () if asks else (WITHOUT_CLASS if speaks else NOTHING, NOTHING, NOTHING, NOTHING)
         return Formula(reading, self.mask_key, (Column("recall", classes, pooled=True), *notes), asks)
 
@@ -184,13 +184,13 @@ class ComputeAccuracy(AuxiliaryOperation):
             check = noted.within_probabilities if self._sigmoid else noted.beyond_probabilities
             no_class, outside = self._of_elements(build_ctx).above, check(predictions).long()
             if self._channels > 1 and label.numel():
-                one_hot = noted.one_hot(label).long()
+                one_hot = noted.is_one_hot(label).long()
         elif not reading.is_onehot_targets:
             shared = shared_counts(build_ctx, reading, self.mask_key)
-            if noted.spoken_by(self, build_ctx, shared.key):
+            if noted.is_first_reader(self, build_ctx, shared.key):
                 no_class = shared.without_class(math.prod(predictions.shape[2:]))
         elif self.num_classes is None:
-            overlaps = noted.overlapping(label).long()
+            overlaps = noted.has_overlap(label).long()
         return torch.stack([no_class, outside, overlaps, one_hot])
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from monai_auxops.cases.report import CaseReport, is_per_case
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
 from monai_auxops.core.context import BuildContext, refuse_capture, undisturbed
-from monai_auxops.core.inputs import batches_of, naming_errors, plain
+from monai_auxops.core.inputs import batches_of, naming_errors, plain_tensor
 from monai_auxops.core.ranks import Gather, Ranks
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.drawing.plots import Bounds, draw_bars
@@ -140,7 +140,7 @@ class AuxiliaryOperation(GraphComponent):
     def _publish(self, outputs: dict[str, Tensor], build_ctx: BuildContext) -> dict[str, Tensor]:
         if not isinstance(outputs, dict) or not all(isinstance(value, Tensor) for value in outputs.values()):
             raise ValueError(f"expected get_output_tensors to return a dict of tensors, got {outputs!r}")
-        detached = {check_tag(tag): plain(value) for tag, value in outputs.items()}
+        detached = {check_tag(tag): plain_tensor(value) for tag, value in outputs.items()}
         for tag, value in detached.items():
             if build_ctx.get(tag) is not None and self.stage != "read":
                 raise ValueError(f"the tag {tag!r} was already written in this iteration; rename one of them")

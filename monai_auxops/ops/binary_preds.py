@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.label_format import LOG_ODDS, check, label_format_of, split
+from monai_auxops.ops.label_format import LOG_ODDS, check_label_format, label_format_of, split_labels
 from monai_auxops.ops.naming import check_tag
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         self.binary_labels_name = check_tag(binary_labels_name, self)
         self.label_format = label_format
         super().__init__(False, False, **options)
-        check(label_format, self)
+        check_label_format(label_format, self)
         if binary_preds_name == binary_labels_name:
             self.fail(f"two different names, got {binary_preds_name!r} twice")
 
@@ -65,7 +65,9 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         """Return ``{binary_preds_name: [B, n], binary_labels_name: [B, n]}``."""
         columns = 1 if predictions.dim() == 1 else predictions.shape[1]
         label_format = label_format_of(self.label_format, build_ctx) or (1,) * columns
-        binary = [pair for pair, k in zip(split(predictions, label, label_format), label_format, strict=True) if k == 1]
+        binary = [
+            pair for pair, k in zip(split_labels(predictions, label, label_format), label_format, strict=True) if k == 1
+        ]
         if not binary:
             raise ValueError(f"expected a binary label (1) in label_format, got {list(label_format)}")
         logits = torch.cat([logits for logits, _ in binary], 1)

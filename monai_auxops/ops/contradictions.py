@@ -57,12 +57,12 @@ def _limits(predictions: Tensor) -> tuple[Tensor, Tensor]:
     return lowest, highest
 
 
-def overlapping(label: Tensor) -> Tensor:
+def has_overlap(label: Tensor) -> Tensor:
     """Tell whether classes of a one-hot label ``[B, C, *S]`` share a voxel: bool ``[B]``."""
     return (_classes(label) > 1).any(1)
 
 
-def one_hot(label: Tensor) -> Tensor:
+def is_one_hot(label: Tensor) -> Tensor:
     """Tell whether each voxel of ``[B, C, *S]`` has exactly one class: bool ``[B]``."""
     return (_classes(label) == 1).all(1)
 
@@ -72,7 +72,7 @@ def _classes(label: Tensor) -> Tensor:
     return (grid(label) > 0.5).sum(1).reshape(len(label), -1)
 
 
-def spoken_by(op: object, build_ctx: BuildContext, key: object) -> bool:
+def is_first_reader(op: object, build_ctx: BuildContext, key: object) -> bool:
     """Tell if ``op`` is the first that reads this batch so: of several ops that see the same fault, one says it."""
     return build_ctx.once(("says", key), lambda: op) is op
 

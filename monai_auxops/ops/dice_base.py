@@ -150,7 +150,7 @@ class DiceOperation(AuxiliaryOperation):
         asks = asks or options.cut(build_ctx.predictions) is not None
         columns = self._columns(options.classes(shared.counts.tp.shape[1]))
         self._channels = shared.counts.tp.shape[1]
-        speaks = noted.spoken_by(self, build_ctx, shared.key)
+        speaks = noted.is_first_reader(self, build_ctx, shared.key)
         notes = () if asks else (WITHOUT_CLASS if speaks else NOTHING, NOTHING, NOTHING)
         return Formula(options, options.mask_key, (*columns, *notes), asks)
 
@@ -180,7 +180,7 @@ class DiceOperation(AuxiliaryOperation):
         """
         options, nothing = self.options, shared.counts.tp.new_zeros(build_ctx.batch_size)
         no_class = outside = overlaps = nothing
-        if noted.spoken_by(self, build_ctx, shared.key):
+        if noted.is_first_reader(self, build_ctx, shared.key):
             predictions = options.with_channel(build_ctx.predictions, build_ctx.label)
             self._channels = shared.counts.tp.shape[1]
             compared = options.cut(predictions) is not None
@@ -192,7 +192,7 @@ class DiceOperation(AuxiliaryOperation):
                 channels = 1 if options.num_classes else self._channels
                 no_class = shared.without_class(math.prod(predictions.shape[1:]) // channels)
             elif not compared and options.data_format == "channels_first":
-                overlaps = noted.overlapping(build_ctx.label).long()  # type: ignore[arg-type]  # not None: it was counted
+                overlaps = noted.has_overlap(build_ctx.label).long()  # type: ignore[arg-type]  # not None: it was counted
         return [no_class, outside, overlaps]
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from monai_auxops.counting.overlap import POOLED, STATISTICS, pooled_names, pooled_tags
 from monai_auxops.counting.reading import Reading
-from monai_auxops.ops.naming import for_trackers
+from monai_auxops.ops.naming import tracker_names
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions
 
 
@@ -57,7 +57,7 @@ class DiceOptions(Reading):
         if names is not None and (isinstance(names, str) or not names or len(set(names)) < len(names)):
             raise ValueError(f"expected class_names to be a list of different names, got {names!r}")
         if names is not None:
-            object.__setattr__(self, "class_names", for_trackers(names))
+            object.__setattr__(self, "class_names", tracker_names(names))
         if isinstance(self.empty_value, bool) or not isinstance(self.empty_value, int | float):
             raise ValueError(f"expected empty_value to be a number or NaN, got {self.empty_value!r}")
         if self.num_classes is not None and self.data_format == "channels_last" and self.is_onehot_targets:

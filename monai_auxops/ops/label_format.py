@@ -33,16 +33,17 @@ def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None)
     """Return the op's own ``label_format``, else the data's (``_data_property``), else None."""
     if given is None and build_ctx is not None:
         given = build_ctx.get("_data_property", {}).get("label_format")
-        check(given)
+        check_label_format(given)
     return None if given is None else tuple(given)
 
 
-def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+def split_labels(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
     """Return logits ``[B, k]`` and values ``[B]`` of each label; ``ValueError`` if shapes do not fit.
 
     Examples:
         >>> import torch
-        >>> [(x.shape[1], y.tolist()) for x, y in split(torch.zeros(2, 4), torch.tensor([[2, 1], [0, 0]]), [3, 1])]
+        >>> pairs = split_labels(torch.zeros(2, 4), torch.tensor([[2, 1], [0, 0]]), [3, 1])
+        >>> [(logits.shape[1], label.tolist()) for logits, label in pairs]
         [(3, [2, 0]), (1, [1, 0])]
     """
     if labels is None:
@@ -60,22 +61,22 @@ def split(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> l
     return list(zip(predictions.split(list(label_format), 1), labels.unbind(1), strict=True))
 
 
-def named(label: Tensor, classes: int) -> Tensor:
+def class_mask(label: Tensor, classes: int) -> Tensor:
     """Return where a label is one of its classes (0 or 1 if binary): not NaN, negative, fractional or too large."""
     top = max(classes, 2) - 1
-    label = widened(label)
+    label = widen(label)
     whole = label == label.round() if label.is_floating_point() and classes > 1 else ~label.isnan()
     return (label >= 0) & (label <= top) & whole
 
 
-def widened(label: Tensor) -> Tensor:
+def widen(label: Tensor) -> Tensor:
     """Convert ``label`` to a dtype that holds every class: in uint8 299 would become 43, in bfloat16 300."""
     if label.is_floating_point():
         return label if label.dtype in (torch.float32, torch.float64) else label.float()
     return label.long()
 
 
-def check(label_format: Sequence[int] | None, op: object = None) -> None:
+def check_label_format(label_format: Sequence[int] | None, op: object = None) -> None:
     """Raise a ``ValueError`` that names ``op`` unless ``label_format`` is None or a list of positive integers."""
     if label_format is None:
         return

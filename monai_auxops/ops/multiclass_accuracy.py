@@ -12,7 +12,7 @@ from torch import Tensor
 from monai_auxops.counting.overlap import ratio
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.contradictions import NO_CLASS, RANGE, beyond_probabilities, within_probabilities
-from monai_auxops.ops.label_format import check, label_format_of, named, split, widened
+from monai_auxops.ops.label_format import check_label_format, class_mask, label_format_of, split_labels, widen
 from monai_auxops.ops.naming import check_tag
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         self.use_softmax_for_multiclass = use_softmax_for_multiclass
         self.use_sigmoid_for_accuracy = use_sigmoid_for_accuracy
         super().__init__(do_summary, do_print, **options)
-        check(label_format, self)
+        check_label_format(label_format, self)
         self.accumulated = (tag,)
 
     def get_output_tensors(  # type: ignore[override]  # Clara's signature
@@ -83,23 +83,23 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         label_format = label_format_of(self.label_format, build_ctx)
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
-        pairs = split(predictions, labels, label_format)
-        right = torch.stack([self._right(logits, widened(label)) for logits, label in pairs], 1)
-        valid = torch.stack([named(label, k) for (_, label), k in zip(pairs, label_format, strict=True)], 1)
+        pairs = split_labels(predictions, labels, label_format)
+        right = torch.stack([self._right(logits, widen(label)) for logits, label in pairs], 1)
+        valid = torch.stack([class_mask(label, k) for (_, label), k in zip(pairs, label_format, strict=True)], 1)
         return {self.tag: ratio((right & valid).sum(1), valid.sum(1))}
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Count labels above their classes, and samples whose binary columns contradict the options."""
         predictions, labels = build_ctx.predictions, build_ctx.label
         label_format = label_format_of(self.label_format, build_ctx) or ()
-        pairs = split(predictions, labels, label_format)  # type: ignore[arg-type]  # not None: it was measured
+        pairs = split_labels(predictions, labels, label_format)  # type: ignore[arg-type]  # not None: it was measured
         tops = [max(k, 2) - 1 for k in label_format]
-        above = torch.stack([widened(label) > top for (_, label), top in zip(pairs, tops, strict=True)], 1).sum(1)
+        above = torch.stack([widen(label) > top for (_, label), top in zip(pairs, tops, strict=True)], 1).sum(1)
         binary = [logits for logits, _ in pairs if logits.shape[1] == 1]
         outside = torch.zeros_like(above)
         if binary and not self.use_sigmoid_for_accuracy:
-            check = within_probabilities if self.use_sigmoid_for_binary else beyond_probabilities
-            outside = check(torch.cat(binary, 1)).long()
+            is_suspicious = within_probabilities if self.use_sigmoid_for_binary else beyond_probabilities
+            outside = is_suspicious(torch.cat(binary, 1)).long()
         return torch.stack([above, outside])
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:

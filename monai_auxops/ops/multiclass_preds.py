@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from monai_auxops.ops.base import AuxiliaryOperation
-from monai_auxops.ops.label_format import LOG_ODDS, check, label_format_of, log_odds, named, split, widened
+from monai_auxops.ops.label_format import (
+    LOG_ODDS,
+    check_label_format,
+    class_mask,
+    label_format_of,
+    log_odds,
+    split_labels,
+    widen,
+)
 from monai_auxops.ops.naming import check_tag
 
 if TYPE_CHECKING:
@@ -63,7 +71,7 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         self.use_softmax_for_multiclass = use_softmax_for_multiclass
         self.label_format, self.labels_onehot = label_format, labels_onehot
         super().__init__(False, False, **options)
-        check(label_format, self)
+        check_label_format(label_format, self)
         if preds_name == labels_name:
             self.fail(f"two different names, got {preds_name!r} twice")
 
@@ -74,13 +82,13 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         label_format = label_format_of(self.label_format, build_ctx)
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
-        pairs = split(predictions, labels, label_format)
+        pairs = split_labels(predictions, labels, label_format)
         preds = torch.cat([self._activated(logits.float()) for logits, _ in pairs], 1)
         if build_ctx is not None and self.use_sigmoid_for_binary and self.use_softmax_for_multiclass:
             build_ctx.set(f"{self.preds_name}/{LOG_ODDS}", torch.cat([log_odds(logits) for logits, _ in pairs], 1))
         labels = labels[:, None] if labels.dim() == 1 else labels
         if self.labels_onehot:
-            labels = torch.cat([onehot(y, k) for (_, y), k in zip(pairs, label_format, strict=True)], 1)
+            labels = torch.cat([one_hot_columns(y, k) for (_, y), k in zip(pairs, label_format, strict=True)], 1)
         return {self.preds_name: preds, self.labels_name: labels}
 
     def _activated(self, logits: Tensor) -> Tensor:
@@ -89,9 +97,9 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         return logits.softmax(1) if self.use_softmax_for_multiclass else logits
 
 
-def onehot(label: Tensor, classes: int) -> Tensor:
+def one_hot_columns(label: Tensor, classes: int) -> Tensor:
     """Convert ``[B]`` to float ``[B, classes]`` (one column for a binary label), NaN where it is not a class."""
     first = 0 if classes > 1 else 1  # the single column of a binary label says whether it is 1
     index = torch.arange(first, first + classes, device=label.device)
-    label = widened(label)
-    return (label[:, None] == index).float().masked_fill(~named(label, classes)[:, None], float("nan"))
+    label = widen(label)
+    return (label[:, None] == index).float().masked_fill(~class_mask(label, classes)[:, None], float("nan"))

@@ -69,14 +69,14 @@ def check_tag(tag: Any, op: Named | None = None) -> str:
     return tag
 
 
-def for_trackers(names: Sequence[str]) -> tuple[str, ...]:
+def tracker_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return class names that every tracker accepts; ``ValueError`` if two become equal.
 
     In the first epoch MLflow would reject a metric name with other characters than letters, digits, spaces and
     ``_ - . : /``. They are replaced by underscores as soon as the name is given.
 
     Examples:
-        >>> for_trackers(["gray", "white (L)"])
+        >>> tracker_names(["gray", "white (L)"])
         ('gray', 'white _L_')
     """
     accepted = tuple(re.sub(r"[^\w\- .:/]", "_", str(name)) for name in names)

@@ -21,7 +21,7 @@ from monai.handlers import ValidationHandler
 from monai.transforms import LoadImaged
 
 import monai_auxops as ma
-from monai_auxops.cases.table import Block, Case, CaseFile
+from monai_auxops.cases.table import Case, CaseFile, EpochCases
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -118,8 +118,8 @@ def test_a_plain_loop_numbers_its_epochs(tmp_path):
     assert [(row["epoch"], row["file"], row["m"]) for row in table] == [("1", "0", "0.5"), ("2", "0", "0.25")]
 
 
-def block(epoch, cases, run="r", columns=("m",)) -> Block:
-    return Block(epoch, run, columns, tuple(cases))
+def block(epoch, cases, run="r", columns=("m",)) -> EpochCases:
+    return EpochCases(epoch, run, columns, tuple(cases))
 
 
 A, B = Case("a", "", (0.5,)), Case("b", "", (0.25,))

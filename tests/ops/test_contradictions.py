@@ -22,7 +22,7 @@ from monai_auxops import (
     ReduceMeanMasked,
 )
 from monai_auxops.ops import contradictions
-from monai_auxops.ops.contradictions import beyond_probabilities, grid, one_hot, overlapping, within_probabilities
+from monai_auxops.ops.contradictions import beyond_probabilities, grid, has_overlap, is_one_hot, within_probabilities
 
 FAQ = Path(__file__).parents[2] / "docs" / "faq.md"
 HALF = torch.zeros(1, 1, 8, 8)
@@ -268,9 +268,9 @@ def test_large_samples_are_looked_at_on_a_grid_that_copies_nothing():
     x[1] = 2
     assert beyond_probabilities(x).tolist() == [False, True]
     assert within_probabilities(x).tolist() == [True, False]
-    assert overlapping(x).tolist() == [False, True]
+    assert has_overlap(x).tolist() == [False, True]
     x[1, 1:] = 0
-    assert one_hot(x).tolist() == [False, True]
+    assert is_one_hot(x).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float64])
