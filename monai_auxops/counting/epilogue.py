@@ -80,6 +80,7 @@ def evaluate(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Evalua
         columns: the values to compute.
 
     Examples:
+        >>> from monai_auxops.counting.counts import Counts
         >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
         >>> columns = Column("dice", (0, 1, 2)), Column("dice", (1,)), Column("dice", (1, 2), empty_value=1.0)
         >>> evaluate(counts, 10, columns).values

@@ -22,6 +22,7 @@ def overlap(counts: Counts, jaccard: bool = False, empty_value: float = math.nan
     the label scores 0.
 
     Examples:
+        >>> from monai_auxops.counting.counts import Counts
         >>> counts = Counts(*torch.tensor([[[2, 0, 0]], [[1, 3, 0]], [[1, 0, 0]], [[6, 7, 10]]]))
         >>> overlap(counts), overlap(counts, empty_value=1.0)
         (tensor([[0.6667,    nan,    nan]]), tensor([[0.6667, 0.0000, 1.0000]]))

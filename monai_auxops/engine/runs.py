@@ -61,7 +61,7 @@ def training_step(engine: Engine) -> int:
     """Return the iterations of ``engine`` over the whole training; an evaluator's own counter restarts in each run.
 
     Examples:
-        >>> from ignite.engine import Events
+        >>> from ignite.engine import Engine, Events
         >>> trainer, evaluator, seen = Engine(lambda engine, batch: None), Engine(lambda engine, batch: None), []
         >>> _ = trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0, 1]))
         >>> _ = evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda e: seen.append(training_step(e)))

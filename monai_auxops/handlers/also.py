@@ -16,6 +16,7 @@ class WithOthers:
     None]``). An appended handler would move others out of that slice; one that shares a place does not.
 
     Examples:
+        >>> from ignite.engine import Engine
         >>> class Note:
         ...     def attach(self, engine):
         ...         print("attached")

@@ -299,7 +299,7 @@ def test_threads_and_writers_end_with_the_training(tmp_path):
 def test_running_values_come_every_fiftieth_iteration(tmp_path, monkeypatch):
     looked = []
     monkeypatch.setattr(
-        "monai_auxops.engine.hub.Hub.running", lambda self, flag=None: looked.append(flag) or {"running": 0.5}
+        "monai_auxops.engine.hub.Hub.running_means", lambda self, flag=None: looked.append(flag) or {"running": 0.5}
     )
     engine = Engine(lambda engine, batch: (torch.ones(1, 1), torch.ones(1, 1)))
     ma.ComputeAccuracy("acc").attach(engine)
