@@ -157,18 +157,23 @@ class Plan:
         for group, result in zip(self.groups, results, strict=True):
             group.add(result.fractions, build_ctx)
         planned = self._planned(results)
-        outputs = []
-        for number, op in enumerate(self.ops):
-            mine = planned.get(op)
-            if mine is not None:
-                build_ctx.leave(mine)
-            elif built is None:
-                mine = op.measure(build_ctx)
-            else:
-                mine = built[number]
-                op.accumulate(mine, build_ctx)
-            outputs.append(mine)
-        return outputs
+        together: dict[str, Tensor] = {}
+        for mine in planned.values():
+            together |= mine
+        build_ctx.leave(together)
+        return [
+            planned[op] if op in planned else self._in_full(number, build_ctx, built)
+            for number, op in enumerate(self.ops)
+        ]
+
+    def _in_full(
+        self, number: int, build_ctx: BuildContext, built: Sequence[dict[str, Tensor]] | None
+    ) -> dict[str, Tensor]:
+        """Run an op that has no part in the plan, or accumulate what it has built."""
+        if built is None:
+            return self.ops[number].measure(build_ctx)
+        self.ops[number].accumulate(built[number], build_ctx)
+        return built[number]
 
     def _planned(self, results: Sequence[Evaluated]) -> dict[Op, dict[str, Tensor]]:
         planned: dict[Op, dict[str, Tensor]] = {}

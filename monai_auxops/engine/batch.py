@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from monai_auxops.core.context import BuildContext
-from monai_auxops.core.inputs import batches_of, naming_errors
 from monai_auxops.core.plan import Plan, measure_together
-from monai_auxops.engine.events import is_training
+from monai_auxops.engine.contexts import make_context, parts_and_batches
 from monai_auxops.engine.outputs import (
     as_batch,
     as_batch_of_one,
-    filenames,
     is_decollated,
     is_loss_alone,
+    lacks_predictions,
     outputs_of_sample,
     split_output,
 )
@@ -25,6 +23,7 @@ from monai_auxops.engine.outputs import (
 if TYPE_CHECKING:
     from ignite.engine import Engine
 
+    from monai_auxops.core.context import BuildContext
     from monai_auxops.engine.attachment import Attachment
 
 
@@ -74,11 +73,10 @@ class Batch:
                 self.run(engine, entry)
             return None
         every, plan = measure_together([entry.op for entry in entries], context, plan)
-        output, size = engine.state.output, context.batch_size
-        for entry, outputs in zip(entries, every, strict=True):
-            self._measured.append((entry, outputs, size))
-            if isinstance(output, dict):
-                self._publish(entry, output, self._with_batch_axis(entry, outputs, size))
+        size = context.batch_size
+        self._measured += [(entry, outputs, size) for entry, outputs in zip(entries, every, strict=True)]
+        if isinstance(engine.state.output, dict):
+            self._publish_together(entries, engine.state.output, every, size)
         return plan
 
     def _shared_context(self, engine: Engine, entries: Sequence[Attachment]) -> BuildContext | None:
@@ -86,13 +84,13 @@ class Batch:
         output = engine.state.output
         if is_decollated(output) or len({entry.output_transform for entry in entries}) != 1:
             return None
-        if any(is_loss_alone(output, entry.op) for entry in entries):
+        first = entries[0]
+        if lacks_predictions(output) and any(is_loss_alone(output, entry.op) for entry in entries):
             return None
-        parts = split_output(output, entries[0].output_transform, entries[0].op)
-        with naming_errors(entries[0].op):
-            if len(batches_of(parts["pred"], parts.get("label"))) > 1:
-                return None
-        return self._context(engine, entries[0], output, engine.state.batch, self._values)
+        parts, batches = parts_and_batches(first, output)
+        if len(batches) > 1:
+            return None
+        return self._context(engine, first, output, engine.state.batch, self._values, parts=parts)
 
     def run(self, engine: Engine, entry: Attachment) -> None:
         """Measure with one op, and write its outputs into the engine's output."""
@@ -100,13 +98,11 @@ class Batch:
         if is_decollated(output):
             self._run_samples(engine, entry, output)
             return
-        parts = split_output(output, entry.output_transform, entry.op)
-        with naming_errors(entry.op):
-            batches = batches_of(parts["pred"], parts.get("label"))
+        parts, batches = parts_and_batches(entry, output)
         if len(batches) > 1:
             self._run_unequal(engine, entry, parts, batches)
             return
-        context = self._context(engine, entry, output, engine.state.batch, self._values)
+        context = self._context(engine, entry, output, engine.state.batch, self._values, parts=parts)
         outputs = self._measure(entry, context)
         if isinstance(output, dict) and entry.op.stage != "read":
             self._publish(entry, output, self._with_batch_axis(entry, outputs, context.batch_size))
@@ -150,6 +146,21 @@ class Batch:
         self._measured.append((entry, outputs, context.batch_size))
         return outputs
 
+    def _publish_together(
+        self, entries: Sequence[Attachment], output: dict[str, Any], every: Sequence[dict[str, Tensor]], size: int
+    ) -> None:
+        """Write the outputs of several ops into the engine's output."""
+        batched: dict[str, Tensor] = {}
+        for entry, outputs in zip(entries, every, strict=True):
+            batched |= outputs if not entry.op.without_batch_axis else self._with_batch_axis(entry, outputs, size)
+        fresh = as_batch(batched, size)
+        if fresh.keys() & output.keys() <= self._published:
+            output.update(fresh)
+            self._published.update(fresh)
+            return
+        for entry, outputs in zip(entries, every, strict=True):  # names the op whose tag is taken
+            self._publish(entry, output, self._with_batch_axis(entry, outputs, size))
+
     def _publish(self, entry: Attachment, output: dict[str, Any], outputs: dict[str, Tensor], sample: int = 0) -> None:
         taken = sorted(set(outputs) & set(output) - self._published)
         if taken and sample == 0:
@@ -177,11 +188,19 @@ class Batch:
         return fields <= set(self._values)
 
     def _context(
-        self, engine: Engine, entry: Attachment, output: Any, batch: Any, values: dict[str, Any], i: int | None = None
+        self,
+        engine: Engine,
+        entry: Attachment,
+        output: Any,
+        batch: Any,
+        values: dict[str, Any],
+        i: int | None = None,
+        parts: dict[str, Any] | None = None,
     ) -> BuildContext:
         key = (entry.op.stage, entry.output_transform, i, is_loss_alone(output, entry.op))
         if key not in self._contexts:
-            parts = split_output(output, entry.output_transform, entry.op)
+            if parts is None:
+                parts = split_output(output, entry.output_transform, entry.op)
             if entry.op.stage == "read" and isinstance(output, dict):
                 values = {**values, **output}
             self._contexts[key] = make_context(engine, entry, parts, batch, values)
@@ -191,24 +210,3 @@ class Batch:
 def column_of(entry: Attachment, tag: str) -> str:
     """Return the name of a table column: the metric's, or the tag of an output without an epoch value."""
     return entry.metric_name(tag) if tag in (entry.op.epoch_tags or ()) else tag
-
-
-def make_context(
-    engine: Engine, entry: Attachment, parts: dict[str, Any], batch: Any, values: dict[str, Any]
-) -> BuildContext:
-    """Return the context of an iteration for one op; its predictions and label are in ``parts``."""
-    optimizer = getattr(engine, "optimizer", None)
-    learning_rate = None if optimizer is None else optimizer.param_groups[0]["lr"]
-    with naming_errors(entry.op):
-        return BuildContext(
-            parts["pred"],
-            parts.get("label"),
-            loss=parts.get("loss"),
-            image=parts.get("image"),
-            is_train=is_training(engine),
-            learning_rate=learning_rate,
-            data_property=getattr(engine.state, "data_property", None),
-            filenames=filenames(parts.get("image")),
-            batch=batch if isinstance(batch, dict) else None,
-            values=values,
-        )

@@ -74,8 +74,13 @@ def split_output(output: Any, transform: Transform | str | int | None, who: obje
 
 def is_loss_alone(output: Any, who: object) -> bool:
     """Tell whether an op that needs only the loss meets an output without predictions, as detection engines have."""
-    has_loss = isinstance(output, dict) and "pred" not in output and output.get("loss") is not None
+    has_loss = lacks_predictions(output) and output.get("loss") is not None
     return has_loss and getattr(who, "reads_loss_alone", False)
+
+
+def lacks_predictions(output: Any) -> bool:
+    """Tell whether an engine's output is a dict without predictions."""
+    return isinstance(output, dict) and "pred" not in output
 
 
 def _batch_of(output: dict[str, Any]) -> Tensor:
@@ -102,11 +107,11 @@ def as_batch(outputs: dict[str, Tensor], batch_size: int) -> dict[str, Tensor]:
     """Give scalars and per-sample values the shape ``[B, 1]``, which decollates without a host synchronization."""
     batch: dict[str, Tensor] = {}
     for tag, value in outputs.items():
-        dims, length = value.dim(), value.numel()
-        if dims == 1 and length == batch_size:
+        shape = value.shape
+        if shape == (batch_size,):
             batch[tag] = value.unsqueeze(1)
-        elif dims == 0 or (dims == 1 and length == 1):
+        elif shape in ((), (1,)):
             batch[tag] = value.reshape(1, 1).expand(batch_size, 1)
-        elif len(value) == batch_size:
+        elif shape[0] == batch_size:
             batch[tag] = value
     return batch
