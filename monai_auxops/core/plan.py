@@ -8,11 +8,13 @@ fast path:
               state.output[tag], BuildContext ◀── views ──────────────────────────┤
               running means of each op ◀── many batches at once, when a value is read
 
-An op takes part if its ``formula`` says how its values follow from shared counts. All other ops run in full.
+An op takes part if its ``formula`` says how its values follow from shared counts. All other ops run in full, and so
+does an op of a subclass that overrides a method and keeps the formula of its parent.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -127,7 +129,7 @@ class Plan:
         self.ops, self.kind = tuple(ops), kind
         questions: dict[Hashable, list[tuple[Op, Formula]]] = {}
         for op in ops:
-            formula = op.formula(build_ctx)
+            formula = None if changes_below_formula(op) else op.formula(build_ctx)
             if formula is not None:
                 key = shared_counts(build_ctx, formula.reading, formula.mask_key).key
                 questions.setdefault(key, []).append((op, formula))
@@ -180,6 +182,15 @@ class Plan:
         for group, result in zip(self.groups, results, strict=True):
             planned |= group.outputs(result)
         return planned
+
+
+def changes_below_formula(op: Op) -> bool:
+    """Tell whether a subclass or the object itself overrides a method, so that an inherited formula may be wrong."""
+    kinds = type(op).__mro__
+    owner = next(number for number, kind in enumerate(kinds) if "formula" in vars(kind))
+    later = [*kinds[:owner], op]
+    names = {name for each in later for name, value in vars(each).items() if inspect.isroutine(value)}
+    return any(inspect.isroutine(getattr(kinds[owner], name, None)) for name in names if not name.startswith("__"))
 
 
 def speaker(build_ctx: BuildContext, key: Hashable, asking: Sequence[tuple[Op, Formula]]) -> Op | None:

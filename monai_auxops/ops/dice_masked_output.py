@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.plan import Formula
     from monai_auxops.ops.dice_options import DiceKeywords
 
 
@@ -92,3 +93,7 @@ class DiceMaskedOutput(DiceOperation):
             raise ValueError(f"expected {expected} tags for {classes} classes, got {len(self.tags)}: {self.tags}")
         outputs = dict(zip(self.tags, (mean, *dice.unbind(1)), strict=False))
         return outputs | self.named(self.tags[0], dice, build_ctx)
+
+    def formula(self, build_ctx: BuildContext) -> Formula | None:
+        """Return how the values follow from counts; the tags are those of ``get_output_tensors``."""
+        return super().formula(build_ctx)

@@ -227,3 +227,38 @@ def test_five_ops_cost_at_most_220_calls():
     step()
     profile.disable()
     assert pstats.Stats(profile).total_calls <= 220
+
+
+class Doubled(ma.ComputeDice):
+    def get_output_tensors(self, predictions, label, build_ctx):
+        outputs = super().get_output_tensors(predictions, label, build_ctx)
+        return {tag: 2 * value for tag, value in outputs.items()}
+
+
+class WithoutHits(ma.ComputeDice):
+    def counts(self, build_ctx):
+        return super().counts(build_ctx)._replace(tp=torch.zeros(2, 4, dtype=torch.int64))
+
+
+def mended(op):
+    op.get_output_tensors = lambda predictions, label, build_ctx: {"dice": torch.ones(len(predictions))}
+    return op
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Doubled("dice"),
+        lambda: WithoutHits("dice", statistics=["recall"]),
+        lambda: mended(ma.ComputeDice("dice")),
+        lambda: mended(ma.DiceMaskedOutput("dice")),
+    ],
+)
+def test_what_a_subclass_overrides_is_not_passed_over(make):
+    planned, alone, plan = make(), make(), None
+    for seed in range(4):
+        scores, label, _ = batch(seed)
+        every, plan = measure_together([planned], ma.BuildContext(scores, label), plan)
+        for tag, value in alone(scores, label).items():
+            torch.testing.assert_close(every[0][tag], value, equal_nan=True)
+    assert planned.aggregate() == alone.aggregate()
