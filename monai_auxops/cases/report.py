@@ -7,7 +7,7 @@ import os
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -272,7 +272,7 @@ class CaseReport:
         file.finish(self._block(cases))
 
     def write_scores(
-        self, cases: Sequence[str], scores: Sequence[Sequence[float]], labels: Sequence[Sequence[float]], value: float
+        self, cases: Sequence[str], scores: Iterable[Sequence[float]], labels: Iterable[Sequence[float]], value: float
     ) -> None:
         """Write scores and labels of each case, and a value that only the cases together have."""
         lines = zip(cases, scores, labels, strict=True)

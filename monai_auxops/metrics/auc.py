@@ -14,10 +14,12 @@ from monai_auxops.cases.report import case_names_in_context
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc, is_binary, roc_curve
-from monai_auxops.ops.label_format import LOG_ODDS
-from monai_auxops.ops.multiclass_preds import one_hot_columns
+from monai_auxops.metrics.samples import MANY, Rows, Samples
+from monai_auxops.ops.label_format import LOG_ODDS, class_mask, widen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from monai_auxops.core.context import BuildContext
     from monai_auxops.core.ranks import Gather
     from monai_auxops.core.running import Totals
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 class AUCMetric(ValidationMetric):
     """Base class of the AUC metrics. A mean over batches is not an AUC, so scores and labels are kept for the epoch.
 
-    Memory grows with the number of samples, and in a distributed run they are gathered once per epoch. There is no
-    running value within an epoch.
+    Memory grows with the number of samples, and in a distributed run they are gathered once per epoch, on every rank.
+    There is no running value within an epoch. See ``ComputeAUC`` for the bytes per score.
     """
 
     bounds = (0.0, 1.0)
@@ -48,9 +50,7 @@ class AUCMetric(ValidationMetric):
         return (self.name,)
 
     def _forget(self) -> None:
-        self._scores: list[Tensor] = []
-        self._labels: list[Tensor] = []
-        self._log_odds: list[Tensor | None] = []
+        self._samples = Samples(raw=self._report is not None)
         self._cases: list[str] = []
 
     def get_output_tensors(
@@ -65,15 +65,15 @@ class AUCMetric(ValidationMetric):
                 f"got {list(scores.shape)} and {list(labels.shape)}"
             )
         self.check_shapes(scores, labels)
-        if self._scores and (scores.shape[1], labels.shape[1]) != (self._scores[0].shape[1], self._labels[0].shape[1]):
+        if len(self._samples) and (scores.shape[1], labels.shape[1]) != self._samples.widths:
+            columns, targets = self._samples.widths
             raise ValueError(
-                f"expected {self._scores[0].shape[1]} scores and {self._labels[0].shape[1]} labels as in the first "
-                f"batch, got {scores.shape[1]} and {labels.shape[1]}"
+                f"expected {columns} scores and {targets} labels as in the first batch, got {scores.shape[1]} and "
+                f"{labels.shape[1]}"
             )
-        self._scores.append(scores)
-        self._labels.append(labels)
-        self._log_odds.append(build_ctx.get(f"{self.field}/{LOG_ODDS}"))
-        self._cases += case_names_in_context(build_ctx, self.case_key, len(scores))
+        self._samples.add(Rows(scores, labels, build_ctx.get(f"{self.field}/{LOG_ODDS}")))
+        if self._report is not None:
+            self._cases += case_names_in_context(build_ctx, self.case_key, len(scores))
         return {}
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
@@ -86,41 +86,38 @@ class AUCMetric(ValidationMetric):
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """Return the AUC over all ranks; one gather."""
-        mine = (*self._kept(), self._cases) if self._scores else None
-        parts = [part for part in gather(mine) if part is not None]
+        parts = [part for part in gather(self._mine()) if part is not None]
         if not parts:
             return {self.name: math.nan}
-        scores, ranking, labels = (torch.cat([part[i] for part in parts]) for i in range(3))
+        ranking, labels = (_joined([part[i] for part in parts]) for i in range(2))
         value = self.auc(ranking, labels)
-        if n := self.unusable(scores, labels):
+        if n := self.unusable(ranking, labels):
             self.warn_once(
                 f"{n} labels in {self.label_field!r} are not class indices (0 or 1 if they are binary) and were "
                 "ignored; check the labels",
                 about="labels",
             )
         if self._report is not None:
+            scores = _joined([part[2] for part in parts])
             cases = [case for part in parts for case in part[3]]
-            self._report.write_scores(cases, scores.tolist(), labels.tolist(), value)
+            self._report.write_scores(cases, _lists(scores), _lists(labels), value)
         return {self.name: value}
 
-    def _kept(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores, the values to rank by, and labels of this process, in float64.
-
-        Logits are ranked instead of probabilities if available, because a sigmoid in float32 is 1.0 from 17 on.
-        """
-        scores, labels = (torch.cat([x.cpu().double() for x in kept]) for kept in (self._scores, self._labels))
-        given = [x.cpu().double() for x in self._log_odds if x is not None]
-        if len(given) < len(self._log_odds) or [x.shape for x in given] != [x.shape for x in self._scores]:
-            return scores, scores, labels
-        ranking = torch.cat(given)
-        as_published = torch.allclose(ranking.sigmoid(), scores, rtol=0, atol=0.01, equal_nan=True)
-        return scores, ranking if as_published else scores, labels
+    def _mine(self) -> tuple[Tensor, Tensor, Tensor | None, list[str]] | None:
+        """Return what to rank by, the labels, and for a report the scores and cases; None without a sample."""
+        if not len(self._samples):
+            return None
+        rows = self._samples.rows()
+        if self._report is None:
+            return rows.ranking, rows.labels, None, []
+        return rows.ranking, rows.labels, rows.scores, [""] * (len(rows.scores) - len(self._cases)) + self._cases
 
     def unusable(self, scores: Tensor, labels: Tensor) -> int:
         """Count labels that are not a class, except NaN and negative ones."""
+        top = scores.shape[1] - 1
         if labels.shape[1] < scores.shape[1]:
-            return int((labels > scores.shape[1] - 1).sum())
-        return int(((labels > 0) & ~is_binary(labels)).sum())
+            return sum(int((part > top).count_nonzero()) for part in labels.flatten().split(MANY))
+        return sum(int(((part > 0) & ~is_binary(part)).count_nonzero()) for part in labels.flatten().split(MANY))
 
     def reset(self) -> None:
         """Start a new epoch."""
@@ -129,25 +126,60 @@ class AUCMetric(ValidationMetric):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the samples so far, on the CPU."""
-        kept = {"scores": [x.cpu() for x in self._scores], "labels": [x.cpu() for x in self._labels]}
-        odds = {"log_odds": [None if x is None else x.cpu() for x in self._log_odds]}
-        return super().state_dict() | kept | odds | {"cases": list(self._cases)}
+        blocks = self._samples.blocks()
+        kept = {"scores": [rows.scores.cpu() for rows in blocks], "labels": [rows.labels.cpu() for rows in blocks]}
+        odds = [None if rows.log_odds is None else rows.log_odds.cpu() for rows in blocks]
+        return super().state_dict() | kept | {"log_odds": odds, "cases": list(self._cases)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue with the samples of ``state_dict``."""
         super().load_state_dict(state)
-        self._scores, self._labels = list(state["scores"]), list(state["labels"])
-        self._log_odds = list(state.get("log_odds", [None] * len(self._scores)))
+        odds = state.get("log_odds", [None] * len(state["scores"]))
+        self._samples.load([Rows(*rows) for rows in zip(state["scores"], state["labels"], odds, strict=True)])
         self._cases = list(state["cases"])
+
+
+def against_rest(label: Tensor, index: int, classes: int) -> Tensor:
+    """Return 1 where ``label`` ``[N]`` is class ``index`` out of ``classes``, 0 where it is another one, else -1.
+
+    Of one class, a binary label, 1 is the class and 0 the rest.
+
+    Examples:
+        >>> against_rest(torch.tensor([0, 2, 1, 3, -1]), 2, 3)
+        tensor([ 0,  1,  0, -1, -1], dtype=torch.int8)
+    """
+    wanted = index if classes > 1 else 1
+    return (widen(label) == wanted).to(torch.int8) - (~is_class(label, classes)).to(torch.int8)
+
+
+def is_class(label: Tensor, classes: int) -> Tensor:
+    """Return where a label is an index out of ``classes``, or of one class 0 or 1."""
+    return class_mask(label, classes) if classes > 1 else is_binary(label)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _lists(values: Tensor) -> Iterator[list[float]]:
+    """Yield the rows of ``values`` as lists, without holding them all."""
+    for rows in values.split(MANY):
+        yield from rows.double().tolist()
 
 
 class ComputeAUC(AUCMetric):
     """Area under the ROC curve of scores against labels.
 
-    Scores are ranked in float64; those of ``ComputeBinaryPreds`` and ``ComputeMulticlassPreds`` by their logits. Labels
-    are ``[B, n]`` binary, or one index ``[B, 1]`` for n > 1 score columns (one against the rest). Labels that are
+    Scores are ranked as they come; those of ``ComputeBinaryPreds`` and ``ComputeMulticlassPreds`` by logits. Labels are
+    ``[B, n]`` binary, or one index ``[B, 1]`` for n > 1 score columns (one against the rest). Labels that are
     neither 0 nor 1 are left out of their column, with a warning unless they are NaN or negative. A column with only one
     kind of label has no AUC and is skipped; a NaN score makes its column NaN.
+
+    The value is exact, so all scores of the epoch are kept on their device. A float32 score with its binary label
+    takes 5 bytes; 9 with the logits of ``ComputeBinaryPreds``, and 12 with those of ``ComputeMulticlassPreds``, whose
+    samples have one label each. At the epoch's end they are copied once, and sorting takes 10 bytes for each score of
+    a column (with ``"micro"``, of all columns). Each rank gathers the scores of all ranks. With ``report_path`` labels
+    are kept as they are.
 
     Args:
         name: the metric's name.
@@ -219,21 +251,22 @@ class ComputeAUC(AUCMetric):
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """Compute the AUC of the chosen columns."""
-        return averaged_auc(*self._columns(scores, labels), self.auc_average)
+        return averaged_auc(self._columns(scores, labels), self.auc_average)
 
-    def _columns(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        labels = one_hot_columns(labels[:, 0], scores.shape[1]) if labels.shape[1] == 1 < scores.shape[1] else labels
-        if self._chosen is not None:
-            scores, labels = scores[:, list(self._chosen)], labels[:, list(self._chosen)]
-        return scores, labels
+    def _columns(self, scores: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield scores and labels of each chosen column."""
+        number = scores.shape[1]
+        for i in range(number) if self._chosen is None else self._chosen:
+            if labels.shape[1] == number:
+                yield scores[:, i], labels[:, i]
+            else:
+                yield scores[:, i], against_rest(labels[:, 0], i, number)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the receiver operating characteristic of each column, over the samples of this process."""
-        if not self._scores:
+        if not len(self._samples):
             self.fail("samples to plot, got none yet")
-        _, ranking, labels = self._kept()
-        pairs = self._columns(ranking, labels)
-        names = [str(i) for i in self._chosen or range(pairs[0].shape[1])]
-        return draw_roc(
-            {n: roc_curve(*p) for n, p in zip(names, zip(*(x.T for x in pairs), strict=True), strict=True)}, ax
-        )
+        rows = self._samples.rows()
+        pairs = self._columns(rows.ranking, rows.labels)
+        names = map(str, self._chosen or range(rows.scores.shape[1]))
+        return draw_roc({name: roc_curve(*pair) for name, pair in zip(names, pairs, strict=True)}, ax)

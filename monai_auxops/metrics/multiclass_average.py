@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from monai_auxops.metrics.auc import AUCMetric
+from monai_auxops.metrics.auc import AUCMetric, against_rest, is_class
 from monai_auxops.metrics.roc import averaged_auc
 from monai_auxops.ops.label_format import check_label_format, label_format_of
-from monai_auxops.ops.multiclass_preds import one_hot_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
     from monai_auxops.core.context import BuildContext
 
 
@@ -95,15 +96,19 @@ class ComputeMulticlassAverage(AUCMetric):
             raise ValueError(f"expected label_index within 0..{number - 1}, got {self.label_index}")
 
     def unusable(self, scores: Tensor, labels: Tensor) -> int:
-        """Count labels above their classes."""
-        tops = torch.tensor([max(k, 2) - 1 for k in self._format], device=labels.device)
-        return int((labels > tops).sum())
+        """Count labels that are not a class, except NaN and negative ones."""
+        pairs = zip(labels.unbind(1), self._format, strict=True)
+        return sum(int(((label > 0) & ~is_class(label, k)).count_nonzero()) for label, k in pairs)
 
     def auc(self, scores: Tensor, labels: Tensor) -> float:
         """Return the mean over the chosen labels that have an AUC."""
         chosen = range(len(self._format)) if self.label_index is None else [self.label_index]
-        groups = scores.split(list(self._format), 1)
-        each = [
-            averaged_auc(groups[i], one_hot_columns(labels[:, i], self._format[i]), self.auc_average) for i in chosen
-        ]
-        return float(torch.tensor(each, dtype=torch.float64, device=scores.device).nanmean())
+        each = [averaged_auc(self._columns(scores, labels, i), self.auc_average) for i in chosen]
+        valid = [value for value in each if not math.isnan(value)]
+        return sum(valid) / len(valid) if valid else math.nan
+
+    def _columns(self, scores: Tensor, labels: Tensor, label: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the scores of each class of a label, and where it is that class."""
+        first, classes = sum(self._format[:label]), self._format[label]
+        for i in range(classes):
+            yield scores[:, first + i], against_rest(labels[:, label], i, classes)
