@@ -1,4 +1,4 @@
-"""`python -m monai_auxops` is `monai-auxops`."""
+"""``python -m monai_auxops`` is ``monai-auxops``."""
 
 from monai_auxops.cli import main
 

@@ -46,7 +46,7 @@ class MetricOp(AuxiliaryOperation):
         threshold: a probability, for one channel and for independent predictions.
         final_activation: ``"sigmoid"`` if the network leaves out its sigmoid.
         is_independent_predictions: each channel is a class of its own.
-        higher_is_better: default as the metric or its name says (a distance or an error: False), else unknown.
+        higher_is_better: default as the metric or its name says (a distance or an error: False), otherwise unknown.
         arguments: further arguments for each call of the metric, for example ``{"spacing": (1.0, 1.0, 2.5)}``, or a
             function of the ``BuildContext`` that returns them.
         do_summary: whether TensorBoard shows the values.
@@ -119,7 +119,7 @@ class MetricOp(AuxiliaryOperation):
     def get_output_tensors(
         self, predictions: Tensor, label: Tensor | None, build_ctx: BuildContext
     ) -> dict[str, Tensor]:
-        """Return ``{tag: [B], tag/<class>: [B]}`` with values per case, else nothing."""
+        """Return ``{tag: [B], tag/<class>: [B]}`` with values per case, otherwise nothing."""
         if label is None:
             raise ValueError("expected a label, got None")
         pair = self._masks(predictions, label) if self.binarize else (predictions, label)

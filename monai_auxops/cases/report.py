@@ -79,9 +79,9 @@ class CaseReport:
     the training.
 
     Args:
-        op: the aux-op that measures the cases; its ``name``, else its first tag, names the files.
+        op: the aux-op that measures the cases; its ``name``, or its first tag, names the files.
         folder: created if necessary; ``ValueError`` at once, not after the epoch, if it is not writable.
-        case_key: the key of the batch that names a case; default the files of the image, else a running number.
+        case_key: the key of the batch that names a case; default the files of the image, or a running number.
     """
 
     def __init__(self, op: HasEpochTags, folder: str | Path, case_key: str | None = None) -> None:

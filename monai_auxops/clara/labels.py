@@ -15,13 +15,13 @@ _VALUES: Final = {"TC": (1, 4), "WT": (1, 2, 4), "ET": (4,)}
 
 
 class BratsClassesd(MapTransform):  # type: ignore[misc]
-    """Clara's `ConvertToMultiChannelBasedOnBratsClasses` for a subset of the classes.
+    """Clara's ``ConvertToMultiChannelBasedOnBratsClasses`` for a subset of the classes.
 
     MONAI's own transform always gives tumor core, whole tumor and enhancing tumor; ``class_names`` selects some.
 
     Args:
         keys: the labels, index maps with the values 0, 1, 2, 4.
-        class_names: some of `TC`, `WT`, `ET`, in the order of the channels.
+        class_names: some of ``TC``, ``WT``, ``ET``, in the order of the channels.
 
     Examples:
         >>> label = torch.tensor([[0, 1, 2, 4]])

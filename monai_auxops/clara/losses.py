@@ -10,12 +10,12 @@ from torch.nn import functional
 
 
 class MulticlassClassificationLoss(torch.nn.Module):
-    """Clara's `MulticlassClassificationLoss`: one cross-entropy per label, averaged over the labels.
+    """Clara's ``MulticlassClassificationLoss``: one cross-entropy per label, averaged over the labels.
 
     Args:
-        label_format: one entry per label: `1` for a binary label with one logit, `k` for k classes with k logits.
+        label_format: one entry per label: ``1`` for a binary label with one logit, ``k`` for k classes with k logits.
             Empty: one label, whose classes are all of the logits.
-        class_weights: a weight per class, for the labels with as many classes (`WeightedMulticlassClassificationLoss`).
+        class_weights: a weight per class, for labels of as many classes (``WeightedMulticlassClassificationLoss``).
 
     Examples:
         >>> loss = MulticlassClassificationLoss([1, 3])
@@ -34,7 +34,7 @@ class MulticlassClassificationLoss(torch.nn.Module):
         self.register_buffer("class_weights", weights)
 
     def forward(self, pred: Tensor, label: Tensor) -> Tensor:
-        """Return the loss of logits `[B, sum(label_format)]` and labels `[B, len(label_format)]`."""
+        """Return the loss of logits ``[B, sum(label_format)]`` and labels ``[B, len(label_format)]``."""
         sizes = self.label_format or (pred.shape[1],)
         labels = label.reshape(len(pred), -1)
         if sum(sizes) != pred.shape[1] or labels.shape[1] != len(sizes):

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class ActivateByLabelFormatd(MapTransform):  # type: ignore[misc]
-    """Clara's `ProcessMulticlassPreds`: a sigmoid for binary labels, a softmax for labels of several classes.
+    """Clara's ``ProcessMulticlassPreds``: a sigmoid for binary labels, a softmax for labels of several classes.
 
     Args:
-        keys: the predictions, logits of one item `[sum(label_format)]`.
-        label_format: one entry per label, `1` or the number of classes.
+        keys: the predictions, logits of one item ``[sum(label_format)]``.
+        label_format: one entry per label, ``1`` or the number of classes.
 
     Examples:
         >>> item = {"pred": torch.tensor([0.0, 5.0, 5.0])}

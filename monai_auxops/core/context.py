@@ -157,7 +157,7 @@ class BuildContext:
         return value
 
     def from_batch(self, key: str) -> Tensor:
-        """Return the tensor that an earlier aux-op wrote as ``key``, else the batch's, on the predictions' device.
+        """Return the tensor that an earlier aux-op wrote as ``key``, or that of the batch, on the predictions' device.
 
         ``ValueError`` if there is none.
         """

@@ -78,7 +78,7 @@ def _is_batched(predictions: Any, labels: Sequence[Any]) -> bool:
 
 
 def count_equal_outputs(predictions: Any) -> int:
-    """Count the equally sized outputs in a list, where the size cannot tell which one is meant; else return 0.
+    """Count the outputs in a list if they have one size, which cannot tell which one is meant; otherwise return 0.
 
     Examples:
         >>> count_equal_outputs([torch.zeros(1, 2, 8), torch.zeros(1, 2, 8)])

@@ -142,7 +142,7 @@ def _blocks(x: Tensor, y: Tensor, exclusive: bool) -> Iterator[tuple[int, Tensor
 
 
 def flattened(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Merge the spatial dimensions if that copies nothing, else put them in the predictions' memory order."""
+    """Merge the spatial dimensions if that copies nothing; otherwise put them in the predictions' memory order."""
     order = sorted(range(2, x.ndim), key=x.stride, reverse=True)
     x, y = x.permute(0, 1, *order), y.permute(0, 1, *order)
     try:

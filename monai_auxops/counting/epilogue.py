@@ -1,4 +1,4 @@
-"""Turn the counts of a batch into the values of many aux-ops at once: in one kernel on a GPU, else in six operations.
+"""Turn the counts of a batch into values of many aux-ops at once: in one kernel on a GPU, otherwise in six operations.
 
 A value is a mean over valid fractions of counts: the Dice of a class is one fraction, a mean Dice has a fraction per
 class, an accuracy is one fraction of sums. Two matrices therefore describe all values:

@@ -187,7 +187,7 @@ def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, left_
 
 
 def channels_first(x: Tensor, dims: int) -> Tensor:
-    """Move the last axis of ``x`` to the channels if it has ``dims`` axes; else return it unchanged."""
+    """Move the last axis of ``x`` to the channels if it has ``dims`` axes; otherwise return it unchanged."""
     return x.movedim(-1, 1) if x.dim() == dims else x
 
 

@@ -15,7 +15,7 @@ def training_epoch(engine: Engine) -> int:
     """Return the epoch that a value of ``engine`` belongs to: the trainer's epoch, not an evaluator's own.
 
     A plain Ignite evaluator starts with epoch 1 in each of its runs, and several evaluators may run within one epoch of
-    a trainer. The trainer is the engine in whose event handler ``engine`` runs, or else the one set by ``link``.
+    a trainer. The trainer is the engine in whose event handler ``engine`` runs, or the one set by ``link``.
     Without a trainer the engine's own epoch is returned.
 
     Call it in a handler of ``engine`` (or of its trainer).
@@ -40,7 +40,7 @@ def training_iteration(engine: Engine) -> int:
 
 
 def trainer_of(engine: Engine) -> Engine | None:
-    """Return the engine that runs ``engine`` in one of its handlers, or the one it is linked to; else None."""
+    """Return the engine that runs ``engine`` in one of its handlers, or the one it is linked to; otherwise None."""
     for outer in enclosing_engines():
         if outer is not engine:
             return outer

@@ -21,7 +21,7 @@ Better = Callable[[float, float], bool]
 
 
 class BestValue:
-    """The best value of a metric so far, as the engine chose it, or else by comparison."""
+    """The best value of a metric so far, as the engine chose it; without its choice, by comparison."""
 
     def __init__(self) -> None:
         self.value, self.epoch = math.nan, 0
@@ -53,7 +53,7 @@ class BestSet:
 
     Args:
         log_dir: the folder of the run.
-        metric: the metric that decides; default the engine's key metric, else that of its first aux-op.
+        metric: the metric that decides; default the engine's key metric, or that of its first aux-op.
     """
 
     def __init__(self, log_dir: str | Path, metric: str | None = None) -> None:

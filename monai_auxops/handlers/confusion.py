@@ -34,7 +34,7 @@ class AuxConfusionHandler(IntervalViewer):
 
     Args:
         interval: a number of epochs, or a function that tells whether an epoch is due.
-        class_names: names of all classes, or of all but the background; default those of the aux-op, else their
+        class_names: names of all classes, or of all but the background; default those of the aux-op, or their
             indices.
         log_dir: folder for TensorBoard's events and the table.
         summary_writer: use this instead of an own writer in ``log_dir``.

@@ -101,7 +101,7 @@ def _read_by_dice(op: DiceOperation) -> Reading:
 def seen_by(engine: Engine) -> Seen:
     """Return image, label and predictions of the batch as plain tensors, as far as they exist.
 
-    The output may be a dict, or ``(y_pred, y)``; the image is the output's, else the batch's. Raises a ``ValueError``
+    The output may be a dict, or ``(y_pred, y)``; the image is the output's or the batch's. Raises a ``ValueError``
     without predictions.
     """
     hub, output, batch = Hub.of(engine), engine.state.output, engine.state.batch
@@ -131,7 +131,7 @@ def first_input(batch: Any) -> Any:
 
 
 def arranged(seen: Seen, reading: Reading) -> tuple[Tensor, Tensor]:
-    """Return predictions ``[B, C, *S]`` and label ``[B, 1, *S]`` or one-hot ``[B, C, *S]``; else ``ValueError``.
+    """Return predictions ``[B, C, *S]`` and label ``[B, 1, *S]`` or one-hot ``[B, C, *S]``; otherwise ``ValueError``.
 
     Voxels that ``reading`` leaves out have label -1.
     """
@@ -170,7 +170,7 @@ def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
 
 
 def is_onehot(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
-    """Tell whether the label has a channel per class, from the aux-op, or else from its shape."""
+    """Tell whether the label has a channel per class: as the aux-op says, or from its shape."""
     if reading.onehot is not None:
         return reading.onehot
     return label.shape[1] == predictions.shape[1] > 1

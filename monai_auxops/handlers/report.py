@@ -37,7 +37,7 @@ class AuxReportHandler(Viewer):
         config: a JSON-compatible description of the run, or the path of a configuration file.
         log_dir: folder for all files.
         summary_writer: use this instead of an own writer in ``log_dir``.
-        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        case_key: the key of the batch that names a case; default the image's file, or a running number.
         threshold: threshold of one channel if no aux-op of the evaluator says so.
 
     Raises:

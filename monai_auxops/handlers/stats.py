@@ -23,7 +23,7 @@ Log = bool | int | Callable[[Engine, int], bool]
 
 
 def loss_of(output: Any) -> Any:
-    """Return the loss in an output: a dict, MONAI's decollated list of dicts, or ``(y_pred, y, loss)``; else None.
+    """Return the loss in an output: a dict, MONAI's decollated list of dicts, or ``(y_pred, y, loss)``; otherwise None.
 
     Examples:
         >>> loss_of([{"loss": 0.5}]), loss_of({"loss": 0.5}), loss_of({"pred": 1})

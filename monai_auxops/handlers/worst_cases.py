@@ -46,7 +46,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         number: how many cases to draw.
         log_dir: folder for TensorBoard's events and the pictures.
         summary_writer: use this instead of an own writer in ``log_dir``.
-        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        case_key: the key of the batch that names a case; default the image's file, or a running number.
         threshold: threshold of one channel if no aux-op of the engine says so.
         best: the set of the best epoch, which gets the worst, the median and the best case.
 

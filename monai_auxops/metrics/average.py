@@ -27,7 +27,7 @@ class ComputeAverage(CaseMetric):
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, unless a slot says which one is.
         negate_value: return minus the mean, for a field of which less is better.
-        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        case_key: the key of the batch that names a case; default the image's file, or a running number.
 
     Raises:
         ValueError: no value named ``field``, or more than one value per sample.

@@ -34,7 +34,7 @@ class ComputeAverageDice(CaseMetric):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, unless a slot says which one is.
-        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        case_key: the key of the batch that names a case; default the image's file, or a running number.
 
     Raises:
         ValueError: no value for a field, shapes that do not fit.

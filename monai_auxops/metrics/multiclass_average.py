@@ -34,7 +34,7 @@ class ComputeMulticlassAverage(AUCMetric):
         do_print: whether the console shows the value.
         is_key_metric: make it the key metric, unless a slot says which one is.
         label_format: one integer per label. Default: ``label_format`` of the context's ``_data_property``.
-        case_key: the key of the batch that names a case; default the image's file, else a running number.
+        case_key: the key of the batch that names a case; default the image's file, or a running number.
 
     Raises:
         ValueError: no label_format, shapes that do not fit it, a label that does not exist.

@@ -1,4 +1,4 @@
-"""`monai-auxops components` and `explain`: the rows of Clara Train 3.1 and of 4, side by side."""
+"""``monai-auxops components`` and ``explain``: the rows of Clara Train 3.1 and of 4, side by side."""
 
 from __future__ import annotations
 

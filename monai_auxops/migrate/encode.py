@@ -1,4 +1,4 @@
-"""The border between an MMAR's data and a bundle's code: only an Expr may start with `$`, `@` or `%`."""
+"""The border between an MMAR's data and a bundle's code: only an Expr may start with ``$``, ``@`` or ``%``."""
 
 from __future__ import annotations
 

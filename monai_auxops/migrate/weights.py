@@ -1,6 +1,6 @@
-"""`migrate --weights`: Clara's TensorFlow weights, converted and proven in a separate process.
+"""``migrate --weights``: Clara's TensorFlow weights, converted and proven in a separate process.
 
-The migrator loads neither torch nor MONAI. The child is `monai_auxops.weights.child`.
+The migrator loads neither torch nor MONAI. The child is ``monai_auxops.weights.child``.
 """
 
 from __future__ import annotations

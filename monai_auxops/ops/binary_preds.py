@@ -26,7 +26,7 @@ class ComputeBinaryPreds(AuxiliaryOperation):
         binary_preds_name: name of the scores ``[B, n]``.
         binary_labels_name: name of the labels ``[B, n]``.
         label_format: one integer per label, 1 for the binary ones. Default: ``label_format`` of the context's
-            ``_data_property``, else all columns are binary.
+            ``_data_property``, or all columns are binary.
         **options: for every aux-op, see ``AuxiliaryOperation``.
 
     Raises:

@@ -30,7 +30,7 @@ def log_odds(logits: Tensor) -> Tensor:
 
 
 def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None) -> tuple[int, ...] | None:
-    """Return the op's own ``label_format``, else the data's (``_data_property``), else None."""
+    """Return the op's own ``label_format``, or the data's (``_data_property``), or None."""
     if given is None and build_ctx is not None:
         given = build_ctx.get("_data_property", {}).get("label_format")
         check_label_format(given)

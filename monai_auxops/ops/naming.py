@@ -59,7 +59,7 @@ def _parameters(function: Callable[..., None]) -> tuple[list[tuple[str, Any]], b
 
 
 def check_tag(tag: Any, op: Named | None = None) -> str:
-    """Return ``tag`` if it can be the name of an output; else raise a ``ValueError`` that names ``op``."""
+    """Return ``tag`` if it can be the name of an output; otherwise raise a ``ValueError`` that names ``op``."""
     who = "" if op is None else f"{op!r}: "
     if not isinstance(tag, str) or not tag:
         raise ValueError(f"{who}expected a tag to be a non-empty string, got {tag!r}")

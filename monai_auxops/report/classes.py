@@ -46,7 +46,7 @@ class ClassTable:
 
 
 def class_table(run: Run) -> ClassTable | None:
-    """Return the classes of the deciding metric, else of the first metric with classes; None without cases."""
+    """Return the classes of the deciding metric, or of the first metric with classes; None without cases."""
     if run.measured:
         return ClassTable("dice", True, of_measured(run.measured))
     if run.cases is None:
@@ -96,7 +96,7 @@ def of_cases(table: Table, run: Run) -> ClassTable | None:
 
 
 def family_of(columns: Sequence[str], metric: str | None) -> str | None:
-    """Choose the metric whose classes are shown: the deciding one, else the one with most classes."""
+    """Choose the metric whose classes are shown: the deciding one, or the one with most classes."""
     if metric is not None and metric in columns:
         return root_of(metric, columns)
     roots = [root_of(name, columns) for name in columns]

@@ -116,7 +116,7 @@ def line_chart(lines: list[Chart], run: Run, mean: bool = False) -> Chart:
 def heat_charts(
     family: str, members: dict[str, list[tuple[str, str]]], curves: Series, run: Run
 ) -> list[tuple[str, Chart]]:
-    """Return a heat map of class by epoch for validation, or else for what exists."""
+    """Return a heat map of class by epoch for validation, or for the split that exists."""
     splits = {split for names in members.values() for split, _ in names}
     shown = "val" if "val" in splits else min(splits)
     rows = {m: curves[name] for m, names in members.items() if m for split, name in names if split == shown}

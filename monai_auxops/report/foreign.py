@@ -68,7 +68,7 @@ def read_nnunet_summary(path: Path) -> list[dict[str, Any]]:
 
 
 def read_lightning(path: Path) -> Series:
-    """Read a ``metrics.csv`` of Lightning's CSVLogger: over epochs if rows have them, else over steps."""
+    """Read a ``metrics.csv`` of Lightning's CSVLogger: over epochs if rows have them, otherwise over steps."""
     points: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for row in csv.DictReader(file):

@@ -32,7 +32,7 @@ class Judge(NamedTuple):
 def judge_of(
     facts: Mapping[str, Any], names: list[str], metric: str | None = None, lower: bool = False, known: str | None = None
 ) -> Judge:
-    """Return the metric asked for, else the run's own, else a validated agreement such as a Dice.
+    """Return the metric asked for, the run's own, or a validated agreement such as a Dice.
 
     Args:
         facts: the run's ``run.json``.
@@ -91,5 +91,5 @@ def words_of(name: str) -> set[str]:
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """Return ``value`` if it is a mapping, else an empty one."""
+    """Return ``value`` if it is a mapping, or an empty one."""
     return value if isinstance(value, Mapping) else {}

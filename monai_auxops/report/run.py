@@ -48,7 +48,7 @@ class Run:
 
     @property
     def seconds(self) -> list[tuple[int, float]]:
-        """Each epoch and its duration: as the run measured it, else from the times of a curve over epochs."""
+        """Each epoch and its duration: as the run measured it, otherwise from the times of a curve over epochs."""
         known = mapping(self.facts.get("seconds"))
         pairs = ((number_or_none(epoch), number_or_none(value)) for epoch, value in known.items())
         whole = sorted((int(e), v) for e, v in pairs if e is not None and v is not None)

@@ -27,7 +27,7 @@ Rank = tuple[bool, str, bool, int]
 
 @dataclass(frozen=True)
 class Wanted:
-    """The rows to keep: of this run, and of this epoch, or else the last one before it, or else the first."""
+    """The rows to keep: of this run, and of this epoch; if there are none, of the last one before, or of the first."""
 
     epoch: int | None = None
     run: str | None = None

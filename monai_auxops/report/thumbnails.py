@@ -1,4 +1,4 @@
-"""Pictures of cases: from the set of the best epoch, else drawn by the run, else drawn from saved predictions."""
+"""Pictures of cases: from the set of the best epoch; without it, drawn by the run, or from saved predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a TensorFlow checkpoint: an index of tensors (`.index`) and their bytes (`.data-00000-of-00001`).
+"""Reads a TensorFlow checkpoint: an index of tensors (``.index``) and their bytes (``.data-00000-of-00001``).
 
 The index is a table of sorted keys in the format of LevelDB. A footer of 48 bytes leads to a block of block handles; a
 key shares its beginning with the key before. Every block and every tensor has a checksum. The data files are mapped
@@ -52,7 +52,7 @@ class Checkpoint:
     """The tensors of a checkpoint by name; each is read on demand.
 
     Args:
-        prefix: the path without `.index`, for example `models/model.ckpt`.
+        prefix: the path without ``.index``, for example ``models/model.ckpt``.
 
     Raises:
         WeightsError: the index is not a checkpoint, is damaged, or uses a feature that is not supported.

@@ -72,7 +72,7 @@ def _advance_one(register: int, length: int) -> int:
 
 
 def _advance(registers: Words, length: int) -> Words:
-    """Return registers after `length` zero bytes; the length is a power of two."""
+    """Return registers after ``length`` zero bytes; the length is a power of two."""
     return _apply(_zeros(length), registers)
 
 

@@ -31,5 +31,5 @@ def base(number: int) -> int:
 
 
 def is_float(number: int) -> bool:
-    """Tell whether a type holds floating-point numbers; the 16-bit `bfloat16` (14) counts."""
+    """Tell whether a type holds floating-point numbers; the 16-bit ``bfloat16`` (14) counts."""
     return base(number) in (1, 2, 14, 19)

@@ -1,4 +1,4 @@
-"""TensorFlow graphs (`.meta`, `.fzn.pb`) as nodes of plain Python values. Nothing of a graph is run here."""
+"""TensorFlow graphs (``.meta``, ``.fzn.pb``) as nodes of plain Python values. Nothing of a graph is run here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_REPEATED: Final = 2**24  # one number that fills a tensor: an untrusted fil
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation of a graph: its name, its kind, what it reads (`name`, `name:1`, `^name`) and its attributes."""
+    """A graph's operation: its name, its kind, what it reads (``name``, ``name:1``, ``^name``) and its attributes."""
 
     name: str
     op: str
@@ -69,7 +69,7 @@ def read_graph(path: Path) -> dict[str, Node]:
     """Return the nodes of a graph by name.
 
     Args:
-        path: a `.meta` file (a graph inside of a `MetaGraphDef`) or a frozen `.pb` file (a `GraphDef`).
+        path: a ``.meta`` file (a graph inside of a ``MetaGraphDef``) or a frozen ``.pb`` file (a ``GraphDef``).
     """
     if path.stat().st_size > _MAX_FILE:
         raise WeightsError(f"{path.name} is larger than 2 GB, which is too large for a graph")

@@ -104,7 +104,7 @@ class Message:
         return next(reversed(self.integers(number)), default)
 
     def floats(self, number: int, letter: str = "f") -> list[float]:
-        """Return 32-bit (`f`) or 64-bit (`d`) floating-point numbers, packed or not."""
+        """Return 32-bit (``f``) or 64-bit (``d``) floating-point numbers, packed or not."""
         width = struct.calcsize(letter)
         found: list[float] = []
         for view in self.views(number):

@@ -41,7 +41,7 @@ class Slice:
         nodes: in an order in which each node follows all that it reads.
         input: the node that receives the image.
         output: the node whose value is the network's output.
-        activation: the activation that the graph ends in and that `nodes` leave out: `sigmoid`, `softmax` or None.
+        activation: the activation at the graph's end, which ``nodes`` leave out: ``sigmoid``, ``softmax`` or None.
         updates: moving statistics and the node whose value is subtracted from each in training.
         needed: how many of the nodes the output needs; the others serve the updates.
     """
@@ -142,7 +142,7 @@ def _activation(nodes: Mapping[str, Node], end: str) -> tuple[Node | None, str |
 
 
 def _updates(graph: Mapping[str, Node], nodes: Mapping[str, Node]) -> dict[str, str]:
-    """Find how training moves the statistics of batch norm: `AssignMovingAvg` subtracts a share of the difference."""
+    """Find how training moves the statistics of batch norm: ``AssignMovingAvg`` subtracts a share of the difference."""
     variables = {name for name, node in nodes.items() if node.op in VARIABLES}
     found: dict[str, str] = {}
     for node in graph.values():
@@ -190,5 +190,5 @@ def _layout_is_last(node: Node) -> bool:
 
 
 def is_training_flag(node: Node) -> bool:
-    """Tell whether a node is the switch between training and inference (`NV_IS_TRAINING`)."""
+    """Tell whether a node is the switch between training and inference (``NV_IS_TRAINING``)."""
     return node.op in ("Placeholder", "PlaceholderWithDefault") and node.attributes.get("dtype") == BOOL

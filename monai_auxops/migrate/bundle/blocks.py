@@ -94,7 +94,7 @@ def rebase(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def datalist(key: str, facts: Facts) -> Expr:
-    """Write the call that reads one list of the data list; `key` is an Expr or the list's name."""
+    """Write the call that reads one list of the data list; ``key`` is an Expr or the list's name."""
     segmentation = facts.task != "classification"
     shown = key if isinstance(key, Expr) else literal(key)
     return Expr(f"$monai.data.load_decathlon_datalist(@datalist, {segmentation}, {shown}, @dataset_dir)")

@@ -1,4 +1,4 @@
-"""The bundle's metadata.json, in the form that `python -m monai.bundle verify_metadata` checks."""
+"""The bundle's metadata.json, in the form that ``python -m monai.bundle verify_metadata`` checks."""
 
 from __future__ import annotations
 

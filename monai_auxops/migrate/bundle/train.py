@@ -30,7 +30,7 @@ _ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()
 
 
 def train_json(config: Config, data: Block, names: list[str]) -> Block:
-    """Return the training configuration of the bundle; `names` are those of the output's channels."""
+    """Return the training configuration of the bundle; ``names`` are those of the output's channels."""
     facts = config.facts["train"]
     validates = config.root.get("validate") is not None and config.first("validate", "image_pipeline") is not None
     return {

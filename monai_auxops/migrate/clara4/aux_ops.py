@@ -27,7 +27,7 @@ def aux_ops(config: Config, part: str, shape: NetworkShape) -> Block:
 
 
 def would_add(config: Config) -> str:
-    """Say in one line what `--aux-ops` would add."""
+    """Say in one line what ``--aux-ops`` would add."""
     shape = shape_of(config)
     found = [name for part in config.parts for name in aux_ops(config, part, shape)]
     if not found:

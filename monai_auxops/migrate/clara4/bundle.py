@@ -89,7 +89,7 @@ def _aux(config: Config, wanted: bool) -> dict[str, Block]:
 
 
 def model_of(mmar: Mmar4, config: Config, weights: Weights) -> Model:
-    """Return the network of an evaluation: its own, else the training's, else that of the checkpoint."""
+    """Return the network of an evaluation: its own, the training's, or that of the checkpoint."""
     train = mmar.chosen.get(Role.TRAIN) or weights.train
     item = config.first("", "model") or (train.first("train", "model") if train is not None else None)
     definition = single(item, {}) if item is not None else None

@@ -148,7 +148,7 @@ def _texts(value: Any) -> bool:
 
 
 def _field(node: ast.expr, name: str) -> Field | None:
-    """Return the field that an expression picks: `x['a']`, its first item on the CPU, or an AsDiscrete of that."""
+    """Return the field that an expression picks: ``x['a']``, its first item on the CPU, or an AsDiscrete of that."""
     inner = _without_tail(node)
     if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Call) and len(inner.args) == 1:
         called = inner.func
@@ -182,7 +182,7 @@ def _is_only_item(index: ast.expr) -> bool:
 
 
 def _path(node: ast.expr) -> str:
-    """Return a dotted name; `__import__('monai')` counts as `monai`."""
+    """Return a dotted name; ``__import__('monai')`` counts as ``monai``."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

@@ -1,4 +1,4 @@
-"""`monai-auxops migrate` for an MMAR of Clara Train 4: read, check, write."""
+"""``monai-auxops migrate`` for an MMAR of Clara Train 4: read, check, write."""
 
 from __future__ import annotations
 

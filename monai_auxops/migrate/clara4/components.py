@@ -1,4 +1,4 @@
-"""The component grammar of Clara Train 4: `name` or `path`, `args`, attributes, `ref`, `disabled`, alternatives."""
+"""Components of Clara Train 4: ``name`` or ``path``, ``args``, attributes, ``ref``, ``disabled``, alternatives."""
 
 from __future__ import annotations
 

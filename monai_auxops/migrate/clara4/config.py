@@ -72,7 +72,7 @@ def read_config(
     trust: bool = False,
     pictures: bool = False,
 ) -> Config:
-    """Convert one file; every problem goes to the log. `pictures` tells that the data list names PNG or JPEG files."""
+    """Convert one file; problems go to the log. ``pictures`` tells that the data list names PNG or JPEG files."""
     refuse_unsafe_keys(root, log)
     variables = collect(given, environment, root, log)
     variables.values = {**DEFAULTS, **variables.values}

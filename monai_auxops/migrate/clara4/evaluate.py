@@ -20,7 +20,7 @@ _READS_LABELS: Final = ("MetricsSaver", "CheckpointSaver", "ValidationHandler")
 class Model:
     """The network of an evaluation: its definition where one is known, and the files of weights.
 
-    `scripted` tells that the TorchScript file is used unless a setting says otherwise.
+    ``scripted`` tells that the TorchScript file is used unless a setting says otherwise.
     """
 
     definition: Block | None

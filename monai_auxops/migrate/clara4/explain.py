@@ -1,4 +1,4 @@
-"""`monai-auxops components` and `explain` for Clara Train 4: what each class of MONAI 0.5 and 0.8 is today."""
+"""``monai-auxops components`` and ``explain`` for Clara Train 4: what each class of MONAI 0.5 and 0.8 is today."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _NOT_PASSED: Final = frozenset({"batch_transform", "output_transform", "name"})
 
 
 def inverter(args: Mapping[str, Any], section: str) -> list[Part]:
-    """Return the transforms of a TransformInverter: `pred` is inverted under `pred_inverted`."""
+    """Return the transforms of a TransformInverter: ``pred`` is inverted under ``pred_inverted``."""
     keys = _words(args.get("output_keys", "pred"))
     postfix = str(args.get("postfix", "inverted"))
     copies = [f"{key}_{postfix}" for key in keys]

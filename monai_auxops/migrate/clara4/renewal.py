@@ -1,4 +1,4 @@
-"""`monai-auxops migrate` for a bundle that was written for an older MONAI."""
+"""``monai-auxops migrate`` for a bundle that was written for an older MONAI."""
 
 from __future__ import annotations
 

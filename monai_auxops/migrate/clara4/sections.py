@@ -1,4 +1,4 @@
-"""One section of a bundle, `train` or `validate`: data, engine, handlers and metrics, in the model zoo's names."""
+"""One section of a bundle, ``train`` or ``validate``: data, engine, handlers and metrics, in the model zoo's names."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def compose(blocks: list[Block]) -> Block:
 
 
 def section(config: Config, part: str, handlers: list[Block], extra: Block | None = None) -> Block:
-    """Return a section; `part` is train, validate or nothing for an evaluation's own file."""
+    """Return a section; ``part`` is train, validate or nothing for an evaluation's own file."""
     name = part or "validate"
     key, additional = metrics(config, part)
     additional = {**additional, **aux_ops(config, part), **(extra or {})}

@@ -1,6 +1,6 @@
 """What MONAI's, torch's and Ignite's classes were called with since MONAI 0.5, and what they are called with today.
 
-`signatures.json` is made by `tests/oracles/clara4/make_signatures.py`; a test compares it with the MONAI installed.
+``signatures.json`` is made by ``tests/oracles/clara4/make_signatures.py``; a test compares it with the MONAI installed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TABLE: Final = Path(__file__).with_name("signatures.json")
 class Change:
     """How a class of an older version differs from today's.
 
-    `gone` and `new` name arguments; `defaults` holds old defaults that today's class does not have; `args` holds all
-    arguments of a class that no longer exists; `others` tells a class that took arguments it did not name.
+    ``gone`` and ``new`` name arguments; ``defaults`` holds old defaults that today's class lacks; ``args`` holds all
+    arguments of a class that no longer exists; ``others`` tells a class that took arguments it did not name.
     """
 
     gone: tuple[str, ...] = ()

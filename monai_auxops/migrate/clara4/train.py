@@ -26,7 +26,7 @@ _DEFAULTS: Final = {"epochs": 1, "val_interval": 1, "learning_rate": 1e-4, "amp"
 
 
 def train_json(config: Config, data: Block, aux: dict[str, Block]) -> Block:
-    """Return the training configuration of the bundle; `aux` holds metrics to add, by section."""
+    """Return the training configuration of the bundle; ``aux`` holds metrics to add, by section."""
     validates = "validate" in config.parts
     found: Block = {
         **FOLDERS,
@@ -87,7 +87,7 @@ def _train_handlers(config: Config) -> list[Block]:
 
 
 def loader(states: Any, block: Block | None = None) -> Block:
-    """Write the handler that fine-tunes where `finetune` names a file."""
+    """Write the handler that fine-tunes where ``finetune`` names a file."""
     given = {key: value for key, value in (block or {}).items() if key != "_target_"}
     args = {**given, "load_path": Expr("@finetune"), "load_dict": states}
     return {**block_of(LOADER, args), Expr("_disabled_"): Expr("$not @finetune")}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_bundle(mmar: Mmar4, place: Path) -> bool:
-    """Run the bundle that was written to `place`; the result goes to the log. Return True if it failed."""
+    """Run the bundle that was written to ``place``; the result goes to the log. Return True if it failed."""
     train = mmar.chosen.get(Role.TRAIN)
     manual = [item for item in mmar.used if item.active and item.manual]
     for item in manual:

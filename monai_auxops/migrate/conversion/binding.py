@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Bound:
     """One occurrence of a component: its row, its arguments with defaults, and which of them were given.
 
-    `outcome` and `reason` are the row's, or say why there is none; `unused` names the arguments that the bundle does
+    ``outcome`` and ``reason`` are the row's, or say why there is none; ``unused`` names arguments that the bundle does
     not use, with the reason.
     """
 

@@ -63,7 +63,7 @@ def metrics_of(config: Config) -> list[Converted]:
 
 
 def key_metric(metrics: list[Converted]) -> Converted | None:
-    """Return the metric that selects the best model: the marked one, else the first."""
+    """Return the metric that selects the best model: the marked one, or the first."""
     usable = [entry for entry in metrics if entry.built]
     return next((entry for entry in usable if entry.args.get("is_key_metric")), next(iter(usable), None))
 

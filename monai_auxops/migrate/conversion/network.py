@@ -54,7 +54,7 @@ class Answers:
 
 
 def answers_of(given: Mapping[str, Any], log: Log) -> Answers:
-    """Read the answers among the variables of `--set`."""
+    """Read the answers among the variables of ``--set``."""
     found: dict[str, Any] = {}
     for name, kind in ANSWERS.items():
         try:

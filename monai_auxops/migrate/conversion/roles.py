@@ -30,7 +30,7 @@ class Roles:
 
 
 def choose(mmar: Mmar, runs: list[ScriptRun], log: Log, only: str = "") -> Roles:
-    """Choose the files: those that the MMAR's scripts name, else those with Clara's usual names."""
+    """Choose the files: those that the MMAR's scripts name, or those with Clara's usual names."""
     train = _training(mmar.of(Kind.TRAIN))
     if only == "training":
         return Roles(train)
@@ -48,7 +48,7 @@ def _training(files: list[str]) -> str:
 
 
 def _validation(files: list[str]) -> str:
-    """Return config_validation.json, or else the first that does not look like an inference."""
+    """Return config_validation.json, or the first that does not look like an inference."""
     usual = [name for name in files if PurePosixPath(name).name == "config_validation.json"]
     others = [name for name in files if not _is_inference(name)]
     return next(iter([*usual, *others, *files]), "")
@@ -87,7 +87,7 @@ def _always_needed(name: str) -> bool:
 
 
 def script_of(roles: Roles, mmar: Mmar, runs: list[ScriptRun], name: str, role: str) -> ScriptRun | None:
-    """Return the run whose `--set` belongs to a file in its role."""
+    """Return the run whose ``--set`` belongs to a file in its role."""
     named = (run for run in runs if run.names(mmar.relative(name)))
     return next((run for run in named if _fits(run, roles, name, role)), None)
 

@@ -1,4 +1,4 @@
-"""Clara's component grammar: `name`, `Name#alias`, `path`, `ref`, `disabled`, lists of alternatives, AutoML keys."""
+"""Clara's component grammar: ``name``, ``Name#alias``, ``path``, ``ref``, ``disabled``, alternatives, AutoML keys."""
 
 from __future__ import annotations
 

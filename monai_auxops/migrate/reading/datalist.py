@@ -54,7 +54,7 @@ def find(path: str, root: Path) -> Path | None:
 
 
 def read(path: str, keys: dict[str, Where], root: Path, where: Where, log: Log) -> DataList | None:
-    """Read and check the data list; `keys` are the lists that the pipelines use."""
+    """Read and check the data list; ``keys`` are the lists that the pipelines use."""
     found = find(path, root)
     if found is None:
         if "{" not in path:

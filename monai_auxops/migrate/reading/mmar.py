@@ -170,7 +170,7 @@ def read_folder(folder: Path, log: Log) -> Mmar:
 def read_file(path: Path, log: Log, evaluation: Path | None = None) -> Mmar:
     """Read one configuration, and what it needs beside it: the environment, and for an evaluation the model.
 
-    An `evaluation` is read with a training configuration; those that merely lie beside it are not.
+    An ``evaluation`` is read with a training configuration; those that merely lie beside it are not.
     """
     folder = path.parent
     if path.suffix == ".sh":

@@ -23,9 +23,9 @@ _MAX_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ScriptRun:
-    """One command line of an MMAR: the app, the configuration that `-c` names, what `--set` gives, and the GPUs.
+    """One command line of an MMAR: the app, the configuration that ``-c`` names, what ``--set`` gives, and the GPUs.
 
-    `left_out` holds the items of `--set` that only a shell could fill in.
+    ``left_out`` holds the items of ``--set`` that only a shell could fill in.
     """
 
     script: str
@@ -58,13 +58,13 @@ class ScriptRun:
         return self.app == "evaluate" and not self.infers
 
     def names(self, file: str) -> bool:
-        """Tell whether the run's `-c` is this configuration, a path relative to the MMAR."""
+        """Tell whether the run's ``-c`` is this configuration, a path relative to the MMAR."""
         given, wanted = PurePosixPath(self.config), PurePosixPath(file)
         return given == wanted or (given.is_absolute() and given.parts[-len(wanted.parts) :] == wanted.parts)
 
 
 def read_commands(root: Path, log: Log) -> list[ScriptRun]:
-    """Return the runs of all scripts of an MMAR, `train.sh` first."""
+    """Return the runs of all scripts of an MMAR, ``train.sh`` first."""
     scripts = sorted((root / "commands").glob("*.sh"), key=lambda path: (path.name != "train.sh", path.name))
     return [run for path in scripts for run in _runs(path, log)]
 
@@ -122,7 +122,7 @@ def _after(words: list[str], flag: str) -> str:
 
 
 def _items(words: list[str]) -> list[str]:
-    """Return the items after `--set`."""
+    """Return the items after ``--set``."""
     rest = words[words.index("--set") + 1 :] if "--set" in words else []
     end = next((index for index, word in enumerate(rest) if word.startswith("-")), len(rest))
     return [word for word in rest[:end] if "=" in word]

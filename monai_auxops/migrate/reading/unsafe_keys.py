@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def refuse_unsafe_keys(root: Node, log: Log) -> None:
-    """Report every key inside `args` that MONAI's parser would interpret."""
+    """Report every key inside ``args`` that MONAI's parser would interpret."""
     for args in _args(root):
         for key, child in _keys(args):
             try:

@@ -1,4 +1,4 @@
-"""Clara's variables: `--set`, then environment.json, then the configuration's first level; `{NAME}` is filled in."""
+"""Clara's variables: ``--set``, then environment.json, then the configuration's top level; ``{NAME}`` is filled in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def parse_value(text: str) -> int | float | bool | str:
 
 
 def parse_settings(items: Iterable[str], log: Log) -> dict[str, Any]:
-    """Read `name=value` items of `--set`."""
+    """Read ``name=value`` items of ``--set``."""
     values: dict[str, Any] = {}
     for item in items:
         name, equals, text = item.partition("=")
@@ -150,7 +150,7 @@ def collect(
     script: str = "",
     scripted: Mapping[str, Any] | None = None,
 ) -> Variables:
-    """Join the sources in Clara's order of precedence; a script's `--set` gives way to one typed here.
+    """Join the sources in Clara's order of precedence; a script's ``--set`` gives way to one typed here.
 
     Paths below MMAR_ROOT are relative to the MMAR.
     """

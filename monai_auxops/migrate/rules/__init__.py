@@ -68,7 +68,7 @@ class RuleBook:
     def find(self, section: Section, name: str) -> Rule | None:
         """Return the row of a component, whose whole name is its identity.
 
-        TLT 1.x wrote `transforms.LoadNifty` where later files have the last part.
+        TLT 1.x wrote ``transforms.LoadNifty`` where later files have the last part.
         """
         module, _, last = name.rpartition(".")
         return self._rows.get((section, last if module in TLT_MODULES else name))

@@ -68,7 +68,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class A:
-    """The value of Clara's argument `name`, through `via`; left out where Clara's default is not documented."""
+    """The value of Clara's argument ``name``, through ``via``; left out where Clara's default is not documented."""
 
     name: str
     via: Callable[[Any], Any] | None = None
@@ -81,7 +81,7 @@ class A:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The value of Clara's argument `name` where the configuration gives it; otherwise the class's default counts."""
+    """The value of Clara's argument ``name`` where the configuration gives it; otherwise the class's default counts."""
 
     name: str
 
@@ -102,7 +102,7 @@ _OF_THE_CALL: Final = ("facts", "given")
 class F:
     """A value computed from the occurrence: the function's parameters are named as the Clara arguments that it reads.
 
-    A parameter `facts` receives the facts, a parameter `given` the names of the arguments that the configuration gives.
+    A parameter ``facts`` receives the facts; a parameter ``given``, the names of the arguments that are given.
     """
 
     via: Callable[..., Any]

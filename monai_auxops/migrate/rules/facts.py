@@ -7,7 +7,7 @@ from typing import Any
 
 
 class UnknownFactError(LookupError):
-    """A row needs a fact that nothing in the MMAR says; `answer` is the variable of `--set` that says it."""
+    """A row needs a fact that nothing in the MMAR says; ``answer`` is the variable of ``--set`` that says it."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(QUESTIONS[answer])
@@ -27,7 +27,7 @@ QUESTIONS = {
 class Facts:
     """Facts of one part of a configuration (training, validation, evaluation).
 
-    What nothing says is unknown, which is not a value: a property that needs it raises `UnknownFactError`.
+    What nothing says is unknown, which is not a value: a property that needs it raises ``UnknownFactError``.
     """
 
     final_activation: str | None = None

@@ -25,7 +25,7 @@ _AVERAGE = Param("auc_average", "macro", one_of("macro", "micro", "weighted", "s
 
 
 def _field(field: str, facts: Facts) -> str:
-    """TLT 1.x read a tag as `val_<tag>` in validation."""
+    """TLT 1.x read a tag as ``val_<tag>`` in validation."""
     older = field.removeprefix("val_")
     return older if field not in facts.tags and older in facts.tags else field
 

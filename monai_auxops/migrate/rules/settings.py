@@ -28,7 +28,7 @@ _SEEDS: Final = ("random", "numpy", "tf", "python")
 
 
 def seed(value: Any) -> int | None:
-    """Accept Clara's `determinism`, an object with a seed for each library; return the one that MONAI takes.
+    """Accept Clara's ``determinism``, an object with a seed for each library; return the one that MONAI takes.
 
     Examples:
         >>> seed({"python_seed": "20191015", "random_seed": 123456}), seed({"python_seed": "7"}), seed(True), seed(None)

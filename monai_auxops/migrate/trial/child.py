@@ -1,4 +1,4 @@
-"""The child process of `migrate --check`: builds every object of a bundle, then trains two iterations and validates."""
+"""The child process of ``migrate --check``: builds every object of a bundle, trains two iterations, validates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BUILT: Final = ("network_def", "loss", "optimizer", "lr_scheduler")
 
 
 class StepError(Exception):
-    """A step failed; `step` is the id of the bundle's object."""
+    """A step failed; ``step`` is the id of the bundle's object."""
 
     def __init__(self, step: str, error: BaseException) -> None:
         super().__init__(f"{type(error).__name__}: {_root(error)}")

@@ -1,4 +1,4 @@
-"""Generated images and labels of the right shape, for `migrate --check`."""
+"""Generated images and labels of the right shape, for ``migrate --check``."""
 
 from __future__ import annotations
 

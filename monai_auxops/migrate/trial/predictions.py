@@ -1,4 +1,4 @@
-"""What `migrate --check` looks at: the shape of the network's output, and the predictions that were written."""
+"""What ``migrate --check`` looks at: the shape of the network's output, and the predictions that were written."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checks a bundle with MONAI itself, in a process of its own: parser, properties of a workflow, metadata schema.
 
-`meta_schema_20240725.json` beside this file is MONAI's schema (Apache-2.0), as `verify_metadata` would download it.
+``meta_schema_20240725.json`` beside this file is MONAI's schema (Apache-2.0), as ``verify_metadata`` would download it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _metadata(path: Path) -> list[str]:
 
 
 def _workflow(files: list[str], kind: str, meta: str) -> list[str]:
-    """Parse the files as `monai.bundle run` does, without instantiating anything, and ask for missing properties."""
+    """Parse the files as ``monai.bundle run`` does, without instantiating anything, and ask for missing properties."""
     name = " + ".join(Path(file).name for file in files)
     try:
         workflow = _presence_workflow()(config_file=files, meta_file=meta, logging_file=False, workflow_type=kind)

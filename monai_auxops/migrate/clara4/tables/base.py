@@ -18,7 +18,7 @@ LATEST: Version = (99,)
 class Draft:
     """One occurrence while a row works on it: today's class, the arguments so far, and remarks.
 
-    `settled` names arguments whose old default needs not be written out.
+    ``settled`` names arguments whose old default needs not be written out.
     """
 
     target: str
@@ -53,8 +53,8 @@ class Draft:
 class Row:
     """A class whose name, arguments or meaning changed.
 
-    `names` are the names that configurations used; `target` is today's class where it has another name; `rename`,
-    `drop` and `add` say what happens to arguments; `edit` does what a table cannot say; `until` is the first MONAI in
+    ``names`` are the names that configurations used; ``target`` is today's class where it has another name; ``rename``,
+    ``drop`` and ``add`` say what becomes of arguments; ``edit`` does what a table cannot; ``until``: the first MONAI in
     which the row no longer applies, so that a bundle of that version keeps what it has.
     """
 

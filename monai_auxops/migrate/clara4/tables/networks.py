@@ -1,4 +1,4 @@
-"""Networks: the weights fit where the row says exact; `--check` loads them strictly."""
+"""Networks: the weights fit where the row says exact; ``--check`` loads them strictly."""
 
 from __future__ import annotations
 
