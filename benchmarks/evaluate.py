@@ -61,8 +61,8 @@ def write_cases(folder: Path, cases: int) -> None:
     for kind in ("label", "pred"):
         (folder / kind).mkdir()
     for case in range(cases):
-        centre = random.uniform(-0.2, 0.2, 3)
-        distance = sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) ** 0.5
+        center = random.uniform(-0.2, 0.2, 3)
+        distance = sum((axis - c) ** 2 for axis, c in zip(axes, center, strict=True)) ** 0.5
         label = np.digitize(-distance, -np.array([0.6, 0.4, 0.2])).astype(np.uint8)
         for kind, values in (("label", label), ("pred", np.roll(label, random.integers(-4, 5, 3), (0, 1, 2)))):
             nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), folder / kind / f"case_{case}.nii.gz")

@@ -72,7 +72,7 @@ def table(faults: Sequence[Fault], limit: float, verbose: bool = False) -> dict[
 
 def render(found: dict[str, dict[str, Outcome]], markdown: bool) -> str:
     """The table, for a terminal (red and green where it is one) or as Markdown."""
-    colours = {"ok": 32, "wrong": 31, "raises": 33, "hangs": 31}
+    colors = {"ok": 32, "wrong": 31, "raises": 33, "hangs": 31}
     if markdown:
         lines = [f"| fault | {' | '.join(LIBRARIES)} |", f"| --- |{' --- |' * len(LIBRARIES)}"]
         lines += [
@@ -85,8 +85,7 @@ def render(found: dict[str, dict[str, Outcome]], markdown: bool) -> str:
         cells = [str(row[library]).ljust(width) for library in LIBRARIES]
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
             cells = [
-                f"\x1b[{colours.get(row[lib].kind, 0)}m{cell}\x1b[0m"
-                for lib, cell in zip(LIBRARIES, cells, strict=True)
+                f"\x1b[{colors.get(row[lib].kind, 0)}m{cell}\x1b[0m" for lib, cell in zip(LIBRARIES, cells, strict=True)
             ]
         lines.append(f"{name:40}" + "".join(cells))
     return "\n".join(line.rstrip() for line in lines)

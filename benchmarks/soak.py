@@ -89,9 +89,9 @@ def verdict(name: str, values: list[float], unit: str) -> bool:
     """Print the fitted line of one quantity over the segments; whether it is flat."""
     points = list(enumerate(values))
     rise, mean = slope(points), sum(values) / len(values)
-    centre = (len(values) - 1) / 2
-    residual = sum((y - mean - rise * (x - centre)) ** 2 for x, y in points)
-    error = (residual / (len(values) - 2) / sum((x - centre) ** 2 for x, _ in points)) ** 0.5
+    center = (len(values) - 1) / 2
+    residual = sum((y - mean - rise * (x - center)) ** 2 for x, y in points)
+    error = (residual / (len(values) - 2) / sum((x - center) ** 2 for x, _ in points)) ** 0.5
     drift = rise * (len(values) - 1) / mean
     flat = rise <= STUDENT * error or drift <= SMALL  # what falls as the machine has less to do is no leak
     print(f"  {name}: " + " ".join(f"{v:.1f}" for v in values) + f" {unit}")

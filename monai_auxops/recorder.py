@@ -112,8 +112,8 @@ class Recorder:
 
         Args:
             epoch: the epoch from 1; it must not decrease.
-            values: an aux-op, whose ``aggregate`` is taken (every rank has to call
-                this then), or numbers by name, also nested.
+            values: an aux-op, whose ``aggregate`` is called (so every rank must call ``log``), or numbers by name,
+                also nested.
             split: ``"train"``, ``"val"``, ``"test"`` or nothing, as prefix of each name.
 
         Raises:

@@ -45,7 +45,7 @@ def first_maximum(scores):
 def class_sets(
     predictions, label, *, onehot=False, independent=False, threshold=0.5, activation=None, as_float=np.float32
 ):
-    """Per sample and class the voxels predicted in it and the voxels labelled with it, as two sets."""
+    """Per sample and class the voxels predicted in it and the voxels labeled with it, as two sets."""
     spatial = predictions.shape[2:]
     scores, truth = channels(predictions, spatial), channels(label, spatial)
     batch, classes, voxels = scores.shape
@@ -56,7 +56,7 @@ def class_sets(
         scores = softmax(scores)
     sets = []
     for b in range(batch):
-        predicted, labelled = [set() for _ in range(classes)], [set() for _ in range(classes)]
+        predicted, labeled = [set() for _ in range(classes)], [set() for _ in range(classes)]
         for v in range(voxels):
             index = truth[b, 0, v]
             if not onehot and index not in range(max(classes, 2)):
@@ -71,8 +71,8 @@ def class_sets(
                 if hit:
                     predicted[c].add(v)
                 if (truth[b, c, v] > 0.5) if onehot else index == (1 if classes == 1 else c):
-                    labelled[c].add(v)
-        sets.append(list(zip(predicted, labelled, strict=True)))
+                    labeled[c].add(v)
+        sets.append(list(zip(predicted, labeled, strict=True)))
     return sets
 
 
@@ -107,11 +107,11 @@ def dice_per_class(
     return [[overlap(p, t, jaccard) for p, t in classes[first:]] for classes in sets]
 
 
-def overlap(predicted, labelled, jaccard=False):
-    if not labelled:
+def overlap(predicted, labeled, jaccard=False):
+    if not labeled:
         return math.nan
-    both = len(predicted & labelled)
-    return both / len(predicted | labelled) if jaccard else 2 * both / (len(predicted) + len(labelled))
+    both = len(predicted & labeled)
+    return both / len(predicted | labeled) if jaccard else 2 * both / (len(predicted) + len(labeled))
 
 
 def dice_per_sample(*args, **options):

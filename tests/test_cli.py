@@ -119,7 +119,7 @@ def test_reports_fit_a_terminal(capsys, monkeypatch):
     assert all(len(line) <= 80 for line in capsys.readouterr().out.splitlines())
 
 
-def test_colours_only_where_a_terminal_shows_them(capsys, monkeypatch):
+def test_colors_only_where_a_terminal_shows_them(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     main(["migrate", str(MMAR)])

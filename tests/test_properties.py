@@ -1,4 +1,4 @@
-"""What holds for any data: found by Hypothesis, derandomised."""
+"""What holds for any data: found by Hypothesis, derandomized."""
 
 import itertools
 import math
@@ -165,7 +165,7 @@ def test_permuting_classes_permutes_their_values_and_nothing_else(independent, d
 
 @given(data=segmentation(), extra=st.integers(1, 4))
 def test_classes_that_are_absent_change_nothing(data, extra):
-    """Neither labelled nor ever the best: one more NaN, and the same mean."""
+    """Neither labeled nor ever the best: one more NaN, and the same mean."""
     predictions, label = data
     label = label.masked_fill(label == CLASSES, -1)  # or else it would be one of the new classes
     nowhere = torch.full((len(predictions), extra, *predictions.shape[2:]), -math.inf)

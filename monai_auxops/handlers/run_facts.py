@@ -33,8 +33,8 @@ Facts = dict[str, Any]
 class AuxRunFactsHandler(Careful):
     """A handler that writes ``<log_dir>/run.json`` at the start of a training and after each epoch.
 
-    Earlier runs in the folder are kept in the list ``older``. A file that this handler did not write is not touched,
-    with a warning.
+    Earlier runs in the folder are kept in the list ``older``. A file that this handler did not write is left as
+    it is, with a warning.
 
     Args:
         evaluator: the engine whose key metric and aux-ops to describe; with several, the first decides on the best

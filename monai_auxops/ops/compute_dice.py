@@ -25,8 +25,8 @@ class ComputeDice(DiceOperation):
     ``is_onehot_targets``.
 
     Voxels whose index is NaN, negative, fractional or too large are left out, such as 255 in a mask of 0 and 255. After
-    the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key`` is
-    given.
+    the first such epoch a warning says how many there were, without those that ``ignore_index`` or ``mask_key`` leaves
+    out on purpose.
 
     Args:
         tag: name of the value ``[B]``.

@@ -21,8 +21,8 @@ class DiceMaskedOutput(DiceOperation):
     """Dice with a tag per class: a class that is absent from a label is not counted for that sample.
 
     Voxels whose index is NaN, negative, fractional or too large are left out, such as 255 in a mask of 0 and 255. After
-    the first epoch a warning says how many there were in its first batch, unless ``ignore_index`` or ``mask_key`` is
-    given.
+    the first such epoch a warning says how many there were, without those that ``ignore_index`` or ``mask_key`` leaves
+    out on purpose.
 
     Args:
         tags: the first is the tag of the mean over the present classes ``[B]``, the others of one class each ``[B]``,

@@ -31,7 +31,7 @@ WORKFLOWS = {
 
 def test_files(bundle):
     assert [file for file in FILES if not (bundle / file).is_file()] == []
-    assert list(bundle.glob("data/*LICENSE*.txt")), "the images' licence stands beside them"
+    assert list(bundle.glob("data/*LICENSE*.txt")), "the images' license stands beside them"
     assert list(bundle.glob("docs/*.png")), "a figure"
 
 

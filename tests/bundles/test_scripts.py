@@ -61,11 +61,11 @@ def test_training_and_held_out_half_share_no_voxel(inside):
 
 
 @pytest.mark.parametrize("name", ["slice_view_classification"], indirect=True)
-def test_labelled_slices(inside):
-    labelled_slices = importlib.import_module("scripts").labelled_slices
+def test_labeled_slices(inside):
+    labeled_slices = importlib.import_module("scripts").labeled_slices
     image, mask = "data/colin27_t1_2mm.nii.gz", "data/colin27_brain_2mm.nii.gz"
     brain = nib.load(image).get_fdata() * nib.load(mask).get_fdata()
-    slices = labelled_slices(image, mask)
+    slices = labeled_slices(image, mask)
     for view, (word, axis) in enumerate([("axial", 2), ("coronal", 1), ("sagittal", 0)]):
         mine = [x for x in slices if x["label"][0] == view]
         positions = [int(x["image"].meta["filename_or_obj"].rsplit(":", 1)[1]) for x in mine]

@@ -44,7 +44,7 @@ def test_summary_of_the_valid_cases(tmp_path):
     valid = sorted(value for values in VALUES for value in values if not math.isnan(value))
     mean = mean_of_valid(valid)
     std = math.sqrt(sum((value - mean) ** 2 for value in valid) / len(valid))  # of the population
-    tenth = valid[0] + 0.4 * (valid[1] - valid[0])  # 10 % of the way through five values, between the neighbours
+    tenth = valid[0] + 0.4 * (valid[1] - valid[0])  # 10 % of the way through five values, between the neighbors
     numbers = [mean, valid[2], valid[-1], valid[0], tenth, std]
     assert (tmp_path / "val_dice_summary_results.txt").read_text().splitlines() == [
         "val_dice (statistics of 5 valid cases):",

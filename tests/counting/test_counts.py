@@ -313,8 +313,8 @@ def test_counts_add_up_over_splits(seed: int, cut: int, independent: bool) -> No
     halves = [count(x[..., part], y[..., part], independent=independent) for part in (slice(cut), slice(cut, None))]
     for k in range(4):
         assert whole[k].equal(halves[0][k] + halves[1][k])
-    labelled = torch.stack([(y[:, 0] == c).sum(1) for c in range(3)], 1)
-    assert (whole.tp + whole.fn).equal(labelled)
+    labeled = torch.stack([(y[:, 0] == c).sum(1) for c in range(3)], 1)
+    assert (whole.tp + whole.fn).equal(labeled)
 
 
 class Recorder(TorchDispatchMode):

@@ -183,7 +183,7 @@ def test_the_loss_may_be_one_tensor_that_changes(engines, monkeypatch):
     assert "2.5000" in text.getvalue()
 
 
-def test_a_terminal_gets_a_bar_and_colour_unless_no_color(engines, monkeypatch):
+def test_a_terminal_gets_a_bar_and_color_unless_no_color(engines, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     text = Terminal()

@@ -204,7 +204,7 @@ def test_one_warning_does_not_silence_another():
         engine.run([0], max_epochs=2)
 
 
-def labelled(value):
+def labeled(value):
     """Batches with two voxels of background and two of ``value`` in each sample."""
     return Engine(lambda engine, batch: (torch.rand(3, 2, 4), torch.tensor([[[0.0, 0, value, value]]] * 3)))
 
@@ -212,7 +212,7 @@ def labelled(value):
 @pytest.mark.parametrize("value", [255, -1, 0.5, math.nan])
 def test_labels_that_are_no_class_are_said_once(value):
     """Such a Dice is that of the background alone, and looks good."""
-    engine = labelled(value)
+    engine = labeled(value)
     ma.ComputeAccuracy("accuracy").attach(engine)  # counts first
     ma.ComputeDice("dice").attach(engine)
     ma.ComputeDice("jaccard", jaccard=True).attach(engine)

@@ -136,10 +136,10 @@ def test_classification(seed, label_format, size, dtype, layout, binary, multi, 
 
 
 @EXAMPLES
-@given(data=st.data(), labelled=BOOL, activation=st.sampled_from([None, "sigmoid"]))
-def test_reduce_mean_masked(data, labelled, activation):
+@given(data=st.data(), labeled=BOOL, activation=st.sampled_from([None, "sigmoid"]))
+def test_reduce_mean_masked(data, labeled, activation):
     x, y = data.draw(batch())
-    y = y if labelled else None
+    y = y if labeled else None
     dims = range(-x.dim(), x.dim())
     axis = data.draw(st.none() | st.sampled_from(dims) | st.lists(st.sampled_from(dims), min_size=1, max_size=3))
     axes = tuple(range(1, x.dim())) if axis is None else tuple({a % x.dim() for a in np.atleast_1d(axis).tolist()})

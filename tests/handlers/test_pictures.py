@@ -81,8 +81,8 @@ def test_worst_cases_are_drawn_and_named(tmp_path, decollate, batch_size):
 
 def test_the_slice_shown_is_the_one_with_most_errors_within_the_label():
     label, predicted = torch.zeros(2, 4, 4, 3), torch.zeros(2, 4, 4, 3)
-    label[0, :, :, 1] = 1  # labelled, and unseen
-    predicted[0, :, :, 2] = 1  # nothing but errors, where nothing is labelled
+    label[0, :, :, 1] = 1  # labeled, and unseen
+    predicted[0, :, :, 2] = 1  # nothing but errors, where nothing is labeled
     predicted[1, 0, 0, 2] = 1  # no label at all
     assert telling_slice(label, predicted).tolist() == [1, 2]
 

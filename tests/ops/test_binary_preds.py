@@ -62,7 +62,7 @@ def test_metatensor_and_names():
     assert {type(value) for value in out.values()} == {torch.Tensor}
 
 
-def test_is_neither_printed_nor_summarised_nor_accumulated():
+def test_is_neither_printed_nor_summarized_nor_accumulated():
     op = ComputeBinaryPreds()
     op(*batch([1, 1]))
     assert (op.do_print, op.do_summary, op.accumulated, op.aggregate()) == (False, False, (), {})

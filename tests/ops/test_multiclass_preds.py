@@ -66,7 +66,7 @@ def test_claras_method_takes_labels_and_an_optional_context():
     assert list(op.get_output_tensors(predictions=logits, labels=labels)) == ["preds", "labels"]
 
 
-def test_is_neither_printed_nor_summarised_nor_accumulated():
+def test_is_neither_printed_nor_summarized_nor_accumulated():
     op = ComputeMulticlassPreds("p", "y", label_format=[2, 1])
     out = op(*(MetaTensor(x) for x in batch([2, 1])))
     assert (op.do_print, op.do_summary, op.accumulated, op.aggregate()) == (False, False, (), {})

@@ -21,8 +21,8 @@ def main() -> None:
     widths = [score.select(axis, 0).shape[0] for axis, _ in CUTS.values()]
     for axes, (view, (axis, position)) in zip(figure.subplots(1, 3, width_ratios=widths), CUTS.items(), strict=True):
         axes.imshow(case["image"][0].as_tensor().select(axis, position).T, origin="lower", cmap="gray")
-        for volume, colour in ((case["label"][0].as_tensor(), "#4c9be8"), (score, "#ff8c1a")):
-            axes.contour(volume.select(axis, position).T, levels=[0.5], colors=colour, linewidths=1.5)
+        for volume, color in ((case["label"][0].as_tensor(), "#4c9be8"), (score, "#ff8c1a")):
+            axes.contour(volume.select(axis, position).T, levels=[0.5], colors=color, linewidths=1.5)
         axes.set_title(view, color="white")
         axes.axis("off")
     figure.savefig("docs/figure.png", dpi=100)

@@ -7,7 +7,7 @@ from monai.bundle import ConfigParser
 
 from .thresholds import best_pair, thresholded
 
-COLOURS = ListedColormap(["black", "#e0803c", "#f5e9d3"])  # background, grey, white matter
+COLORS = ListedColormap(["black", "#e0803c", "#f5e9d3"])  # background, grey, white matter
 CUTS = {"axial": (2, 45), "coronal": (1, 38)}  # axis and position in the held-out half
 
 
@@ -33,7 +33,7 @@ def main() -> None:
         figure.subplots(len(CUTS), len(volumes), height_ratios=[58, 94]), CUTS.values(), strict=True
     ):
         for axes, (title, volume) in zip(row, volumes.items(), strict=True):
-            tissue = {"cmap": COLOURS, "vmin": 0, "vmax": 2}
+            tissue = {"cmap": COLORS, "vmin": 0, "vmax": 2}
             look = {"cmap": "gray"} if title == "disturbed image" else tissue
             axes.imshow(volume.select(axis, position).T, origin="lower", interpolation="nearest", **look)
             axes.axis("off")

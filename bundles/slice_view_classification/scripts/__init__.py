@@ -1,7 +1,7 @@
-"""What this bundle needs beyond MONAI and monai_auxops: labelled slices, a loss over several labels, one aux-op."""
+"""What this bundle needs beyond MONAI and monai_auxops: labeled slices, a loss over several labels, one aux-op."""
 
 from .loss import LabelFormatLoss
-from .slices import labelled_slices
+from .slices import labeled_slices
 from .view_accuracy import ViewAccuracy
 
-__all__ = ["LabelFormatLoss", "ViewAccuracy", "labelled_slices"]
+__all__ = ["LabelFormatLoss", "ViewAccuracy", "labeled_slices"]

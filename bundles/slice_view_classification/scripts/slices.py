@@ -10,7 +10,7 @@ VIEWS = ("axial", "coronal", "sagittal")
 AXES = {"axial": 2, "coronal": 1, "sagittal": 0}  # of a volume in RAS order
 
 
-def labelled_slices(image: str, mask: str | None = None, min_area: int = 250) -> list[dict[str, Any]]:
+def labeled_slices(image: str, mask: str | None = None, min_area: int = 250) -> list[dict[str, Any]]:
     """All slices that show at least ``min_area`` pixels of brain, along each axis.
 
     Args:

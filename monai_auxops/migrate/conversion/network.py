@@ -68,7 +68,7 @@ def answers_of(given: Mapping[str, Any], log: Log) -> Answers:
 def settle(facts: Facts, answers: Answers, known_label_format: tuple[int, ...]) -> Facts:
     """Return the facts with what the data list knows, what was answered, and what the other components tell.
 
-    A fact that the network itself tells stays. Where the others disagree it stays unknown.
+    A fact that the network itself tells stays. If the others disagree, it stays unknown.
     """
     facts = facts.update(known_label_format=facts.known_label_format or known_label_format or answers.label_format)
     activation = facts.final_activation or answers.activation

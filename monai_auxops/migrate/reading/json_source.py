@@ -18,7 +18,7 @@ _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?(?![\w.])")
 _WORD: Final = re.compile(r"[A-Za-z_+-][\w.+-]*")
 _SINGLE: Final = re.compile(r"'((?:[^'\\\n]|\\.)*)'")
 _LITERALS: Final = {"true": True, "false": False, "null": None, "NaN": float("nan"), "Infinity": float("inf")}
-_MISSPELT: Final = {"True": True, "False": False, "None": None, "yes": True, "no": False, "nil": None}
+_MISSPELLED: Final = {"True": True, "False": False, "None": None, "yes": True, "no": False, "nil": None}
 _DEPTH: Final = 60
 _MISTAKES: Final = 1000
 _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(decoder)["scanstring"]
@@ -225,7 +225,7 @@ class _Reader:
         return int(match.group())
 
     def misspelled(self, word: re.Match[str]) -> Any:
-        known = {**_LITERALS, **_MISSPELT}
+        known = {**_LITERALS, **_MISSPELLED}
         near = difflib.get_close_matches(word.group(), known, n=1, cutoff=0.5)
         if not near:
             self.stop(f"{word.group()[:40]!r} is not a JSON value (strings need double quotes)", at=word.start())

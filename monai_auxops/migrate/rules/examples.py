@@ -1,7 +1,7 @@
 """What documents every row: where Clara's side is described, and one component before and after.
 
-``examples.json`` holds, by section and name, the component as it stands in a Clara file and what the bundle has for it,
-in a configuration as ``FACTS`` says. A test converts each of them.
+``examples.json`` holds, by section and name, a component as a Clara file has it and what it becomes in the bundle, in a
+configuration that ``FACTS`` describes. A test converts each of them.
 """
 
 from __future__ import annotations

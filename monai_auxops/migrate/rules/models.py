@@ -20,7 +20,7 @@ _ACTIVATION = Param(
 _BATCH_NORM = Param("use_batch_norm", False, flag)
 _GROUP_NORM = Param("use_group_norm", False, flag)
 _GROUPS = Param("use_group_normG", 8, integer)
-_REGULARISATION = Param("reg_weight", 0.0, number, note="becomes the optimizer's weight_decay")
+_REGULARIZATION = Param("reg_weight", 0.0, number, note="becomes the optimizer's weight_decay")
 
 _FACTS: Final[dict[str, Any]] = {
     "final_activation": A("final_activation"),
@@ -150,7 +150,7 @@ MODELS: Final = (
             _BATCH_NORM,
             _GROUP_NORM,
             _GROUPS,
-            _REGULARISATION,
+            _REGULARIZATION,
             Param("dropout_prob", OMIT, number),
             _ACTIVATION,
             DATA_FORMAT,

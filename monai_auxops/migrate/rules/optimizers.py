@@ -12,7 +12,7 @@ from monai_auxops.migrate.rules.kinds import flag, number
 _PARAMS = Expr("$@network.parameters()")
 _RATE = Param("learning_rate", OMIT, number)
 _DECAY = F(lambda facts: facts.weight_decay or OMIT)
-_REGULARISED = Caveat(
+_REGULARIZED = Caveat(
     lambda facts: bool(facts.weight_decay),
     "the model's regularization, a term of Clara's total loss, becomes weight_decay",
     Outcome.APPROXIMATE,
@@ -51,7 +51,7 @@ OPTIMIZERS: Final = (
         outcome=Outcome.EXACT,
         why="The same update up to where TensorFlow adds epsilon.",
         clara="TensorFlow's AdamOptimizer.",
-        caveats=(_REGULARISED,),
+        caveats=(_REGULARIZED,),
     ),
     Rule(
         name="Momentum",
@@ -70,7 +70,7 @@ OPTIMIZERS: Final = (
         outcome=Outcome.EXACT,
         why="The same update.",
         clara="TensorFlow's MomentumOptimizer.",
-        caveats=(_REGULARISED,),
+        caveats=(_REGULARIZED,),
     ),
     Rule(
         name="NovoGrad",
@@ -96,6 +96,6 @@ OPTIMIZERS: Final = (
         outcome=Outcome.APPROXIMATE,
         why="MONAI's is the Adam-like form of the same method; Clara's defaults (0.95, 0.99) replace MONAI's.",
         clara="Layer-wise normalized gradients with momentum.",
-        caveats=(_REGULARISED,),
+        caveats=(_REGULARIZED,),
     ),
 )

@@ -1,4 +1,4 @@
-"""Writing: complete or not at all, never over something, the same bytes each time; and MONAI's own judgement."""
+"""Writing: complete or not at all, never over something, the same bytes each time; and MONAI's own judgment."""
 
 import json
 import subprocess

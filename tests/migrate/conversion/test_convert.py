@@ -242,7 +242,7 @@ def test_a_deforming_crop_and_a_fixed_rotation(mmar):
     assert names[2:] == ["SpatialPadd", "RandCropByPosNegLabeld", "RandAffined", "RandGridDistortiond", "Rotated"]
 
 
-def test_a_network_that_clara_regularised_with_groups(mmar):
+def test_a_network_that_clara_regularized_with_groups(mmar):
     mmar.set("train.model", component("Unet", num_classes=3, use_group_norm=True, nf_enc="16,24"))
     assert training(mmar.read())["network_def"]["norm_name"] == ["GROUP", {"num_groups": 8}]
     mmar.set("train.model.args.use_batch_norm", True)

@@ -18,7 +18,7 @@ LATEST: Version = (99,)
 class Draft:
     """One occurrence while a row works on it: today's class, the arguments so far, and remarks.
 
-    ``settled`` names arguments whose old default needs not be written out.
+    ``settled`` names arguments whose old default need not be written out.
     """
 
     target: str
