@@ -149,7 +149,7 @@ def draw_result(evaluator: Any, checkpoint: Path, path: Path) -> str:
 
     from monai_auxops.drawing.errors import paint_errors
     from monai_auxops.drawing.paint import paint
-    from monai_auxops.handlers.reading import arranged, class_maps, reading_of
+    from monai_auxops.handlers.reading import arrange_tensors, class_maps, class_rule_of
     from monai_auxops.handlers.slices import panels, size_of_panel
     from monai_auxops.handlers.worst_cases import image_of
 
@@ -160,10 +160,10 @@ def draw_result(evaluator: Any, checkpoint: Path, path: Path) -> str:
     batch = evaluator.prepare_batch(batch, evaluator.state.device, False)
     with torch.no_grad():
         predictions = evaluator.inferer(batch[0], network)
-    reading = reading_of(evaluator)
+    reading = class_rule_of(evaluator)
     try:
         seen = {"pred": torch.as_tensor(predictions), "label": torch.as_tensor(batch[1]), "batch": None}
-        predicted, truth = class_maps(*arranged(seen, reading), reading)
+        predicted, truth = class_maps(*arrange_tensors(seen, reading), reading)
         image = image_of(batch[0], truth.dim(), reading.channels_last)
         three = panels(image[:1].cpu(), truth[:1].cpu(), predicted[:1].cpu(), size=384)[0][0]
     except ValueError as error:

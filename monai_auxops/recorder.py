@@ -19,14 +19,14 @@ from monai_auxops.core import ranks
 from monai_auxops.drawing.names import file_name
 from monai_auxops.drawing.results import Curves, draw_results
 from monai_auxops.engine.runs import new_run_id
-from monai_auxops.handlers.best import BestSet, comparison
-from monai_auxops.handlers.case_pictures import CasePictures, Kept
+from monai_auxops.handlers.best import BestSet, comparison_for
+from monai_auxops.handlers.case_pictures import CasePictures, KeptCases
 from monai_auxops.handlers.class_writers import ClassWriters
-from monai_auxops.handlers.console import BEST, NO_TERMINAL, fitting, header, in_order, row
+from monai_auxops.handlers.console import BEST, NO_TERMINAL, fitting_columns, header_lines, in_group_order, row_text
 from monai_auxops.handlers.reading import class_maps_of_any
-from monai_auxops.handlers.run_facts import device_name, now, versions, write_run
+from monai_auxops.handlers.run_facts import current_time, device_name, versions, write_run
 from monai_auxops.handlers.slices import panels
-from monai_auxops.handlers.stats import flat, is_number, number_of
+from monai_auxops.handlers.stats import flatten_metrics, is_number, number_of
 from monai_auxops.handlers.worst_cases import draw_best, image_of
 from monai_auxops.ops.base import AuxiliaryOperation
 
@@ -96,7 +96,7 @@ class Recorder:
         self._pictures: tuple[int, CasePictures, list[tuple[int, ...]]] | None = None
         self._writer: Any = None
         self._classes = ClassWriters()
-        self._started, self._seconds, self._since = now(), dict[str, float](), time.monotonic()
+        self._started, self._seconds, self._since = current_time(), dict[str, float](), time.monotonic()
         self._failed: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -142,7 +142,7 @@ class Recorder:
             self._directions |= {prefix + name: higher for name in values}
             if split == "val" and self.key is None:
                 self.key = prefix + next(iter(values), "")
-        numbers = flat(values)
+        numbers = flatten_metrics(values)
         for name, value in numbers.items():
             if not is_number(value):
                 raise ValueError(f"Recorder.log: expected {name!r} to be a number, got {type(value).__name__}")
@@ -211,7 +211,7 @@ class Recorder:
             numbers = torch.arange(kept.count, kept.count + len(good), device=pictures.device)
             shapes.extend([tuple(gray.shape[1:])] * len(gray))
             kept.files.extend(names or map(str, numbers.tolist()))
-            kept.add(Kept(good, numbers, slices, pictures))
+            kept.add(KeptCases(good, numbers, slices, pictures))
 
         self._safely("pictures", add)
 
@@ -226,19 +226,19 @@ class Recorder:
             self._since = time.monotonic()
         self._printed = True
         values = {name: points[self._epoch] for name, points in self.curves.items() if self._epoch in points}
-        better = comparison(self.higher_is_better if self.higher_is_better is not None else self._direction())
+        better = comparison_for(self.higher_is_better if self.higher_is_better is not None else self._direction())
         value = values.get(self.key or "")
         is_best = self._best.judge(self.run, self._epoch, self.key, value, better)
         if is_best:
             self._best_epoch = self._epoch
         new = [name for name in values if name not in self._known]
         if new:
-            self._known = in_order([*self._known, *new])
-            self._columns = fitting(self._known, self._room(), key=self.key)
-            for line in header(self._columns, left_out=len(self._known) - len(self._columns)):
+            self._known = in_group_order([*self._known, *new])
+            self._columns = fitting_columns(self._known, self._room(), key=self.key)
+            for line in header_lines(self._columns, left_out=len(self._known) - len(self._columns)):
                 print(line, file=self.stream)
         of = f"/{self.epochs}" if self.epochs else ""
-        line = row(f"{self._epoch}{of}", self._columns, values)
+        line = row_text(f"{self._epoch}{of}", self._columns, values)
         print(line + BEST if is_best else line, file=self.stream, flush=True)
         self._safely("files", lambda: self._write_files(is_best))
 
@@ -306,7 +306,7 @@ class Recorder:
             return
         self._end_epoch()
         if self._epoch:
-            self._safely("run.json", lambda: self._write_facts(now() if finished else None))
+            self._safely("run.json", lambda: self._write_facts(current_time() if finished else None))
         if self._writer is not None:
             self._writer.close()
         self._classes.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-_said: set[str] = set()
+_warned: set[str] = set()
 
 
 def case_names(output: Any, batch: Any, key: str | None, size: int, first: int = 0) -> list[str]:
@@ -101,6 +101,6 @@ def names_per_case(names: Any, size: int) -> list[str] | None:
 
 def warn_once(message: str) -> None:
     """Warn once in this process."""
-    if message not in _said:
-        _said.add(message)
+    if message not in _warned:
+        _warned.add(message)
         warnings.warn(message, stacklevel=3)

@@ -62,11 +62,11 @@ def write_page(folder: Path) -> list[Path]:
     if importlib.util.find_spec("vl_convert") is None:
         print(HINT, file=sys.stderr)
         return []
-    from monai_auxops.report.command import save
+    from monai_auxops.report.command import save_page
     from monai_auxops.report.page import Page
     from monai_auxops.report.run import read_run
 
-    save(folder / PAGE, Page([read_run(folder)], folder=folder).html())
+    save_page(folder / PAGE, Page([read_run(folder)], folder=folder).html())
     return [folder / PAGE]
 
 

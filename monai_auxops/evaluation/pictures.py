@@ -16,7 +16,7 @@ from monai_auxops.drawing.errors import paint_case
 from monai_auxops.evaluation.measure import Measured, Settings, read_pair
 from monai_auxops.evaluation.pairing import find_pairs
 from monai_auxops.evaluation.volumes import Volume, grid_difference, read_volume
-from monai_auxops.report.thumbnails import png_of, telling_slice
+from monai_auxops.report.thumbnails import most_wrong_slice, png_of
 
 if TYPE_CHECKING:
     from monai_auxops.evaluation.options import Options
@@ -104,7 +104,7 @@ def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tup
     at = slices = None
     if truth.ndim == 3:
         slices = shown[1].shape[2]
-        cut = telling_slice(shown[1], shown[2])
+        cut = most_wrong_slice(shown[1], shown[2])
         shown, at = [x[:, :, cut] for x in shown], cut + 1
     stride = math.ceil(max(shown[0].shape) / MAX_SIDE)
     three = np.stack([x[::stride, ::stride].astype(np.float32) for x in shown])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monai_auxops.report.statistics import statistics
+from monai_auxops.report.statistics import describe_sample
 
 MEASURES = ("dice", "iou", "precision", "recall", "hd95_mm", "asd_mm", "nsd", "label_ml", "prediction_ml")
 LOWER_IS_BETTER = ("hd95_mm", "asd_mm")
@@ -28,7 +28,7 @@ def _class_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         named = {str(row["case"]): float(row[measure]) for row in rows if row.get(measure) is not None}
         valid = {case: value for case, value in named.items() if math.isfinite(value)}
         if valid:
-            numbers[measure] = statistics(valid.values()) | worst_case(valid, measure)
+            numbers[measure] = describe_sample(valid.values()) | worst_case(valid, measure)
     return numbers
 
 

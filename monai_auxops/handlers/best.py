@@ -29,7 +29,7 @@ class BestValue:
     def take(self, engine: Engine) -> bool:
         """Read the epoch that ``engine`` has just ended; tell whether it is the best so far."""
         epoch = training_epoch(engine)
-        name, better = judge_of(engine)
+        name, better = deciding_metric(engine)
         value = engine.state.metrics.get(name)
         if getattr(engine.state, "best_metric_epoch", -1) > 0:  # a MONAI engine has chosen
             self.value, self.epoch = engine.state.best_metric, engine.state.best_metric_epoch
@@ -66,7 +66,7 @@ class BestSet:
 
     def is_best(self, engine: Engine) -> bool:
         """Tell whether the epoch that ends is the best so far; it is decided once per epoch for all handlers."""
-        name, better = judge_of(engine, self.metric)
+        name, better = deciding_metric(engine, self.metric)
         return self.judge(run_id(engine), training_epoch(engine), name, engine.state.metrics.get(name), better)
 
     def judge(self, run: str, epoch: int, name: str | None, value: Any, better: Better | None) -> bool:
@@ -112,7 +112,7 @@ class BestSet:
                     (self.folder / f"{case['name']}{kind}.png").unlink(missing_ok=True)
 
 
-def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Better | None]:
+def deciding_metric(engine: Engine, metric: str | None = None) -> tuple[str | None, Better | None]:
     """Return the metric that decides on the best epoch, and how to compare values; None if no direction is known."""
     hub, state = Hub.of(engine), engine.state
     key = getattr(state, "key_metric_name", None)
@@ -120,10 +120,10 @@ def judge_of(engine: Engine, metric: str | None = None) -> tuple[str | None, Bet
         return key, engine.metric_cmp_fn
     directions = {} if hub is None else directions_of(hub)
     name = metric or key or next((n for n, higher in directions.items() if higher is not None), None)
-    return name, comparison(directions.get(name or ""))
+    return name, comparison_for(directions.get(name or ""))
 
 
-def comparison(higher_is_better: bool | None) -> Better | None:
+def comparison_for(higher_is_better: bool | None) -> Better | None:
     """Return how a new value is compared with the best one; None if no direction is known."""
     if higher_is_better is None:
         return None

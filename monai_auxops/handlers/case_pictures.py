@@ -12,7 +12,7 @@ SAMPLE = 64  # cases kept for the median; beyond that every second one is droppe
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptCases:
     """Cases ``[n]``: how bad each is (less is worse), its number in the epoch, its slice and panels."""
 
     values: Tensor
@@ -20,16 +20,16 @@ class Kept:
     slices: Tensor
     pictures: Tensor
 
-    def at(self, index: Tensor) -> Kept:
+    def at(self, index: Tensor) -> KeptCases:
         """Return the cases at ``index``."""
-        return Kept(self.values[index], self.numbers[index], self.slices[index], self.pictures[index])
+        return KeptCases(self.values[index], self.numbers[index], self.slices[index], self.pictures[index])
 
-    def cpu(self) -> Kept:
+    def cpu(self) -> KeptCases:
         """Copy to the host."""
-        return Kept(self.values.cpu(), self.numbers.cpu(), self.slices.cpu(), self.pictures.cpu())
+        return KeptCases(self.values.cpu(), self.numbers.cpu(), self.slices.cpu(), self.pictures.cpu())
 
     @classmethod
-    def joined(cls, one: Kept | None, other: Kept) -> Kept:
+    def joined(cls, one: KeptCases | None, other: KeptCases) -> KeptCases:
         """Concatenate both, in order."""
         if one is None:
             return other
@@ -50,24 +50,24 @@ class CasePictures:
 
     number: int
     count: int = 0
-    worst: Kept | None = None
-    best: Kept | None = None
-    sample: Kept | None = None
+    worst: KeptCases | None = None
+    best: KeptCases | None = None
+    sample: KeptCases | None = None
     stride: int = 1
     files: list[str] = field(default_factory=list)
 
-    def add(self, cases: Kept) -> None:
+    def add(self, cases: KeptCases) -> None:
         """Add the cases of a batch, numbered from ``count`` on."""
-        self.worst = lowest(Kept.joined(self.worst, cases), self.number, math.inf)
-        self.best = highest(Kept.joined(self.best, cases), 1)
+        self.worst = lowest_cases(KeptCases.joined(self.worst, cases), self.number, math.inf)
+        self.best = highest_cases(KeptCases.joined(self.best, cases), 1)
         chosen = [i for i in range(len(cases.values)) if (self.count + i) % self.stride == 0]
         if chosen:
-            self.sample = Kept.joined(self.sample, cases.at(torch.tensor(chosen, device=cases.values.device)))
+            self.sample = KeptCases.joined(self.sample, cases.at(torch.tensor(chosen, device=cases.values.device)))
         self.count += len(cases.values)
         while self.sample is not None and len(self.sample.values) > SAMPLE:
             self.sample, self.stride = self.sample.at(torch.arange(0, len(self.sample.values), 2)), self.stride * 2
 
-    def median(self) -> Kept | None:
+    def median(self) -> KeptCases | None:
         """Return the sampled case nearest to the sample's median, which approximates that of more than 64 cases."""
         if self.sample is None:
             return None
@@ -76,13 +76,13 @@ class CasePictures:
         return None if not bool(distance.isfinite().any()) else kept.at(distance.argmin()[None])
 
 
-def lowest(cases: Kept, number: int, stand_in: float) -> Kept:
+def lowest_cases(cases: KeptCases, number: int, stand_in: float) -> KeptCases:
     """Return the ``number`` cases with the smallest values."""
     _, index = cases.values.nan_to_num(stand_in).topk(min(number, len(cases.values)), largest=False)
     return cases.at(index)
 
 
-def highest(cases: Kept, number: int) -> Kept:
+def highest_cases(cases: KeptCases, number: int) -> KeptCases:
     """Return the ``number`` cases with the largest values."""
     _, index = cases.values.nan_to_num(-math.inf).topk(min(number, len(cases.values)))
     return cases.at(index)

@@ -14,7 +14,15 @@ from monai_auxops.counting.counts import confusion, count
 from monai_auxops.drawing.plots import draw_matrix
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.runs import run_id
-from monai_auxops.handlers.reading import Reading, are_exclusive, arranged, index_of, is_onehot, reading_of, seen_by
+from monai_auxops.handlers.reading import (
+    ClassRule,
+    are_exclusive,
+    arrange_tensors,
+    class_rule_of,
+    index_of,
+    is_onehot,
+    tensors_of,
+)
 from monai_auxops.handlers.viewer import Interval, IntervalViewer
 
 if TYPE_CHECKING:
@@ -65,26 +73,26 @@ class AuxConfusionHandler(IntervalViewer):
         super().__init__(interval, log_dir, summary_writer)
         self.class_names = None if class_names is None else tuple(class_names)
         self.threshold, self.best = threshold, best
-        self.begin()
+        self.start_epoch()
 
-    def _begin(self, engine: Engine) -> None:
-        super()._begin(engine)
+    def _start_epoch_if_due(self, engine: Engine) -> None:
+        super()._start_epoch_if_due(engine)
         self._skips = self._skips and self.best is None
 
-    def begin(self) -> None:
+    def start_epoch(self) -> None:
         """Count from zero."""
         self._table: Tensor | None = None
-        self._reading = Reading()
+        self._reading = ClassRule()
 
-    def look(self, engine: Engine) -> None:
+    def read_batch(self, engine: Engine) -> None:
         """Add the batch's counts, on its device."""
-        self._reading = reading_of(engine, self.threshold)
+        self._reading = class_rule_of(engine, self.threshold)
         with torch.no_grad():
-            predictions, label = arranged(seen_by(engine), self._reading)
+            predictions, label = arrange_tensors(tensors_of(engine), self._reading)
             table = confusion_of(predictions, label, self._reading)
         self._table = table if self._table is None else self._table + table
 
-    def draw(self, engine: Engine) -> None:
+    def write_epoch(self, engine: Engine) -> None:
         """Write the table and the picture."""
         epoch = training_epoch(engine)
         is_best = self.best is not None and self.best.is_best(engine)
@@ -104,12 +112,12 @@ class AuxConfusionHandler(IntervalViewer):
         append_rows(path, ["epoch", "label", "run", *names], rows)
 
 
-def confusion_of(predictions: Tensor, label: Tensor, reading: Reading) -> Tensor:
+def confusion_of(predictions: Tensor, label: Tensor, reading: ClassRule) -> Tensor:
     """Count by labeled (row) and predicted class (column) over the batch, ``[C, C]``.
 
     Examples:
         >>> scores, label = torch.tensor([[0.9], [0.2], [0.7]]), torch.tensor([[1], [1], [0]])
-        >>> confusion_of(scores, label, Reading(cut=0.5))
+        >>> confusion_of(scores, label, ClassRule(cut=0.5))
         tensor([[0, 1],
                 [1, 1]])
     """
@@ -128,11 +136,11 @@ def confusion_of(predictions: Tensor, label: Tensor, reading: Reading) -> Tensor
     return torch.stack([torch.stack([tn, fp]), torch.stack([fn, tp])])
 
 
-def names_of_classes(number: int, given: Sequence[str] | None, reading: Reading) -> list[str]:
+def names_of_classes(number: int, given: Sequence[str] | None, reading: ClassRule) -> list[str]:
     """Return a name for each of ``number`` classes: the given ones, preceded by the background if it is missing.
 
     Examples:
-        >>> names_of_classes(3, ["gray", "white"], Reading())
+        >>> names_of_classes(3, ["gray", "white"], ClassRule())
         ['background', 'gray', 'white']
     """
     names = list(given or reading.class_names or map(str, range(number)))
@@ -151,13 +159,13 @@ def append_rows(path: Path, header: list[str], rows: list[list[Any]]) -> None:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             there = next(csv.reader(file), None)
         if there != header:
-            set_aside(path)
+            move_aside(path)
     new = not path.is_file()
     with path.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows] if new else rows)
 
 
-def set_aside(path: Path) -> None:
+def move_aside(path: Path) -> None:
     """Rename ``x.csv`` to ``x.old.csv``, or ``x.old2.csv`` and so on if that exists."""
     names = (path.with_suffix(f".old{number}{path.suffix}") for number in ("", *range(2, 10_000)))
     path.rename(next(name for name in names if not name.exists()))

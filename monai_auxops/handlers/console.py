@@ -120,7 +120,7 @@ class AuxConsoleHandler(Careful):
         if time.monotonic() - self._shown > 0.5:  # copying the running means waits for the device
             self._shown, hub = time.monotonic(), Hub.of(engine)
             means = self._loss_means() | ({} if hub is None else hub.running_means("do_print"))
-            self._bar.set_postfix_str(beside_bar(means, self._room() - BESIDE_BAR))
+            self._bar.set_postfix_str(running_text(means, self._room() - BESIDE_BAR))
 
     def _loss_means(self) -> dict[str, float]:
         return {name: mean.means()[name] for name, mean in self._losses.items()}
@@ -136,13 +136,13 @@ class AuxConsoleHandler(Careful):
         if new:
             self._known += new
             self._print_header(getattr(judge.state, "key_metric_name", None))
-        line = row(f"{engine.state.epoch}/{engine.state.max_epochs}", self._columns, values)
+        line = row_text(f"{engine.state.epoch}/{engine.state.max_epochs}", self._columns, values)
         self._print(line + BEST if is_best else line, bold=is_best)
 
     def _print_header(self, key: str | None) -> None:
-        self._known = in_order(self._known)
-        self._columns = fitting(self._known, self._room(), key=key)
-        for line in header(self._columns, left_out=len(self._known) - len(self._columns)):
+        self._known = in_group_order(self._known)
+        self._columns = fitting_columns(self._known, self._room(), key=key)
+        for line in header_lines(self._columns, left_out=len(self._known) - len(self._columns)):
             self._print(line)
 
     def _values(self, engine: Engine) -> dict[str, float]:
@@ -176,17 +176,17 @@ def epoch_values(engine: Engine) -> dict[str, float]:
     return {name: number_of(value) for name, value in metrics_of(engine, "do_print").items() if is_number(value)}
 
 
-def in_order(names: Sequence[str]) -> list[str]:
+def in_group_order(names: Sequence[str]) -> list[str]:
     """Sort losses first, then training, validation and other names, keeping their order within each."""
     order = {"": 2, "train": 0, "val": 1}
     return sorted(names, key=lambda name: -1 if name.partition("/")[0] == "loss" else order[group_of(name)])
 
 
-def beside_bar(means: Mapping[str, float], room: int) -> str:
+def running_text(means: Mapping[str, float], room: int) -> str:
     """Format as many running means as fit into ``room`` characters, those of single classes last.
 
     Examples:
-        >>> beside_bar({"loss": 0.5, "train_dice/gray": 0.25, "train_dice": 0.75}, 30)
+        >>> running_text({"loss": 0.5, "train_dice/gray": 0.25, "train_dice": 0.75}, 30)
         'loss 0.500  train_dice 0.750'
     """
     ranked = sorted(means, key=lambda name: "/" in name)
@@ -195,64 +195,64 @@ def beside_bar(means: Mapping[str, float], room: int) -> str:
     return "  ".join(text for text, end in zip(texts, ends, strict=True) if end <= room + 2)
 
 
-def short(name: str) -> str:
+def name_in_group(name: str) -> str:
     """Return a column's name without its group: ``dice`` for ``train_dice``, which is shown below ``train``."""
     group, _, rest = name.partition("_")
     return rest if rest and group in GROUPS else name
 
 
-def width(name: str) -> int:
+def column_width(name: str) -> int:
     """Return the width of a column, with the space before it."""
-    return 2 + max(len(short(name)), WIDTH - 1)
+    return 2 + max(len(name_in_group(name)), WIDTH - 1)
 
 
-def fitting(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
+def fitting_columns(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
     """Return the columns that fit into ``room`` characters, besides the epoch and the mark of the best.
 
     The loss and the ``key`` metric come first, then values that are not of a single class.
 
     Examples:
-        >>> fitting(["loss", "train_dice", "train_dice/gray", "val_dice"], 40, key="val_dice")
+        >>> fitting_columns(["loss", "train_dice", "train_dice/gray", "val_dice"], 40, key="val_dice")
         ['loss', 'train_dice', 'val_dice']
     """
     whole = {member for split in GROUPS for member in mean_columns(columns, split)} | {
         n for n in columns if not group_of(n)
     }
     ranked = sorted(columns, key=lambda name: (name != "loss", name != key, name not in whole))
-    used = list(itertools.accumulate(map(width, ranked), initial=5 + len(BEST)))[1:]
+    used = list(itertools.accumulate(map(column_width, ranked), initial=5 + len(BEST)))[1:]
     fits = {name for name, end in zip(ranked, used, strict=True) if end <= room}
     return [name for name in columns if name in fits]
 
 
 def mean_columns(columns: Sequence[str], group: str) -> list[str]:
     """Return the columns of a group that are not of a single class."""
-    rests = {short(name): name for name in columns if group_of(name) == group}
+    rests = {name_in_group(name): name for name in columns if group_of(name) == group}
     return [rests[members[""]] for members in families(rests).values() if "" in members]
 
 
-def header(columns: Sequence[str], left_out: int = 0) -> list[str]:
+def header_lines(columns: Sequence[str], left_out: int = 0) -> list[str]:
     """Return the lines above the numbers: the groups, if there are any, and the names.
 
     Examples:
-        >>> print(*header(["loss", "train_dice", "train_dice_gray", "val_dice"], left_out=2), sep="\\n")
+        >>> print(*header_lines(["loss", "train_dice", "train_dice_gray", "val_dice"], left_out=2), sep="\\n")
                        ──────train──────  ─val──
         epoch    loss    dice  dice_gray    dice  +2
     """
     more = f"  +{left_out}" if left_out else ""
-    names = "epoch" + "".join(f"{short(name):>{width(name)}}" for name in columns) + more
-    groups = [(group, sum(map(width, members))) for group, members in itertools.groupby(columns, group_of)]
+    names = "epoch" + "".join(f"{name_in_group(name):>{column_width(name)}}" for name in columns) + more
+    groups = [(group, sum(map(column_width, members))) for group, members in itertools.groupby(columns, group_of)]
     over = "".join(f"  {group:─^{size - 2}}" if group else " " * size for group, size in groups)
     return [f"     {over}", names] if over.strip() else [names]
 
 
 def group_of(name: str) -> str:
     """Return ``train`` or ``val`` if the name starts with it."""
-    return name.partition("_")[0] if short(name) != name else ""
+    return name.partition("_")[0] if name_in_group(name) != name else ""
 
 
-def row(epoch: str, columns: Sequence[str], values: Mapping[str, float]) -> str:
+def row_text(epoch: str, columns: Sequence[str], values: Mapping[str, float]) -> str:
     """Format the numbers of one epoch, with blanks for missing ones."""
-    cells = [f"{number_text(values[name]) if name in values else '':>{width(name)}}" for name in columns]
+    cells = [f"{number_text(values[name]) if name in values else '':>{column_width(name)}}" for name in columns]
     return f"{epoch:>5}" + "".join(cells)
 
 

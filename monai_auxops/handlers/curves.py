@@ -70,18 +70,18 @@ def layout_of(names: Iterable[str]) -> Layout:
         split, rest = split_name(name)
         splits.setdefault(split, {})[rest] = name
     classes = {
-        split_of[members[0]]: multiline([split_of[rest] for rest in members])
+        split_of[members[0]]: multiline_chart([split_of[rest] for rest in members])
         for split_of in splits.values()
         for members in map(list, (family.values() for family in families(split_of).values()))
         if len(members) > 1
     }
     rests = dict.fromkeys(rest for split_of in splits.values() for rest in split_of)
     pairs = {rest: [split_of[rest] for split_of in splits.values() if rest in split_of] for rest in rests}
-    both = {rest: multiline(pair) for rest, pair in pairs.items() if len(pair) > 1 and "/" not in rest}
+    both = {rest: multiline_chart(pair) for rest, pair in pairs.items() if len(pair) > 1 and "/" not in rest}
     return {title: charts for title, charts in (("classes", classes), ("train and val", both)) if charts}
 
 
-def multiline(names: list[str]) -> list[Any]:
+def multiline_chart(names: list[str]) -> list[Any]:
     """Return a chart of exactly these curves, escaped because TensorBoard reads tags as regular expressions."""
     tags = dict.fromkeys(tensorboard_place(name)[1] for name in names)
     return ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]

@@ -28,7 +28,7 @@ Seen = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ClassRule:
     """How predictions and label become classes.
 
     Args:
@@ -54,38 +54,38 @@ class Reading:
     class_names: tuple[str, ...] | None = None
 
 
-def reading_of(engine: Engine, threshold: float | None = None) -> Reading:
+def class_rule_of(engine: Engine, threshold: float | None = None) -> ClassRule:
     """Return how the first aux-op of ``engine`` that decides on classes reads; ``threshold`` overrides its cut."""
     hub = Hub.of(engine)
-    readings = [read_by(each.op) for each in hub.attachments] if hub is not None else []
-    known = next((reading for reading in readings if reading is not None), Reading())
+    readings = [class_rule_of_op(each.op) for each in hub.attachments] if hub is not None else []
+    known = next((reading for reading in readings if reading is not None), ClassRule())
     return known if threshold is None else replace(known, cut=threshold)
 
 
-def read_by(op: object) -> Reading | None:
+def class_rule_of_op(op: object) -> ClassRule | None:
     """Return how an aux-op reads; None if it does not decide on classes.
 
     Examples:
         >>> from monai_auxops import ComputeAccuracy, NegLoss
-        >>> read_by(ComputeAccuracy("a", use_sigmoid=True)).cut, read_by(NegLoss("negloss"))
+        >>> class_rule_of_op(ComputeAccuracy("a", use_sigmoid=True)).cut, class_rule_of_op(NegLoss("negloss"))
         (0.0, None)
     """
     if isinstance(op, DiceOperation):
         return _read_by_dice(op)
     if isinstance(op, ComputeAccuracy):
         logits = op.use_sigmoid or op.final_activation == "sigmoid"
-        return Reading(cut=0.0 if logits else 0.5, exclusive=op.exclusive)
+        return ClassRule(cut=0.0 if logits else 0.5, exclusive=op.exclusive)
     if isinstance(op, ComputeMulticlassAccuracy | ComputeMulticlassPreds):
-        return Reading(cut=0.0 if op.use_sigmoid_for_binary else 0.5)
-    return Reading(cut=0.0) if isinstance(op, ComputeBinaryPreds) else None
+        return ClassRule(cut=0.0 if op.use_sigmoid_for_binary else 0.5)
+    return ClassRule(cut=0.0) if isinstance(op, ComputeBinaryPreds) else None
 
 
-def _read_by_dice(op: DiceOperation) -> Reading:
+def _read_by_dice(op: DiceOperation) -> ClassRule:
     cut = float(op.threshold)
     if op.final_activation == "sigmoid":
         cut = math.log(cut / (1 - cut))
     ignored = op.ignore_index
-    return Reading(
+    return ClassRule(
         cut=cut,
         independent=op.is_independent_predictions,
         exclusive=not op.is_independent_predictions,
@@ -98,7 +98,7 @@ def _read_by_dice(op: DiceOperation) -> Reading:
     )
 
 
-def seen_by(engine: Engine) -> Seen:
+def tensors_of(engine: Engine) -> Seen:
     """Return image, label and predictions of the batch as plain tensors, as far as they exist.
 
     The output may be a dict, or ``(y_pred, y)``; the image is the output's or the batch's. Raises a ``ValueError``
@@ -130,14 +130,14 @@ def first_input(batch: Any) -> Any:
     return batch[0] if isinstance(batch, Sequence) and len(batch) > 1 else None
 
 
-def arranged(seen: Seen, reading: Reading) -> tuple[Tensor, Tensor]:
+def arrange_tensors(seen: Seen, reading: ClassRule) -> tuple[Tensor, Tensor]:
     """Return predictions ``[B, C, *S]`` and label ``[B, 1, *S]`` or one-hot ``[B, C, *S]``; otherwise ``ValueError``.
 
     Voxels that ``reading`` leaves out have label -1.
     """
     predictions, label = seen["pred"], seen["label"]
     if not isinstance(predictions, Tensor) or not isinstance(label, Tensor):
-        raise ValueError(f"expected predictions and label to be tensors, got {described(predictions, label)}")
+        raise ValueError(f"expected predictions and label to be tensors, got {shapes_text(predictions, label)}")
     if predictions.dim() == 1:
         predictions, label = predictions[:, None], label.reshape(len(label), -1)
     dims = predictions.dim()
@@ -148,11 +148,11 @@ def arranged(seen: Seen, reading: Reading) -> tuple[Tensor, Tensor]:
         label = label.unsqueeze(1)
     fits = label.dim() == dims and label.shape[2:] == predictions.shape[2:] and len(label) == len(predictions)
     if not fits or label.shape[1] not in (1, predictions.shape[1]):
-        raise ValueError(f"expected a label for each voxel of the predictions, got {described(predictions, label)}")
-    return predictions, without_ignored(label, seen["batch"], reading)
+        raise ValueError(f"expected a label for each voxel of the predictions, got {shapes_text(predictions, label)}")
+    return predictions, label_without_ignored(label, seen["batch"], reading)
 
 
-def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
+def label_without_ignored(label: Tensor, batch: Any, reading: ClassRule) -> Tensor:
     """Return the label with -1 where ``reading`` leaves a voxel out."""
     out = torch.zeros_like(label[:, :1], dtype=torch.bool)
     if not reading.onehot:
@@ -169,14 +169,14 @@ def without_ignored(label: Tensor, batch: Any, reading: Reading) -> Tensor:
     return signed.masked_fill(out, -1)
 
 
-def is_onehot(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
+def is_onehot(predictions: Tensor, label: Tensor, reading: ClassRule) -> bool:
     """Tell whether the label has a channel per class: as the aux-op says, or from its shape."""
     if reading.onehot is not None:
         return reading.onehot
     return label.shape[1] == predictions.shape[1] > 1
 
 
-def class_maps(predictions: Tensor, label: Tensor, reading: Reading) -> tuple[Tensor, Tensor]:
+def class_maps(predictions: Tensor, label: Tensor, reading: ClassRule) -> tuple[Tensor, Tensor]:
     """Return predicted and labeled class of each voxel, both ``[B, *S]``; 0 is background, -1 is left out.
 
     Exclusive classes: the argmax, and the index. One channel: 1 where it is positive. For classes that may overlap it
@@ -188,12 +188,12 @@ def class_maps(predictions: Tensor, label: Tensor, reading: Reading) -> tuple[Te
         truth = label.max(1).indices if onehot else index_of(label, channels)
     else:
         first = int(onehot or channels == 1)
-        predicted = last_positive(is_positive(predictions, reading), first)
+        predicted = last_positive(positive_mask(predictions, reading), first)
         truth = last_positive(label > 0.5, first) if onehot else index_of(label, max(2, channels))
     return predicted.masked_fill(truth < 0, -1), truth
 
 
-def are_exclusive(predictions: Tensor, label: Tensor, reading: Reading) -> bool:
+def are_exclusive(predictions: Tensor, label: Tensor, reading: ClassRule) -> bool:
     """Tell whether each voxel has one class, that of the highest score."""
     if predictions.shape[1] == 1 or reading.independent:
         return False
@@ -209,7 +209,7 @@ def index_of(label: Tensor, classes: int) -> Tensor:
     return torch.where(valid, index, 0).long().masked_fill(~valid, -1)
 
 
-def is_positive(predictions: Tensor, reading: Reading) -> Tensor:
+def positive_mask(predictions: Tensor, reading: ClassRule) -> Tensor:
     """Return where each channel is positive; ``ValueError`` if no threshold is known."""
     if reading.cut is None:
         raise ValueError(
@@ -232,7 +232,7 @@ def last_positive(positive: Tensor, first: int) -> Tensor:
     return (positive * numbers).amax(1)
 
 
-def described(*tensors: Any) -> str:
+def shapes_text(*tensors: Any) -> str:
     """Return the shapes of tensors, and the types of other values."""
     return " and ".join(str(list(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in tensors)
 

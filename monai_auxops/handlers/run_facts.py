@@ -22,7 +22,7 @@ from monai_auxops.core import ranks
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import continue_run, new_run_id, run_id
-from monai_auxops.handlers.best import BestValue, directions_of, judge_of, replace_text
+from monai_auxops.handlers.best import BestValue, deciding_metric, directions_of, replace_text
 from monai_auxops.handlers.curves import engines_of
 from monai_auxops.handlers.viewer import Careful
 
@@ -80,7 +80,7 @@ class AuxRunFactsHandler(Careful):
             for event, function in (
                 (Events.EPOCH_STARTED, self._epoch_started),
                 (Events.EPOCH_COMPLETED, self._epoch_completed),
-                (Events.COMPLETED, lambda _: self._write(finished=now())),
+                (Events.COMPLETED, lambda _: self._write(finished=current_time())),
             ):
                 engine.add_event_handler(event, self.careful("run.json", function))
         known, self._best = self._continued(engine), BestValue()
@@ -94,12 +94,12 @@ class AuxRunFactsHandler(Careful):
         self._facts = {}
         self._write(
             run=run_id(engine),
-            started=known.get("started", now()),
+            started=known.get("started", current_time()),
             finished=None,
             versions=versions(),
             device=device_name(getattr(engine.state, "device", None)),
             processes=ranks.world_size(),
-            training=described(engine),
+            training=training_facts(engine),
             aux_ops={name: ops_of(each) for name, each in engines.items()},
             higher_is_better={name: up for hub in hubs for name, up in directions_of(hub).items()},
             same={name: other for hub in hubs for name, other in hub.equal_names().items()},
@@ -129,7 +129,7 @@ class AuxRunFactsHandler(Careful):
         judge = self.evaluators[0] if self.evaluators else engine
         if judge is engine or self._ran.get(id(judge)) == engine.state.epoch:
             self._best.take(judge)
-        best = best_of(judge, self._best)
+        best = best_epoch(judge, self._best)
         self._write(seconds=self._facts["seconds"] | {epoch: seconds}, learning_rate=rates, best=best)
 
     def _write(self, **facts: Any) -> None:
@@ -145,7 +145,7 @@ def write_run(path: Path, facts: Facts) -> None:
         runs[facts["run"]] = facts
         latest, *older = sorted(runs.values(), key=lambda each: str(each.get("started")), reverse=True)
         short = [{key: value for key, value in each.items() if key != "config"} for each in older]
-        replace_text(path, json.dumps(finite(latest | {"older": short}), indent=1, default=str))
+        replace_text(path, json.dumps(json_value(latest | {"older": short}), indent=1, default=str))
 
 
 def read_runs(path: Path) -> dict[str, Facts]:
@@ -162,18 +162,18 @@ def read_runs(path: Path) -> dict[str, Facts]:
     return {str(facts.setdefault("run", facts["started"])): facts for facts in (latest, *older)}
 
 
-def finite(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Replace numbers that JSON cannot express by None."""
     if isinstance(value, dict):
-        return {key: finite(each) for key, each in value.items()}
+        return {key: json_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
+        return [json_value(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def best_of(judge: Engine, best: BestValue) -> Facts:
+def best_epoch(judge: Engine, best: BestValue) -> Facts:
     """Return the best epoch so far and the direction; no epoch if no direction is known."""
-    name, better = judge_of(judge)
+    name, better = deciding_metric(judge)
     return {
         "metric": name,
         "epoch": best.epoch or None,
@@ -182,7 +182,7 @@ def best_of(judge: Engine, best: BestValue) -> Facts:
     }
 
 
-def now() -> str:
+def current_time() -> str:
     """Return the current time in ISO 8601 with the time zone."""
     return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
 
@@ -210,7 +210,7 @@ def device_name(device: Any) -> str:
     return f"{device or 'cpu'}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
 
 
-def described(engine: Engine) -> Facts:
+def training_facts(engine: Engine) -> Facts:
     """Describe network, optimizer, loss and lengths of a trainer, as far as it has them."""
     network, optimizer, loss = (getattr(engine, name, None) for name in ("network", "optimizer", "loss_function"))
     facts: Facts = {"epochs": engine.state.max_epochs, "iterations per epoch": engine.state.epoch_length}

@@ -29,7 +29,7 @@ def panels(image: Tensor, label: Tensor, predicted: Tensor, size: int = SIZE) ->
     stack = torch.stack([image.float(), label.float(), predicted.float()], 1)
     at = torch.zeros(len(stack), dtype=torch.int64, device=stack.device)
     if stack.dim() == 5:
-        at = telling_slice(label, predicted)
+        at = most_wrong_slice(label, predicted)
         index = at.reshape(-1, 1, 1, 1, 1).expand(*stack.shape[:4], 1)
         stack = stack.gather(4, index).squeeze(4)
     height, width = size_of_panel(stack.shape[2:], size)
@@ -38,7 +38,7 @@ def panels(image: Tensor, label: Tensor, predicted: Tensor, size: int = SIZE) ->
     return canvas, at
 
 
-def telling_slice(label: Tensor, predicted: Tensor) -> Tensor:
+def most_wrong_slice(label: Tensor, predicted: Tensor) -> Tensor:
     """Choose per volume ``[B, X, Y, Z]`` the slice ``[B]`` with most wrong voxels among slices with much label."""
     labeled, wrong = (x.sum((1, 2)) for x in (label > 0, label != predicted))
     much = labeled * 2 >= labeled.max(1, keepdim=True).values

@@ -18,7 +18,7 @@ from monai_auxops.handlers.also import WithOthers
 from monai_auxops.handlers.class_writers import ClassWriters
 from monai_auxops.handlers.viewer import Careful
 
-EVERY = 50  # iterations between two reads of running values, each of which waits for the device
+DEFAULT_INTERVAL = 50  # iterations between two reads of running values, each of which waits for the device
 Log = bool | int | Callable[[Engine, int], bool]
 
 
@@ -82,7 +82,7 @@ class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
 
     def __init__(
         self,
-        iteration_log: Log = EVERY,
+        iteration_log: Log = DEFAULT_INTERVAL,
         *args: Any,
         output_transform: Callable[[Any], Any] = loss_of,
         also: Sequence[Any] = (),
@@ -144,7 +144,7 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
         self,
         summary_writer: Any = None,
         log_dir: str | Path = "./runs",
-        iteration_log: Log = EVERY,
+        iteration_log: Log = DEFAULT_INTERVAL,
         *args: Any,
         output_transform: Callable[[Any], Any] = loss_of,
         also: Sequence[Any] = (),
@@ -235,11 +235,11 @@ def metrics_of(engine: Engine, flag: str) -> dict[str, Any]:
     A metric that is a dict is flattened.
     """
     hub, metrics = Hub.of(engine), dict(engine.state.metrics)
-    hidden = set() if hub is None else hub.hidden_names(flag) | twice_shown(engine, hub, flag)
-    return {name: value for name, value in flat(metrics).items() if name not in hidden}
+    hidden = set() if hub is None else hub.hidden_names(flag) | repeated_names(engine, hub, flag)
+    return {name: value for name, value in flatten_metrics(metrics).items() if name not in hidden}
 
 
-def twice_shown(engine: Engine, hub: Hub, flag: str) -> set[str]:
+def repeated_names(engine: Engine, hub: Hub, flag: str) -> set[str]:
     """Return the metrics that equal another one which is shown.
 
     The key metric is always shown. The console then omits the other one, while a chart keeps it, because training has a
@@ -250,17 +250,17 @@ def twice_shown(engine: Engine, hub: Hub, flag: str) -> set[str]:
     return twice | ({same[key]} if key in same and flag == "do_print" else set())
 
 
-def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_metrics(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested metrics into one dict.
 
     Examples:
-        >>> flat({"dice": 0.5, "by": {"a": 1.0}})
+        >>> flatten_metrics({"dice": 0.5, "by": {"a": 1.0}})
         {'dice': 0.5, 'by/a': 1.0}
     """
     found: dict[str, Any] = {}
     for name, value in metrics.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}/")
+            found |= flatten_metrics(value, f"{prefix}{name}/")
         else:
             found[f"{prefix}{name}"] = value
     return found

@@ -24,7 +24,7 @@ Interval = int | Callable[[int], bool]
 class Careful:
     """A mixin that turns errors of a viewer into warnings, so that they never stop the training."""
 
-    _said: frozenset[str] = frozenset()
+    _warned_parts: frozenset[str] = frozenset()
 
     def careful(self, part: str, function: Callable[[Engine], Any]) -> Callable[[Engine], None]:
         """Return ``function`` as an event handler whose exceptions become one warning that names ``part``."""
@@ -42,8 +42,8 @@ class Careful:
         text = str(reason)
         if isinstance(reason, Exception) and not isinstance(reason, ValueError):
             text = f"{type(reason).__name__}: {reason}"
-        if part not in self._said:
-            self._said |= {part}
+        if part not in self._warned_parts:
+            self._warned_parts |= {part}
             warnings.warn(f"{type(self).__name__}: {part} left out; the run continues: {text}", stacklevel=2)
 
 
@@ -132,20 +132,20 @@ class IntervalViewer(Viewer):
 
     def register(self, engine: Engine) -> None:
         """Read raw predictions at the event at which the aux-ops measure them."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self.careful("the epoch", self._begin))
-        engine.add_event_handler(raw_predictions_event(engine), self._look)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._after)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self.careful("the epoch", self._draw))
+        engine.add_event_handler(Events.EPOCH_STARTED, self.careful("the epoch", self._start_epoch_if_due))
+        engine.add_event_handler(raw_predictions_event(engine), self._try_to_read)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._try_to_finish)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.careful("the epoch", self._write_epoch_if_due))
 
-    def _begin(self, engine: Engine) -> None:
+    def _start_epoch_if_due(self, engine: Engine) -> None:
         self._skips = not self.is_due(training_epoch(engine))
-        self.begin()
+        self.start_epoch()
 
-    def _look(self, engine: Engine) -> None:
-        self._try(engine, self.look)
+    def _try_to_read(self, engine: Engine) -> None:
+        self._try(engine, self.read_batch)
 
-    def _after(self, engine: Engine) -> None:
-        self._try(engine, self.after)
+    def _try_to_finish(self, engine: Engine) -> None:
+        self._try(engine, self.finish_iteration)
 
     def _try(self, engine: Engine, function: Callable[[Engine], None]) -> None:
         """Run ``function``; an error ends the epoch for this handler, but not the training."""
@@ -155,25 +155,25 @@ class IntervalViewer(Viewer):
             function(engine)
         except Exception as error:  # as in careful()
             self._skips = True
-            self.begin()
+            self.start_epoch()
             self.leave_out(self.shows, error)
 
-    def _draw(self, engine: Engine) -> None:
+    def _write_epoch_if_due(self, engine: Engine) -> None:
         if not self._skips:
-            self.draw(engine)
+            self.write_epoch(engine)
 
     shows = "the epoch"
 
-    def begin(self) -> None:
+    def start_epoch(self) -> None:
         """Prepare for an epoch that starts."""
 
-    def look(self, engine: Engine) -> None:
+    def read_batch(self, engine: Engine) -> None:
         """Read a batch before post-processing, without a copy to the host."""
         raise NotImplementedError
 
-    def after(self, engine: Engine) -> None:
+    def finish_iteration(self, engine: Engine) -> None:
         """Finish an iteration after all aux-ops have measured it."""
 
-    def draw(self, engine: Engine) -> None:
+    def write_epoch(self, engine: Engine) -> None:
         """Copy results to the host at the end of the epoch, and write them."""
         raise NotImplementedError

@@ -16,9 +16,9 @@ from monai_auxops.drawing.errors import paint_case, scale_brightness
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
-from monai_auxops.handlers.case_pictures import CasePictures, Kept
+from monai_auxops.handlers.case_pictures import CasePictures, KeptCases
 from monai_auxops.handlers.confusion import append_rows
-from monai_auxops.handlers.reading import arranged, class_maps, reading_of, seen_by
+from monai_auxops.handlers.reading import arrange_tensors, class_maps, class_rule_of, tensors_of
 from monai_auxops.handlers.slices import panels, size_of_panel
 from monai_auxops.handlers.viewer import Interval, IntervalViewer
 
@@ -71,29 +71,29 @@ class AuxWorstCasesHandler(IntervalViewer):
         super().__init__(interval, log_dir, summary_writer)
         self.tag, self.number, self.case_key = tag, number, case_key
         self.threshold, self.best = threshold, best
-        self.begin()
+        self.start_epoch()
 
-    def _begin(self, engine: Engine) -> None:
-        super()._begin(engine)
+    def _start_epoch_if_due(self, engine: Engine) -> None:
+        super()._start_epoch_if_due(engine)
         self._skips = self._skips and self.best is None
 
-    def begin(self) -> None:
+    def start_epoch(self) -> None:
         """Discard the epoch's cases."""
         self._cases = CasePictures(self.number)
         self._shapes: list[tuple[int, ...]] = []
         self._waiting: tuple[Tensor, Tensor] | None = None
         self._sign = 1.0
 
-    def look(self, engine: Engine) -> None:
+    def read_batch(self, engine: Engine) -> None:
         """Cut slices out of the batch, before post-processing."""
-        seen, reading = seen_by(engine), reading_of(engine, self.threshold)
+        seen, reading = tensors_of(engine), class_rule_of(engine, self.threshold)
         with torch.no_grad():
-            predicted, truth = class_maps(*arranged(seen, reading), reading)
+            predicted, truth = class_maps(*arrange_tensors(seen, reading), reading)
             image = image_of(seen["image"], truth.dim(), reading.channels_last)
             self._waiting = panels(image, truth, predicted)
         self._shapes += [tuple(image.shape[1:])] * len(image)
 
-    def after(self, engine: Engine) -> None:
+    def finish_iteration(self, engine: Engine) -> None:
         """Keep the worst cases of those kept and the batch, after all aux-ops have measured it."""
         if self._waiting is None:
             return
@@ -104,7 +104,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         first = self._cases.count
         numbers = torch.arange(first, first + len(values), device=values.device)
         self._cases.files += case_names(engine.state.output, engine.state.batch, self.case_key, len(values), first)
-        self._cases.add(Kept(self._sign * values.float(), numbers, slices, pictures))
+        self._cases.add(KeptCases(self._sign * values.float(), numbers, slices, pictures))
 
     def _values(self, engine: Engine) -> Tensor:
         hub = Hub.of(engine)
@@ -122,7 +122,7 @@ class AuxWorstCasesHandler(IntervalViewer):
         self._sign = -1.0 if getattr(attachment.op, "higher_is_better", None) is False else 1.0
         return values[name]
 
-    def draw(self, engine: Engine) -> None:
+    def write_epoch(self, engine: Engine) -> None:
         """Copy the worst cases to the host, once, and write them."""
         epoch = training_epoch(engine)
         is_best = self.best is not None and self.best.is_best(engine)
@@ -134,13 +134,13 @@ class AuxWorstCasesHandler(IntervalViewer):
         if is_best and self.best is not None:
             draw_best(self._cases, worst, self._shapes, epoch, self.best, self._sign)
 
-    def _draw_due(self, engine: Engine, epoch: int, worst: Kept) -> None:
+    def _draw_due(self, engine: Engine, epoch: int, worst: KeptCases) -> None:
         (self.log_dir / "worst_cases").mkdir(exist_ok=True)
         rows = []
-        for place in with_value(worst):
-            facts, three = one_case(self._cases, worst, place, self._shapes, self._sign)
+        for place in positions_with_value(worst):
+            facts, three = describe_case(self._cases, worst, place, self._shapes, self._sign)
             name, pixels = f"worst_cases/epoch_{epoch:04}_{place + 1}.png", paint_case(three)
-            save(pixels, self.log_dir / name)
+            save_png(pixels, self.log_dir / name)
             self.writer.add_image(f"worst/{place + 1}", pixels, epoch, dataformats="HWC")
             value = f"{facts['value']:.6g}"
             rows.append([epoch, place + 1, facts["file"], value, name, run_id(engine), facts["slice"], facts["slices"]])
@@ -149,30 +149,35 @@ class AuxWorstCasesHandler(IntervalViewer):
 
 
 def draw_best(
-    cases: CasePictures, worst: Kept, shapes: Sequence[tuple[int, ...]], epoch: int, best: BestSet, sign: float = 1.0
+    cases: CasePictures,
+    worst: KeptCases,
+    shapes: Sequence[tuple[int, ...]],
+    epoch: int,
+    best: BestSet,
+    sign: float = 1.0,
 ) -> None:
     """Write the worst cases, the median and the best one as the pictures of the best epoch."""
     best.folder.mkdir(parents=True, exist_ok=True)
-    chosen = [("worst", worst, rank) for rank in with_value(worst)]
+    chosen = [("worst", worst, rank) for rank in positions_with_value(worst)]
     median, highest = cases.median(), cases.best
     chosen += [("median", median, 0)] if median is not None else []
-    chosen += [("best", highest.cpu(), 0)] if highest is not None and with_value(highest.cpu()) else []
+    chosen += [("best", highest.cpu(), 0)] if highest is not None and positions_with_value(highest.cpu()) else []
     written = []
     for number, (place, kept, rank) in enumerate(chosen, 1):
-        facts, three = one_case(cases, kept, rank, shapes, sign)
+        facts, three = describe_case(cases, kept, rank, shapes, sign)
         name = f"epoch_{epoch:04}_{number}"
         save_parts(three, best.folder / name)
         written.append({"place": place, "rank": rank + 1, **facts, "name": name})
     best.update(cases=written)
 
 
-def with_value(kept: Kept) -> list[int]:
+def positions_with_value(kept: KeptCases) -> list[int]:
     """Return the positions of the cases that have a value."""
     return [place for place, value in enumerate(kept.values.tolist()) if not math.isnan(value)]
 
 
-def one_case(
-    cases: CasePictures, kept: Kept, place: int, shapes: Sequence[tuple[int, ...]], sign: float
+def describe_case(
+    cases: CasePictures, kept: KeptCases, place: int, shapes: Sequence[tuple[int, ...]], sign: float
 ) -> tuple[dict[str, Any], Any]:
     """Return the description of a case, and its three panels."""
     number = int(kept.numbers[place])
@@ -202,7 +207,7 @@ def image_of(image: Any, dims: int, channels_last: bool) -> Tensor:
     return image[..., 0] if channels_last else image[:, 0]
 
 
-def save(pixels: Any, path: Path) -> None:
+def save_png(pixels: Any, path: Path) -> None:
     """Write a PNG file."""
     from PIL import Image  # comes with TensorBoard
 
@@ -211,8 +216,8 @@ def save(pixels: Any, path: Path) -> None:
 
 def save_parts(three: Any, path: Path) -> None:
     """Write the drawn picture and its three parts, with classes as pixel values."""
-    save(paint_case(three), path.with_name(f"{path.name}.png"))
+    save_png(paint_case(three), path.with_name(f"{path.name}.png"))
     image, label, predicted = (np.ascontiguousarray(np.flipud(panel.T)) for panel in three)
-    save((255 * scale_brightness(image)).astype(np.uint8), path.with_name(f"{path.name}_image.png"))
+    save_png((255 * scale_brightness(image)).astype(np.uint8), path.with_name(f"{path.name}_image.png"))
     for kind, classes in (("label", label), ("prediction", predicted)):
-        save(np.clip(classes, 0, 255).astype(np.uint8), path.with_name(f"{path.name}_{kind}.png"))
+        save_png(np.clip(classes, 0, 255).astype(np.uint8), path.with_name(f"{path.name}_{kind}.png"))

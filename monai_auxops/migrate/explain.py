@@ -130,7 +130,7 @@ def _argument(rule: Rule, param: Param) -> Iterator[str]:
     if len(signature) > 30:
         yield f"    {signature}"
         signature = ""
-    yield from _wrap(f"{signature:<31} {_fate(rule, param)}", 4, 36)
+    yield from _wrap(f"{signature:<31} {_destination(rule, param)}", 4, 36)
 
 
 def _example(rule: Rule) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _signature(param: Param) -> str:
     return f"{param.name}=?" if param.default is OMIT else f"{param.name}={param.default!r}"
 
 
-def _fate(rule: Rule, param: Param) -> str:
+def _destination(rule: Rule, param: Param) -> str:
     """Say where an argument goes."""
     found = [
         f"{target.name.removeprefix('monai_auxops.')}({key})"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from monai_auxops.report.judge import mapping
-from monai_auxops.report.markup import interval, rounded, short_name, spread, table
-from monai_auxops.report.tables import case_of, number, numeric_columns
+from monai_auxops.report.judge import mapping_or_empty
+from monai_auxops.report.markup import four_decimals, interval_text, mean_and_sd, short_name, table
+from monai_auxops.report.tables import case_of, numeric_columns, table_number
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
 
 if TYPE_CHECKING:
@@ -50,8 +50,12 @@ def class_section(shown: ClassTable) -> str:
 def class_row(of_it: ClassValues, higher: bool) -> str:
     """Return a class as a row."""
     numbers = of_it.described(higher)
-    worst = f"{rounded(numbers['worst_value'])} · {short_name(numbers['worst'])}" if numbers else "–"
-    cells = [("n", spread(numbers)), ("n", interval(numbers.get("ci95"))), ("n", rounded(numbers.get("median")))]
+    worst = f"{four_decimals(numbers['worst_value'])} · {short_name(numbers['worst'])}" if numbers else "–"
+    cells = [
+        ("n", mean_and_sd(numbers)),
+        ("n", interval_text(numbers.get("ci95"))),
+        ("n", four_decimals(numbers.get("median"))),
+    ]
     cells += [("name", worst), ("n", str(numbers.get("n", 0)))]
     for count in (of_it.missed, of_it.hallucinated):
         cells.append(("n few" if count else "n", "–" if count is None else str(count)))
@@ -61,9 +65,11 @@ def class_row(of_it: ClassValues, higher: bool) -> str:
 
 def measures_table(classes: Mapping[str, Any]) -> str:
     """Return mean ± sd of all measures of an evaluation, a row per class."""
-    described = {name: mapping(of_it) for name, of_it in classes.items()}
+    described = {name: mapping_or_empty(of_it) for name, of_it in classes.items()}
     found = dict.fromkeys(m for of_it in described.values() for m in of_it if isinstance(of_it[m], dict))
-    rows = [[name, *(spread(dict(mapping(of_it.get(m)))) for m in found)] for name, of_it in described.items()]
+    rows = [
+        [name, *(mean_and_sd(dict(mapping_or_empty(of_it.get(m)))) for m in found)] for name, of_it in described.items()
+    ]
     return table(["mean ± sd", *(UNITS.get(m, m) for m in found)], rows, numeric=range(1, len(found) + 1))
 
 
@@ -100,7 +106,11 @@ def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | 
         reasons = any(row.get("reason") for row in run.measured)
         texts, last = ["case", "class", "status"], ["reason"] if reasons else []
         rows = [
-            [*(row.get(t, "") for t in texts), *(cell(row.get(n, "")) for n in names), *(row.get(t, "") for t in last)]
+            [
+                *(row.get(t, "") for t in texts),
+                *(cell_number(row.get(n, "")) for n in names),
+                *(row.get(t, "") for t in last),
+            ]
             for row in run.measured
         ]
         key = len(texts)  # Dice
@@ -108,9 +118,9 @@ def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | 
         columns = [(t, False) for t in texts] + [(n, True) for n in names] + [(t, False) for t in last]
     elif run.cases is not None:
         names = numeric_columns(run.cases)
-        names = [n for n in names if any(math.isfinite(number(row[n])) for row in run.cases.rows)] or names
+        names = [n for n in names if any(math.isfinite(table_number(row[n])) for row in run.cases.rows)] or names
         cases = without_common_folder([case_of(row) for row in run.cases.rows])
-        numbers = ([cell(row[name]) for name in names] for row in run.cases.rows)
+        numbers = ([cell_number(row[name]) for name in names] for row in run.cases.rows)
         rows = [[case, *values] for case, values in zip(cases, numbers, strict=True)]
         columns, key, path = [("case", False)] + [(name, True) for name in names], 1, run.cases.path
     else:
@@ -152,9 +162,9 @@ def without_common_folder(cases: list[str]) -> list[str]:
     return [case[len(common) :].lstrip("/") for case in cases] if common else cases
 
 
-def cell(text: str) -> float | None:
+def cell_number(text: str) -> float | None:
     """Convert a cell of the table to a number for the page."""
-    value = number(text)
+    value = table_number(text)
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
@@ -166,8 +176,8 @@ def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> s
     columns, rows, path = found
     most = max(FIRST_ROWS, MAX_CELLS // len(columns))
     tables.append({"columns": columns, "rows": rows[:most]})
-    head = "".join(f"<th data-sort class='{kind_of(c)}'>{escape(str(c['name']))}</th>" for c in columns)
-    lines = "".join(row_of(row, columns) for row in rows[:FIRST_ROWS])
+    head = "".join(f"<th data-sort class='{alignment_of(c)}'>{escape(str(c['name']))}</th>" for c in columns)
+    lines = "".join(table_row(row, columns) for row in rows[:FIRST_ROWS])
     cut = "" if len(rows) <= most else f" Shown are the worst {most:,} of {len(rows):,} rows; the file has all."
     epoch = "" if run.cases is None or run.evaluation else f", epoch {run.cases.epoch}"
     link = quote(os.path.relpath(path.resolve(), page_folder.resolve()))
@@ -183,16 +193,16 @@ def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> s
     )
 
 
-def row_of(row: Sequence[Any], columns: Sequence[dict[str, Any]]) -> str:
+def table_row(row: Sequence[Any], columns: Sequence[dict[str, Any]]) -> str:
     """Return a row of the case table."""
     cells = []
     for value, column in zip(row, columns, strict=True):
-        text = rounded(value) if column["numeric"] and not isinstance(value, int) else str(value)
+        text = four_decimals(value) if column["numeric"] and not isinstance(value, int) else str(value)
         text = "–" if value is None else text
-        cells.append(f"<td class='{kind_of(column)}'>{escape(text)}</td>")
+        cells.append(f"<td class='{alignment_of(column)}'>{escape(text)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def kind_of(column: dict[str, Any]) -> str:
+def alignment_of(column: dict[str, Any]) -> str:
     """Return the alignment of a column."""
     return "n" if column["numeric"] else "name"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from monai_auxops.drawing.names import families, split_name
 from monai_auxops.report.judge import is_overlap
-from monai_auxops.report.statistics import finite, statistics, worst_case
-from monai_auxops.report.tables import Table, case_of, number, numeric_columns
+from monai_auxops.report.statistics import describe_sample, finite_values, worst_case
+from monai_auxops.report.tables import Table, case_of, numeric_columns, table_number
 
 if TYPE_CHECKING:
     from monai_auxops.report.run import Run
@@ -29,11 +29,11 @@ class ClassValues:
 
     def described(self, higher: bool) -> dict[str, Any]:
         """Return the statistics of the valid values, with the worst case; empty without valid values."""
-        valid = finite(self.values)
+        valid = finite_values(self.values)
         if not valid:
             return {}
         worst = worst_case(valid, higher)
-        return statistics(valid.values()) | {"worst": worst, "worst_value": valid[worst]}
+        return describe_sample(valid.values()) | {"worst": worst, "worst_value": valid[worst]}
 
 
 @dataclass
@@ -48,45 +48,45 @@ class ClassTable:
 def class_table(run: Run) -> ClassTable | None:
     """Return the classes of the deciding metric, or of the first metric with classes; None without cases."""
     if run.measured:
-        return ClassTable("dice", True, of_measured(run.measured))
+        return ClassTable("dice", True, table_of_measured(run.measured))
     if run.cases is None:
         return None
-    return of_cases(run.cases, run)
+    return table_of_cases(run.cases, run)
 
 
-def of_measured(rows: Iterable[Mapping[str, Any]]) -> list[ClassValues]:
+def table_of_measured(rows: Iterable[Mapping[str, Any]]) -> list[ClassValues]:
     """Read rows with voxel counts, one per case and class."""
     found: dict[str, ClassValues] = {}
     for row in rows:
         if not row.get("class"):
             continue
         entry = found.setdefault(row["class"], ClassValues(row["class"], {}, 0, 0, 0))
-        tp, fp, fn = (number(row.get(key) or "nan") for key in ("tp", "fp", "fn"))
-        entry.values[row["case"]] = number(row.get("dice") or "nan") if tp + fn > 0 else math.nan
+        tp, fp, fn = (table_number(row.get(key) or "nan") for key in ("tp", "fp", "fn"))
+        entry.values[row["case"]] = table_number(row.get("dice") or "nan") if tp + fn > 0 else math.nan
         entry.missed = (entry.missed or 0) + (tp == 0 and fn > 0)
         entry.hallucinated = (entry.hallucinated or 0) + (tp + fn == 0 and fp > 0)
         entry.absent = (entry.absent or 0) + (tp + fn + fp == 0)
     return list(found.values())
 
 
-def of_cases(table: Table, run: Run) -> ClassTable | None:
+def table_of_cases(table: Table, run: Run) -> ClassTable | None:
     """Read the columns of one metric in a case table, the mean over classes first."""
     columns = numeric_columns(table)
     metric = family_of(columns, run.same.get(run.judge.metric or "", run.judge.metric))
     if metric is None:
         return None
     members = members_of(metric, columns)
-    cases = distinct([case_of(row) for row in table.rows])
+    cases = number_repeated([case_of(row) for row in table.rows])
     precisions = members_of(metric_beside(metric, "precision"), columns)
     classes = []
     for member, column in members.items():
-        values = dict(zip(cases, (number(row[column]) for row in table.rows), strict=True))
+        values = dict(zip(cases, (table_number(row[column]) for row in table.rows), strict=True))
         name = member or ("mean over classes" if len(members) > 1 else metric)
         entry = ClassValues(name, values)
         if is_overlap(metric) and (member or len(members) == 1):
             entry.missed = sum(value == 0 for value in values.values())
             if member in precisions:
-                found = (number(row[precisions[member]]) for row in table.rows)
+                found = (table_number(row[precisions[member]]) for row in table.rows)
                 false = sum(math.isnan(v) and p == 0 for v, p in zip(values.values(), found, strict=True))
                 entry.hallucinated = false
         classes.append(entry)
@@ -132,11 +132,11 @@ def prefix_of(name: str) -> str:
     return name[: len(name) - len(split_name(name)[1])]
 
 
-def distinct(names: Sequence[str]) -> list[str]:
+def number_repeated(names: Sequence[str]) -> list[str]:
     """Add numbers to names that occur more than once, such as patches of one volume.
 
     Examples:
-        >>> distinct(["a", "b", "a"])
+        >>> number_repeated(["a", "b", "a"])
         ['a', 'b', 'a (2)']
     """
     seen: Counter[str] = Counter()

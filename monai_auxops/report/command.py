@@ -40,17 +40,17 @@ def report(
     """
     for folder in folders:
         if not folder.is_dir():
-            return failed(f"no folder {folder}")
+            return print_failure(f"no folder {folder}")
     if worst < 0:
-        return failed(f"--worst: expected at least 0, got {worst}")
+        return print_failure(f"--worst: expected at least 0, got {worst}")
     try:
         import tensorboard  # noqa: F401
         import vl_convert  # noqa: F401
     except ImportError as error:
-        return failed(f"{HINT} ({error})")
+        return print_failure(f"{HINT} ({error})")
     while True:
         runs = read_runs(folders, metric, lower)
-        code = write(runs, output, folders, metric, worst)
+        code = write_page(runs, output, folders, metric, worst)
         if watch is None or code == 2 or not any(run.is_running for run in runs):
             return code
         time.sleep(watch)
@@ -68,7 +68,7 @@ def read_runs(folders: Sequence[Path], metric: str | None = None, lower: bool = 
     return runs
 
 
-def write(
+def write_page(
     runs: Sequence[Run], output: Path | None, folders: Sequence[Path], metric: str | None = None, worst: int = 8
 ) -> int:
     """Write the page; return the exit code."""
@@ -77,14 +77,14 @@ def write(
     for run in runs:
         if not (run.series or run.cases or run.measured or run.evaluation or "started" in run.facts):
             expected = "expected TensorBoard event files, *_cases.csv, run.json, or the logs of nnU-Net or Lightning"
-            return failed(f"nothing in {run.folder}: {expected}")
+            return print_failure(f"nothing in {run.folder}: {expected}")
         if metric is not None and run.judge.metric not in run.series:
-            return failed(f"no curve of {run.folder} is named {metric!r}{suggestion(metric, run.by_epoch())}")
+            return print_failure(f"no curve of {run.folder} is named {metric!r}{suggestion(metric, run.by_epoch())}")
     path = output or (folders[0] if len(folders) == 1 else Path()) / "report.html"
     try:
-        save(path, Page(runs, worst, path.parent).html())
+        save_page(path, Page(runs, worst, path.parent).html())
     except OSError as error:
-        return failed(f"cannot write {path}: {error.strerror}")
+        return print_failure(f"cannot write {path}: {error.strerror}")
     for run in runs:
         for problem in run.problems:
             print(f"{run.name}: {problem}", file=sys.stderr)
@@ -92,7 +92,7 @@ def write(
     return 1 if any(run.problems for run in runs) else 0
 
 
-def save(path: Path, text: str) -> None:
+def save_page(path: Path, text: str) -> None:
     """Write the page in one step: a browser that reloads never sees half of it."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     if path.is_dir():
@@ -113,7 +113,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
 
 
-def failed(problem: str) -> int:
+def print_failure(problem: str) -> int:
     """Print why there is no page, and return the exit code."""
     print(f"monai-auxops report: {problem}", file=sys.stderr)
     return 2

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monai_auxops.report.classes import ClassTable, class_table
-from monai_auxops.report.curves import Chart, rounded
-from monai_auxops.report.facts import duration
-from monai_auxops.report.markup import interval, table
-from monai_auxops.report.markup import rounded as text_of
+from monai_auxops.report.curves import Chart, five_digits
+from monai_auxops.report.facts import total_duration
+from monai_auxops.report.markup import four_decimals, interval_text, table
 from monai_auxops.report.statistics import Paired, compare, quantiles
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ def run_table(runs: Sequence[Run]) -> str:
     rows = []
     for run in runs:
         best = run.best
-        value = "–" if best is None else text_of(best.value)
+        value = "–" if best is None else four_decimals(best.value)
         where = "–" if best is None else f"{run.unit} {best.step}"
         metric = run.judge.metric or "–"
         decided = metric if run.judge.said or best is None else f"{metric} ({run.judge.word})"
-        rows.append([run.name, decided, value, where, str(run.epochs or "–"), duration(run) or "–"])
+        rows.append([run.name, decided, value, where, str(run.epochs or "–"), total_duration(run) or "–"])
     return table(head, rows, numeric=range(2, 6))
 
 
@@ -60,25 +59,25 @@ def pairings(runs: Sequence[Run]) -> list[Pairing]:
         first, second = tables[i], tables[j]
         if first is None or second is None:
             continue
-        classes = of_classes(first, second)
+        classes = compare_classes(first, second)
         if classes:
             found.append(Pairing(runs[i], runs[j], (i, j), first.metric, first.higher, classes))
     return found
 
 
-def of_classes(first: ClassTable, second: ClassTable) -> dict[str, Paired]:
+def compare_classes(first: ClassTable, second: ClassTable) -> dict[str, Paired]:
     """Compare classes of the same name."""
-    others = {of_it.name: by_case(of_it.values) for of_it in second.classes}
+    others = {of_it.name: values_by_case(of_it.values) for of_it in second.classes}
     compared = {}
     for of_it in first.classes:
         if of_it.name in others:
-            paired = compare(by_case(of_it.values), others[of_it.name], first.higher)
+            paired = compare(values_by_case(of_it.values), others[of_it.name], first.higher)
             if paired is not None:
                 compared[of_it.name] = paired
     return compared
 
 
-def by_case(values: dict[str, float]) -> dict[str, float]:
+def values_by_case(values: dict[str, float]) -> dict[str, float]:
     """Name cases by file name only, so that folders may differ; equal names keep the whole path."""
     names = [Path(case.split(",")[0]).name for case in values]
     bare = [re.sub(r"\.(nii|nrrd|mha|mhd|png|tiff?)(\.gz)?$", "", name) for name in names]
@@ -93,7 +92,7 @@ def paired_table(pairing: Pairing) -> str:
     for name, paired in pairing.classes.items():
         wins = [str(len(paired.cases)), str(paired.first_wins), str(paired.second_wins)]
         p_value = f"{paired.p_value:.2g}"
-        rows.append([name, *wins, p_value, f"{paired.mean:+.4f}", interval(paired.interval)])
+        rows.append([name, *wins, p_value, f"{paired.mean:+.4f}", interval_text(paired.interval)])
     return table(head, rows, numeric=range(1, 7))
 
 
@@ -110,8 +109,8 @@ def difference_chart(pairing: Pairing) -> Chart:
     boxes, dots = [], []
     for at, paired in enumerate(pairing.classes.values()):
         values = paired.differences.tolist()
-        boxes.append([rounded(value) for value in quantiles(values)])
-        dots += [[at, rounded(value), case] for case, value in zip(paired.cases, values, strict=True)]
+        boxes.append([five_digits(value) for value in quantiles(values)])
+        dots += [[at, five_digits(value), case] for case, value in zip(paired.cases, values, strict=True)]
     title = f"{pairing.metric}: {pairing.second.name} − {pairing.first.name}"
     names, colors = [pairing.first.name, pairing.second.name], list(pairing.numbers)
     if not pairing.higher:  # then the first run is better where the value is larger
@@ -127,7 +126,7 @@ def difference_chart(pairing: Pairing) -> Chart:
     }
 
 
-def unpaired(runs: Sequence[Run]) -> Iterator[str]:
+def unpaired_reasons(runs: Sequence[Run]) -> Iterator[str]:
     """Yield which runs cannot be compared case by case, and why."""
     for run in runs:
         if class_table(run) is None:
@@ -136,15 +135,15 @@ def unpaired(runs: Sequence[Run]) -> Iterator[str]:
 
 def run_legend(runs: Sequence[Run], palette: Sequence[str]) -> str:
     """Return the legend with the color of each run."""
-    return "<div class='runs'>" + "".join(chip(run, at, palette) for at, run in enumerate(runs)) + "</div>"
+    return "<div class='runs'>" + "".join(run_chip(run, at, palette) for at, run in enumerate(runs)) + "</div>"
 
 
-def chip(run: Run, at: int, palette: Sequence[str]) -> str:
+def run_chip(run: Run, at: int, palette: Sequence[str]) -> str:
     """Return a run's name with its color."""
     return f"<span class='run' style='--run:{palette[at % len(palette)]}'>{escape(run.name)}</span>"
 
 
-def sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
+def difference_sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
     """Yield the sections of paired differences; ``card`` adds a chart to the page."""
     found = pairings(runs)
     if found:

@@ -10,9 +10,9 @@ import numpy as np
 
 from monai_auxops.drawing.names import families, split_name
 from monai_auxops.report.events import Curve, Series
-from monai_auxops.report.judge import mapping
+from monai_auxops.report.judge import mapping_or_empty
 from monai_auxops.report.statistics import quantiles
-from monai_auxops.report.tables import Table, number
+from monai_auxops.report.tables import Table, table_number
 
 if TYPE_CHECKING:
     from monai_auxops.report.classes import ClassTable
@@ -47,18 +47,18 @@ class Blocks:
 
     def curve(self, curve: Curve, name: str, split: str) -> Chart:
         """Return a thinned curve; values that are not finite are gaps."""
-        steps, values = thinned(curve, self.most)
+        steps, values = thin_curve(curve, self.most)
         at = self._steps.setdefault(tuple(steps), len(self._steps))
         shown = [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
         return {"name": name, "split": split or "value", "x": at, "y": shown}
 
 
-def thinned(curve: Curve, most: int) -> tuple[list[int], list[float]]:
+def thin_curve(curve: Curve, most: int) -> tuple[list[int], list[float]]:
     """Return at most ``most`` points: means of neighbors, at the step of the last one.
 
     Examples:
         >>> points = np.arange(1, 5)
-        >>> thinned(Curve(points, points * 1.0, points * 0.0), 2)
+        >>> thin_curve(Curve(points, points * 1.0, points * 0.0), 2)
         ([2, 4], [1.5, 3.5])
     """
     size = math.ceil(len(curve.steps) / most)
@@ -77,7 +77,7 @@ def family_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
     """Return a chart per metric: classes in colors, training dashed; for many classes the mean and a heat map."""
     curves = {name: curve for name, curve in run.by_epoch().items() if run.same.get(name) not in run.series}
     charts: list[tuple[str, Chart]] = []
-    for family, members in sorted(grouped(curves).items(), key=lambda item: -len(item[1])):  # stable
+    for family, members in sorted(group_curves(curves).items(), key=lambda item: -len(item[1])):  # stable
         whole = {"": members[""]} if "" in members else {}
         drawn = members if len(members) <= MAX_LINES + len(whole) else whole
         if drawn:
@@ -92,7 +92,7 @@ def family_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
     return charts
 
 
-def grouped(curves: Series) -> dict[str, dict[str, list[tuple[str, str]]]]:
+def group_curves(curves: Series) -> dict[str, dict[str, list[tuple[str, str]]]]:
     """Group curves by metric and class: ``{"dice": {"liver": [("val", "val_dice/liver")]}}``."""
     by_rest: dict[str, list[tuple[str, str]]] = {}
     for name in curves:
@@ -125,7 +125,7 @@ def heat_charts(
     cells = []
     for curve in rows.values():
         known = dict(zip(curve.steps.tolist(), curve.values.tolist(), strict=True))
-        cells.append([rounded(known.get(step, math.nan)) for step in kept])
+        cells.append([five_digits(known.get(step, math.nan)) for step in kept])
     chart = {"kind": "heat", "over": run.unit, "x": kept, "rows": list(rows), "z": cells, "title": family}
     name = f"{family} by class, {shown}" if shown else f"{family} by class"
     return [(name, chart)]
@@ -143,7 +143,7 @@ def iteration_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
 def rate_chart(run: Run, blocks: Blocks) -> Chart | None:
     """Return the learning rate over epochs from the run's facts."""
     known = run.facts.get("learning_rate")
-    pairs = sorted((int(e), float(v)) for e, v in mapping(known).items()) if is_rates(known) else []
+    pairs = sorted((int(e), float(v)) for e, v in mapping_or_empty(known).items()) if is_rates(known) else []
     if not pairs:
         return None
     steps, rates = zip(*pairs, strict=True)
@@ -161,7 +161,7 @@ def comparison_charts(runs: Sequence[Run], blocks: Blocks) -> list[tuple[str, Ch
     found: dict[str, list[Chart]] = {}
     for run in runs:
         curves = run.by_epoch()
-        for family, members in grouped(curves).items():
+        for family, members in group_curves(curves).items():
             for member, names in members.items():
                 title = f"{family}/{member}" if member else family
                 lines = [blocks.curve(curves[name], run.name, split) for split, name in names]
@@ -186,10 +186,10 @@ def strip_chart(table: ClassTable) -> Chart:
         reach = 1.5 * (third - first)
         inside = [value for value in valid.values() if first - reach <= value <= third + reach]
         low, high = min(inside), max(inside)
-        boxes.append([rounded(value) for value in (low, first, median, third, high)])
+        boxes.append([five_digits(value) for value in (low, first, median, third, high)])
         outside = {case: value for case, value in valid.items() if value < low or value > high}
         shown = valid if total <= MAX_DOTS else dict(sorted(outside.items(), key=lambda item: item[1])[:40])
-        dots += [[at, rounded(value), case] for case, value in shown.items()]
+        dots += [[at, five_digits(value), case] for case, value in shown.items()]
     names = [of_it.name for of_it in table.classes]
     return {"kind": "strip", "rows": names, "boxes": boxes, "dots": dots, "title": table.metric}
 
@@ -208,7 +208,7 @@ def matrix_chart(table: Table) -> Chart:
     """Return the shares of each labeled class, and the counts."""
     names = [name for name in table.columns if name not in ("epoch", "label", "run")]
     last = {row.get("label", ""): row for row in table.rows}  # the later one of repeated rows
-    counts = [[number(row[name]) for name in names] for row in last.values()]
+    counts = [[table_number(row[name]) for name in names] for row in last.values()]
     return matrix_block(list(last), names, counts)
 
 
@@ -218,10 +218,10 @@ def matrix_block(labels: Sequence[str], names: Sequence[str], counts: Sequence[S
     for row in counts:
         valid = [value if math.isfinite(value) else 0.0 for value in row]
         total = sum(valid)
-        cells.append([[rounded(value / total) if total else None, int(value)] for value in valid])
+        cells.append([[five_digits(value / total) if total else None, int(value)] for value in valid])
     return {"kind": "matrix", "labels": list(labels), "names": list(names), "cells": cells}
 
 
-def rounded(value: float) -> float | None:
+def five_digits(value: float) -> float | None:
     """Round a number to five digits; None if it is not finite."""
     return float(f"{value:.5g}") if math.isfinite(value) else None

@@ -69,14 +69,14 @@ def read_events(folder: Path, started: float | None = None) -> tuple[Series, lis
         started: the start time of the latest run, if its facts tell it.
     """
     paths = sorted(path for path in folder.rglob("*tfevents*") if path.is_file())
-    files = [read_file(path, *place_of(path, folder)) for path in paths]
+    files = [read_file(path, *class_and_prefix(path, folder)) for path in paths]
     problems = [file.problem for file in files if file.problem]
     latest, others = latest_run([file for file in files if file.curves], started)
     remarks = [f"{file.path.name}: not shown, because it belongs to another run in this folder." for file in others]
-    return merged(latest), problems, remarks
+    return merge_curves(latest), problems, remarks
 
 
-def place_of(path: Path, folder: Path) -> tuple[str, str]:
+def class_and_prefix(path: Path, folder: Path) -> tuple[str, str]:
     """Return what the folders in between mean: a class of the metric, and a prefix of its name."""
     below = path.parent.relative_to(folder).parts
     if below[-2:-1] == ("classes",):
@@ -158,7 +158,7 @@ def starts_again(file: EventFile, current: Iterable[EventFile]) -> bool:
     return 2 * again > total
 
 
-def merged(files: Sequence[EventFile]) -> Series:
+def merge_curves(files: Sequence[EventFile]) -> Series:
     """Merge curves; the latest value of a repeated step counts."""
     parts: dict[str, list[Any]] = {}
     for file in files:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from monai_auxops.report.judge import mapping
-from monai_auxops.report.markup import clock, rounded, table, words
+from monai_auxops.report.judge import mapping_or_empty
+from monai_auxops.report.markup import duration_text, four_decimals, table, time_text
 
 if TYPE_CHECKING:
     from monai_auxops.report.run import Run
@@ -20,14 +20,17 @@ def tiles(run: Run) -> str:
     if run.best is not None:
         word, metric = run.judge.word, run.judge.metric or ""
         kind = "best" if run.judge.said else ""
-        shown = [(rounded(run.best.value), f"{word} {metric}", kind), (str(run.best.step), f"in {run.unit}", kind)]
+        shown = [
+            (four_decimals(run.best.value), f"{word} {metric}", kind),
+            (str(run.best.step), f"in {run.unit}", kind),
+        ]
     if run.evaluation:
         shown += evaluation_tiles(run.evaluation)
     if run.epochs:
-        planned = mapping(run.facts.get("training")).get("epochs")
+        planned = mapping_or_empty(run.facts.get("training")).get("epochs")
         of_all = f"of {planned} epochs" if run.is_running and isinstance(planned, int) else "epochs"
         shown.append((str(run.epochs), of_all, ""))
-    shown += [(duration(run), "in all", ""), (per_epoch(run), "per epoch", "")]
+    shown += [(total_duration(run), "in all", ""), (duration_per_epoch(run), "per epoch", "")]
     inner = "".join(
         f"<div class='card {kind}'><b>{escape(text)}</b><span class='soft'>{escape(name)}</span></div>"
         for text, name, kind in shown
@@ -38,31 +41,31 @@ def tiles(run: Run) -> str:
 
 def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return the most important numbers of an evaluation: cases, and the mean Dice of the classes."""
-    classes = [mapping(of_it) for of_it in mapping(summary.get("classes")).values()]
-    dice = [mapping(of_it.get("dice")).get("mean") for of_it in classes]
+    classes = [mapping_or_empty(of_it) for of_it in mapping_or_empty(summary.get("classes")).values()]
+    dice = [mapping_or_empty(of_it.get("dice")).get("mean") for of_it in classes]
     means = [value for value in dice if isinstance(value, int | float)]
     shown = [(str(summary.get("cases", "")), "cases measured", "")]
     if means:
-        shown.insert(0, (rounded(sum(means) / len(means)), "Dice, mean of the classes' means", "best"))
+        shown.insert(0, (four_decimals(sum(means) / len(means)), "Dice, mean of the classes' means", "best"))
     for status in ("missed", "hallucinated"):
         count = sum(int(of_it.get(status) or 0) for of_it in classes)
         shown += [(str(count), f"classes {status} in a case", "")]
     return shown
 
 
-def duration(run: Run) -> str:
+def total_duration(run: Run) -> str:
     """Return the duration of all epochs as text."""
-    return words(sum(value for _, value in run.seconds))
+    return duration_text(sum(value for _, value in run.seconds))
 
 
-def per_epoch(run: Run) -> str:
+def duration_per_epoch(run: Run) -> str:
     """Return the mean duration of an epoch as text."""
-    return words(sum(value for _, value in run.seconds) / max(1, len(run.seconds)))
+    return duration_text(sum(value for _, value in run.seconds) / max(1, len(run.seconds)))
 
 
 def facts_table(run: Run) -> str:
     """Return the facts, with a collapsed configuration."""
-    rows = list(flat(run.facts))
+    rows = list(flatten_facts(run.facts))
     config = run.facts.get("config")
     if not rows and not config:
         return ""
@@ -73,29 +76,29 @@ def facts_table(run: Run) -> str:
     return f"<h2>Run</h2><div class='card facts'><table>{lines}</table>{shown}</div>"
 
 
-def flat(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def flatten_facts(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the facts as rows of text."""
     for key in ("started", "finished"):
         if known.get(key):
-            yield key, clock(known[key])
+            yield key, time_text(known[key])
     for key in ("device", "processes"):
         if known.get(key) is not None:
             yield key, str(known[key])
-    for key, value in mapping(known.get("training")).items():
-        yield key, readable(value)
-    versions = mapping(known.get("versions"))
+    for key, value in mapping_or_empty(known.get("training")).items():
+        yield key, fact_text(value)
+    versions = mapping_or_empty(known.get("versions"))
     if versions:
         yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
-    for place, ops in mapping(known.get("aux_ops")).items():
-        texts = [f"{name}: {' '.join(str(op).split())}" for name, op in mapping(ops).items()]
+    for place, ops in mapping_or_empty(known.get("aux_ops")).items():
+        texts = [f"{name}: {' '.join(str(op).split())}" for name, op in mapping_or_empty(ops).items()]
         yield f"aux-ops, {place}", "; ".join(texts)
 
 
-def readable(value: Any) -> str:
+def fact_text(value: Any) -> str:
     """Format a fact for people.
 
     Examples:
-        >>> readable(1234567), readable(0.00012345), readable(True)
+        >>> fact_text(1234567), fact_text(0.00012345), fact_text(True)
         ('1,234,567', '0.0001234', 'True')
     """
     if isinstance(value, bool):
@@ -105,9 +108,9 @@ def readable(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def differences(runs: Sequence[Run]) -> str:
+def facts_that_differ(runs: Sequence[Run]) -> str:
     """Return a table of the facts in which runs differ; nothing if there are none."""
-    tables = [dict(flat(run.facts)) for run in runs]
+    tables = [dict(flatten_facts(run.facts)) for run in runs]
     keys = dict.fromkeys(key for known in tables for key in known if key not in ("started", "finished"))
     rows = [[key, *(known.get(key, "") for known in tables)] for key in keys]
     different = [row for row in rows if len(set(row[1:])) > 1]

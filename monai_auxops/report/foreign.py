@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_auxops.report.events import Curve, Series
-from monai_auxops.report.tables import number
+from monai_auxops.report.tables import table_number
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)?:\s*(.*)")
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|inf)"
@@ -43,7 +43,7 @@ def read_nnunet(path: Path) -> tuple[Series, dict[str, float]]:
         for name, pattern in LINES.items():
             found = pattern.search(text)
             if found and epoch:
-                points[name][epoch] = (number(found[1]), time)
+                points[name][epoch] = (table_number(found[1]), time)
         classes = CLASSES.search(text)
         if classes and epoch:
             values = [float(value) for value in re.findall(NUMBER, re.sub(r"np\.float\d+", "", classes[1]))]
@@ -72,13 +72,13 @@ def read_lightning(path: Path) -> Series:
     points: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for row in csv.DictReader(file):
-            step, epoch = number(row.get("step") or ""), number(row.get("epoch") or "")
+            step, epoch = table_number(row.get("step") or ""), table_number(row.get("epoch") or "")
             for name, text in row.items():
                 if name in ("step", "epoch", None) or not text or not isinstance(text, str):
                     continue
                 at = epoch + 1 if not math.isnan(epoch) and not name.endswith("_step") else step
                 if not math.isnan(at):
-                    points[name][int(at)] = (number(text), 0.0)
+                    points[name][int(at)] = (table_number(text), 0.0)
     return {name: curve_of(steps) for name, steps in points.items()}
 
 

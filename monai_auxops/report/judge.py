@@ -41,8 +41,8 @@ def judge_of(
         lower: whether less is better.
         known: the metric by which another tool decides, if its log was read.
     """
-    directions = mapping(facts.get("higher_is_better"))
-    best = mapping(facts.get("best"))
+    directions = mapping_or_empty(facts.get("higher_is_better"))
+    best = mapping_or_empty(facts.get("best"))
     if metric is not None:
         if lower:
             return Judge(metric, False, True)
@@ -90,6 +90,6 @@ def words_of(name: str) -> set[str]:
     return set(re.split(r"[^a-z0-9]+", split_name(name)[1].partition("/")[0].lower()))
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def mapping_or_empty(value: Any) -> Mapping[str, Any]:
     """Return ``value`` if it is a mapping, or an empty one."""
     return value if isinstance(value, Mapping) else {}

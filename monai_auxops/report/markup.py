@@ -36,11 +36,11 @@ def in_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def rounded(value: float | None) -> str:
+def four_decimals(value: float | None) -> str:
     """Format a number with four decimals, a whole number above 1 without, and None as "–".
 
     Examples:
-        >>> rounded(0.12345678), rounded(12.0), rounded(math.nan), rounded(None)
+        >>> four_decimals(0.12345678), four_decimals(12.0), four_decimals(math.nan), four_decimals(None)
         ('0.1235', '12', '–', '–')
     """
     if value is None or not math.isfinite(value):
@@ -50,7 +50,7 @@ def rounded(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) >= 0.0001 or value == 0 else f"{value:.1e}"
 
 
-def spread(numbers: dict[str, Any]) -> str:
+def mean_and_sd(numbers: dict[str, Any]) -> str:
     """Return ``mean ± sd``, or "–" if nothing was measured."""
     if "mean" not in numbers:
         return "–"
@@ -59,16 +59,16 @@ def spread(numbers: dict[str, Any]) -> str:
     return mean if deviation is None else f"{mean} ± {deviation:.4f}"
 
 
-def interval(bounds: Sequence[float] | None) -> str:
+def interval_text(bounds: Sequence[float] | None) -> str:
     """Format a bootstrap interval."""
     return "–" if bounds is None else f"{bounds[0]:.4f} to {bounds[1]:.4f}"
 
 
-def words(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Format a duration for people.
 
     Examples:
-        >>> words(75.0), words(7.25), words(9000.0), words(0)
+        >>> duration_text(75.0), duration_text(7.25), duration_text(9000.0), duration_text(0)
         ('1 min 15 s', '7.2 s', '2 h 30 min', '')
     """
     if seconds < 60:
@@ -79,11 +79,11 @@ def words(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def clock(text: Any) -> str:
+def time_text(text: Any) -> str:
     """Format an ISO 8601 time for people.
 
     Examples:
-        >>> clock("2026-11-25T22:34:29+00:00")
+        >>> time_text("2026-11-25T22:34:29+00:00")
         '2026-11-25 22:34'
     """
     return str(text)[:16].replace("T", " ")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from monai_auxops import __version__
 from monai_auxops.report import case_sections, comparison, curves
 from monai_auxops.report.classes import class_table
-from monai_auxops.report.facts import differences, facts_table, tiles
-from monai_auxops.report.judge import mapping
+from monai_auxops.report.facts import facts_table, facts_that_differ, tiles
+from monai_auxops.report.judge import mapping_or_empty
 from monai_auxops.report.markup import bullets, in_script
 
 if TYPE_CHECKING:
@@ -75,18 +75,18 @@ class Page:
         for at, run in enumerate(self.runs):
             if len(self.runs) > 1:
                 self._blocks.color = at
-                yield f"<h1 class='next'>{comparison.chip(run, at, PALETTE)}</h1>"
+                yield f"<h1 class='next'>{comparison.run_chip(run, at, PALETTE)}</h1>"
             yield from self._run(run)
 
     def _comparison(self) -> Iterator[str]:
         yield comparison.run_legend(self.runs, PALETTE)
         yield f"<div class='card wide'>{comparison.run_table(self.runs)}</div>"
-        yield from comparison.sections(self.runs, self._card)
-        yield bullets("remarks", "", list(comparison.unpaired(self.runs)))
+        yield from comparison.difference_sections(self.runs, self._card)
+        yield bullets("remarks", "", list(comparison.unpaired_reasons(self.runs)))
         charts = curves.comparison_charts(self.runs, self._blocks)
         if charts:
             yield "<h2>Curves</h2>" + comparison.run_legend(self.runs, PALETTE) + self._grid(charts)
-        different = differences(self.runs)
+        different = facts_that_differ(self.runs)
         if different:
             yield f"<h2>What differs</h2><div class='card wide'>{different}</div>"
 
@@ -117,7 +117,7 @@ class Page:
         yield f"<section class='card wide classes'>{case_sections.class_section(table)}</section>"
         yield self._card(table.metric, curves.strip_chart(table))
         if run.evaluation:
-            measures = case_sections.measures_table(mapping(run.evaluation.get("classes")))
+            measures = case_sections.measures_table(mapping_or_empty(run.evaluation.get("classes")))
             yield f"<section class='card wide'>{measures}</section>"
         yield "</div>"
 

@@ -17,7 +17,7 @@ from monai_auxops.drawing.names import metric_of, split_name
 from monai_auxops.report import foreign
 from monai_auxops.report.discover import run_name
 from monai_auxops.report.events import Curve, Point, Series, read_events
-from monai_auxops.report.judge import Judge, judge_of, mapping
+from monai_auxops.report.judge import Judge, judge_of, mapping_or_empty
 from monai_auxops.report.tables import Table, Wanted, case_of, numeric_columns, read_table
 
 CONFIGURATIONS = ("configs/train.json", "configs/train.yaml", "configs/train.yml", "train.json", "train.yaml")
@@ -49,7 +49,7 @@ class Run:
     @property
     def seconds(self) -> list[tuple[int, float]]:
         """Each epoch and its duration: as the run measured it, otherwise from the times of a curve over epochs."""
-        known = mapping(self.facts.get("seconds"))
+        known = mapping_or_empty(self.facts.get("seconds"))
         pairs = ((number_or_none(epoch), number_or_none(value)) for epoch, value in known.items())
         whole = sorted((int(e), v) for e, v in pairs if e is not None and v is not None)
         if whole or self.unit != "epoch":
@@ -63,7 +63,11 @@ class Run:
     @property
     def epochs(self) -> int | None:
         """The number of completed epochs; None if the unit of steps is unknown."""
-        known = [int(epoch) for epoch in map(number_or_none, mapping(self.facts.get("seconds"))) if epoch is not None]
+        known = [
+            int(epoch)
+            for epoch in map(number_or_none, mapping_or_empty(self.facts.get("seconds")))
+            if epoch is not None
+        ]
         if known:
             return max(known)
         if self.tool is not None and self.tool != "TensorBoard":
@@ -102,7 +106,7 @@ class Run:
     @property
     def same(self) -> dict[str, str]:
         """The metrics that equal another one by definition, as the run says."""
-        return {str(name): str(other) for name, other in mapping(self.facts.get("same")).items()}
+        return {str(name): str(other) for name, other in mapping_or_empty(self.facts.get("same")).items()}
 
     @property
     def is_running(self) -> bool:
@@ -131,7 +135,7 @@ def read_run(folder: Path, metric: str | None = None, lower: bool = False) -> Ru
     run.judge = judge_of(run.facts, list(run.by_epoch()), metric, lower, known)
     read_tables(run)
     run.best_set = read_best(folder, run)
-    missing(run)
+    report_missing(run)
     return run
 
 
@@ -139,7 +143,7 @@ def read_facts(folder: Path, problems: list[str]) -> dict[str, Any]:
     """Return the run's ``run.json``; if it has no configuration, take that next to the run."""
     facts: dict[str, Any] = {}
     for path in sorted(path for path in folder.rglob("run.json") if path.is_file())[:1]:
-        content = attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, problems)  # noqa: B023
+        content = try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, problems)  # noqa: B023
         if isinstance(content, dict):
             facts = {key: value for key, value in content.items() if is_shape_of(key, value)}
         elif content is not None:
@@ -162,7 +166,7 @@ def read_evaluation(run: Run) -> None:
     """Read the results of ``monai-auxops evaluate`` in the folder itself."""
     path = run.folder / "summary.json"
     content = (
-        attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems) if path.is_file() else None
+        try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems) if path.is_file() else None
     )
     if not isinstance(content, dict) or content.get("made_by") != EVALUATION:
         return
@@ -185,19 +189,19 @@ def read_foreign(run: Run) -> str | None:
     if logs:
         run.tool = "nnU-Net"
         for path in logs:  # one log per start; later ones continue
-            found = attempt(lambda: foreign.read_nnunet(path), path, run.problems)  # noqa: B023
+            found = try_read(lambda: foreign.read_nnunet(path), path, run.problems)  # noqa: B023
             for name, curve in (found[0] if found else {}).items():
-                run.series[name] = curve if name not in run.series else joined(run.series[name], curve)
-            run.facts["seconds"] = {**mapping(run.facts.get("seconds")), **(found[1] if found else {})}
+                run.series[name] = curve if name not in run.series else join_curves(run.series[name], curve)
+            run.facts["seconds"] = {**mapping_or_empty(run.facts.get("seconds")), **(found[1] if found else {})}
         summaries = sorted(run.folder.rglob("validation*/summary.json"))[:1]
         for path in summaries:
-            rows = attempt(lambda: foreign.read_nnunet_summary(path), path, run.problems)  # noqa: B023
+            rows = try_read(lambda: foreign.read_nnunet_summary(path), path, run.problems)  # noqa: B023
             run.measured = [{key: str(value) for key, value in row.items()} for row in rows or []]
         return "val_dice"
     if tables and not run.series:
         run.tool = "Lightning"
         for path in tables:
-            run.series |= attempt(lambda: foreign.read_lightning(path), path, run.problems) or {}  # noqa: B023
+            run.series |= try_read(lambda: foreign.read_lightning(path), path, run.problems) or {}  # noqa: B023
     elif "epoch" in run.series:
         run.tool = "Lightning"
         run.series = foreign.by_lightning_epoch(run.series)
@@ -206,7 +210,7 @@ def read_foreign(run: Run) -> str | None:
     return None
 
 
-def joined(first: Curve, second: Curve) -> Curve:
+def join_curves(first: Curve, second: Curve) -> Curve:
     """Join two curves; for a step in both, the second counts."""
     kept = first.steps < second.steps.min(initial=first.last + 1)
     return Curve(*(np.concatenate([a[kept], b]) for a, b in zip(first, second, strict=True)))
@@ -219,7 +223,7 @@ def read_tables(run: Run) -> None:
     wanted = Wanted(None if best is None else best.step, identity if isinstance(identity, str) else None)
     paths = [p for p in sorted(run.folder.rglob("*_cases.csv")) if p.is_file() and p.name != "worst_cases.csv"]
     tables = [read_table(path, wanted, run.problems, run.remarks) for path in paths[:MAX_TABLES]]
-    run.cases = together([table for table in tables if table is not None and table.rows], run)
+    run.cases = join_tables([table for table in tables if table is not None and table.rows], run)
     if run.cases is not None:
         name_as_measured(run.cases, run)
     for name in ("confusion_matrix", "worst_cases"):
@@ -232,7 +236,7 @@ def read_tables(run: Run) -> None:
             run.remarks.append(f"{path.name}: not a table of cases, because it has no column named epoch.")
 
 
-def together(tables: list[Table], run: Run) -> Table | None:
+def join_tables(tables: list[Table], run: Run) -> Table | None:
     """Join tables of the same cases, with equal columns once; report tables of other cases."""
     if not tables:
         return None
@@ -279,14 +283,14 @@ def name_as_measured(table: Table, run: Run) -> None:
 def read_best(folder: Path, run: Run) -> dict[str, Any]:
     """Read the set of pictures of the best epoch; empty if it belongs to another run."""
     for path in sorted(path for path in folder.rglob("best.json") if path.is_file())[:1]:
-        content = attempt(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems)  # noqa: B023
+        content = try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems)  # noqa: B023
         same = isinstance(content, dict) and content.get("run") == run.facts.get("run", content.get("run"))
         if isinstance(content, dict) and same and isinstance(content.get("cases"), list):
             return {**content, "folder": path.parent}
     return {}
 
 
-def missing(run: Run) -> None:
+def report_missing(run: Run) -> None:
     """Report the parts of a page that are missing."""
     if run.evaluation:
         return
@@ -312,7 +316,7 @@ def missing(run: Run) -> None:
             run.remarks.append(f"An older run in this folder started {other.get('started')}; only the latest is shown.")
 
 
-def attempt(read: Callable[[], T], path: Path, problems: list[str]) -> T | None:
+def try_read(read: Callable[[], T], path: Path, problems: list[str]) -> T | None:
     """Read a file that another tool may have written; an error becomes a sentence in ``problems``."""
     try:
         return read()

@@ -13,11 +13,11 @@ RESAMPLES = 2000
 Sample = npt.NDArray[np.float64]
 
 
-def statistics(values: Iterable[float]) -> dict[str, Any]:
+def describe_sample(values: Iterable[float]) -> dict[str, Any]:
     """Describe a sample; the standard deviation is the sample's (n - 1), the interval is of the mean.
 
     Examples:
-        >>> described = statistics([0.5, 0.7, 0.9])
+        >>> described = describe_sample([0.5, 0.7, 0.9])
         >>> described["n"], round(described["mean"], 3), round(described["sd"], 3), described["median"]
         (3, 0.7, 0.2, 0.7)
     """
@@ -106,7 +106,7 @@ def worst_case(values: dict[str, float], higher_is_better: bool) -> str:
     return pick(values, key=lambda case: values[case])
 
 
-def finite(values: dict[str, float]) -> dict[str, float]:
+def finite_values(values: dict[str, float]) -> dict[str, float]:
     """Drop values that were not measured."""
     return {case: value for case, value in values.items() if math.isfinite(value)}
 

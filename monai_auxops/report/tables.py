@@ -51,7 +51,7 @@ def read_table(path: Path, wanted: Wanted, problems: list[str], remarks: list[st
     table = Table(path)
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            table.columns = fields_of(file.readline())
+            table.columns = csv_fields(file.readline())
             if "epoch" not in table.columns:
                 return None
             _read_rows(file, table, wanted, problems, remarks)
@@ -69,16 +69,16 @@ def _read_rows(lines: Iterable[str], table: Table, wanted: Wanted, problems: lis
     odd = total = 0
     for line in lines:
         total += 1
-        row = fields_of(line)
+        row = csv_fields(line)
         key = ("", "") if len(row) != len(header) else (row[at], "" if in_run is None else row[in_run])
         if key not in ranks:
-            epoch = whole(key[0])
+            epoch = whole_number(key[0])
             ranks[key] = None if epoch is None else wanted.rank(epoch, key[1])
         rank = ranks[key]
         if rank is None:
             odd += 1
         elif best is None or rank > best:
-            best, table.rows, table.epoch = rank, [dict(zip(header, row, strict=True))], whole(key[0])
+            best, table.rows, table.epoch = rank, [dict(zip(header, row, strict=True))], whole_number(key[0])
         elif rank == best:
             table.rows.append(dict(zip(header, row, strict=True)))
     if odd:
@@ -88,11 +88,11 @@ def _read_rows(lines: Iterable[str], table: Table, wanted: Wanted, problems: lis
         remarks.append(f"{table.path.name}: has rows of {len(runs)} runs; only one of them is shown.")
 
 
-def fields_of(line: str) -> list[str]:
+def csv_fields(line: str) -> list[str]:
     """Split a row into fields; none if it cannot be read.
 
     Examples:
-        >>> fields_of("1,a.nii,0.5\\n"), fields_of('1,"a, b.nii",0.5\\n')
+        >>> csv_fields("1,a.nii,0.5\\n"), csv_fields('1,"a, b.nii",0.5\\n')
         (['1', 'a.nii', '0.5'], ['1', 'a, b.nii', '0.5'])
     """
     text = line.rstrip("\r\n")
@@ -104,11 +104,11 @@ def fields_of(line: str) -> list[str]:
         return []
 
 
-def whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     """Parse a whole number; None if the text is not one.
 
     Examples:
-        >>> whole("12"), whole("²"), whole("1.5")
+        >>> whole_number("12"), whole_number("²"), whole_number("1.5")
         (12, None, None)
     """
     try:
@@ -117,11 +117,11 @@ def whole(text: str) -> int | None:
         return None
 
 
-def number(text: str) -> float:
+def table_number(text: str) -> float:
     """Parse a number of a table; NaN if it is empty.
 
     Examples:
-        >>> number("0.5"), number("")
+        >>> table_number("0.5"), table_number("")
         (0.5, nan)
     """
     try:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_auxops.drawing.paint import paint
-from monai_auxops.report.markup import rounded, short_name
+from monai_auxops.report.markup import four_decimals, short_name
 from monai_auxops.report.run import Run, number_or_none
-from monai_auxops.report.tables import case_of, number, numeric_columns
+from monai_auxops.report.tables import case_of, numeric_columns, table_number
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES = 1_000_000  # most bytes of one picture
@@ -40,7 +40,7 @@ def best_pictures(run: Run) -> list[Picture]:
     panels = tuple(str(name) for name in known[:4]) if isinstance(known, list) else PANELS
     found = []
     for case in run.best_set["cases"][:MAX_PICTURES]:
-        data = inside(folder, f"{case.get('name')}.png") if isinstance(case, dict) else None
+        data = picture_inside(folder, f"{case.get('name')}.png") if isinstance(case, dict) else None
         if data is None:
             continue
         epoch = number_or_none(run.best_set.get("epoch"))
@@ -52,7 +52,7 @@ def best_pictures(run: Run) -> list[Picture]:
 def caption_of(case: dict[str, Any]) -> str:
     """Return value, name and slice of a case."""
     value, at, of_all = (case.get(key) for key in ("value", "slice", "slices"))
-    texts = [rounded(number_or_none(value)), short_name(str(case.get("file", "")))]
+    texts = [four_decimals(number_or_none(value)), short_name(str(case.get("file", "")))]
     if at not in (None, ""):
         texts.append(f"slice {at} of {of_all}" if of_all else f"slice {at}")
     return " · ".join(text for text in texts if text)
@@ -68,13 +68,16 @@ def worst_pictures(run: Run, most: int) -> list[Picture]:
     if not saved or not names:
         return []
     by = names[0]
-    valid = [row for row in run.cases.rows if number(row[by]) == number(row[by])]
+    valid = [row for row in run.cases.rows if table_number(row[by]) == table_number(row[by])]
     found = []
-    for row in sorted(valid, key=lambda row: number(row[by]), reverse=run.judge.higher is False)[:most]:
+    for row in sorted(valid, key=lambda row: table_number(row[by]), reverse=run.judge.higher is False)[:most]:
         prediction = saved_prediction(case_of(row), saved)
-        pixels = None if prediction is None else from_volumes(case_of(row), row.get("label_file", ""), prediction)
+        pixels = None if prediction is None else slice_of_volumes(case_of(row), row.get("label_file", ""), prediction)
         if pixels is not None and prediction is not None:
-            caption, remark = f"{rounded(number(row[by]))} · {case_of(row)}", f"saved prediction {prediction.name}"
+            caption, remark = (
+                f"{four_decimals(table_number(row[by]))} · {case_of(row)}",
+                f"saved prediction {prediction.name}",
+            )
             found.append(Picture(address(png_of(pixels)), PANELS[:3], "", caption, run.cases.epoch, remark))
     return found
 
@@ -85,7 +88,7 @@ def drawn_pictures(run: Run, most: int) -> list[Picture]:
         return []
     found = []
     for row in run.worst.rows[:most]:
-        data = inside(run.worst.path.parent, row.get("picture", ""))
+        data = picture_inside(run.worst.path.parent, row.get("picture", ""))
         if data is not None:
             caption = caption_of({**row, "file": case_of(row)})
             panels = PANELS if row.get("slice") is not None else PANELS[:3]
@@ -93,7 +96,7 @@ def drawn_pictures(run: Run, most: int) -> list[Picture]:
     return found
 
 
-def inside(folder: Path, picture: str) -> bytes | None:
+def picture_inside(folder: Path, picture: str) -> bytes | None:
     """Return a PNG file below ``folder``, and never another file, because a table may name anything."""
     try:
         path = (folder / picture).resolve()
@@ -105,11 +108,11 @@ def inside(folder: Path, picture: str) -> bytes | None:
     return data if data.startswith(PNG) else None
 
 
-def stem(path: str | Path) -> str:
+def file_stem(path: str | Path) -> str:
     """Return a file's name without folder and endings.
 
     Examples:
-        >>> stem("data/case_1.nii.gz")
+        >>> file_stem("data/case_1.nii.gz")
         'case_1'
     """
     return Path(path).name.removesuffix(".gz").removesuffix(".nii")
@@ -117,31 +120,31 @@ def stem(path: str | Path) -> str:
 
 def saved_prediction(case: str, saved: list[Path]) -> Path | None:
     """Return the volume that the run saved for a case, named after it as by MONAI's ``SaveImage``."""
-    name = stem(case)
-    same = [p for p in saved if p.resolve() != Path(case).resolve() and stem(p).startswith(f"{name}_")]
+    name = file_stem(case)
+    same = [p for p in saved if p.resolve() != Path(case).resolve() and file_stem(p).startswith(f"{name}_")]
     return min(same, key=lambda path: (len(path.name), str(path)), default=None)
 
 
-def from_volumes(image: str, label: str, prediction: Path) -> np.ndarray[Any, Any] | None:
+def slice_of_volumes(image: str, label: str, prediction: Path) -> np.ndarray[Any, Any] | None:
     """Return image, label and prediction of one slice, if the files exist and have the same shape."""
-    predicted = volume(prediction)
-    volumes = [volume(Path(path)) for path in (image, label) if path]
+    predicted = read_nifti(prediction)
+    volumes = [read_nifti(Path(path)) for path in (image, label) if path]
     if predicted is None or len(volumes) < 2 or any(v is None or v.shape != predicted.shape for v in volumes):
         return None
     image_, label_ = (v for v in volumes if v is not None)
     if predicted.ndim == 3:
-        at = telling_slice(label_, predicted)
+        at = most_wrong_slice(label_, predicted)
         image_, label_, predicted = (v[:, :, at] for v in (image_, label_, predicted))
     return paint(np.stack([image_, label_, predicted]))
 
 
-def telling_slice(label: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> int:
+def most_wrong_slice(label: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any]) -> int:
     """Return the slice with most wrong voxels among those with much of the label."""
     labeled, wrong = ((x > 0).sum((0, 1)) for x in (label, label != predicted))
     return int(np.where(labeled * 2 >= labeled.max(), wrong, -1).argmax())
 
 
-def volume(path: Path) -> np.ndarray[Any, Any] | None:
+def read_nifti(path: Path) -> np.ndarray[Any, Any] | None:
     """Read a NIfTI volume in RAS order, by argmax if it has several channels; None if it cannot be read."""
     import nibabel
 

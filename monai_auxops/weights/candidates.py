@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from monai_auxops.clara.segresnet import PADDINGS, UPSAMPLINGS, ClaraSegResNet
 from monai_auxops.weights import facts, segresnet
 from monai_auxops.weights.errors import WeightsError
-from monai_auxops.weights.matching import by_order, slots, to_torch
+from monai_auxops.weights.matching import by_order, tensor_slots, to_torch
 from monai_auxops.weights.roles import Role, roles
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _keys(question: Question, network: nn.Module, image: Tensor) -> dict[str, st
     wanted = {key for key in network.state_dict() if not key.endswith("num_batches_tracked")}
     if isinstance(network, ClaraSegResNet) and set(named) == set(learned) and set(named.values()) == wanted:
         return named
-    return by_order(found, slots(network, image), question.tensors)
+    return by_order(found, tensor_slots(network, image), question.tensors)
 
 
 def _state(question: Question, network: nn.Module, keys: Mapping[str, str]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ class Slot:
     shape: tuple[int, ...]
 
 
-def slots(network: nn.Module, image: Tensor) -> list[Slot]:
+def tensor_slots(network: nn.Module, image: Tensor) -> list[Slot]:
     """Return the tensors of a network in order of use; only shapes are computed."""
     shapes = copy.deepcopy(network).to("meta").eval()
     found: list[Slot] = []

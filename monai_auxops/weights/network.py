@@ -18,7 +18,7 @@ from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.graphdef import Node
 from monai_auxops.weights.operations import OPERATIONS, Step
 from monai_auxops.weights.roles import Role
-from monai_auxops.weights.values import DEAD, Host, Value, host, tensor
+from monai_auxops.weights.values import DEAD, Host, Value, host_array, tensor
 
 UNLIMITED: Final = 2**48
 _OUTPUTS: Final = 8  # more than any operation that a condition can skip has
@@ -131,7 +131,7 @@ class GraphNetwork(torch.nn.Module):
         if node.op == "Const":
             return [self._constants[node.name]]
         if node.op == "IsTraining":
-            return [host(self.training)]
+            return [host_array(self.training)]
         inputs = [found[name][output] for name, output in node.sources]
         if node.op not in _MERGES and any(value is DEAD for value in inputs):
             return [DEAD] * _OUTPUTS
@@ -175,7 +175,7 @@ def _is_known(node: Node) -> bool:
 
 
 def _constant(node: Node) -> Host:
-    values: Host = host(list(node.attributes["values"])).reshape(node.attributes["shape"])
+    values: Host = host_array(list(node.attributes["values"])).reshape(node.attributes["shape"])
     return values
 
 

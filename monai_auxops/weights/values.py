@@ -27,17 +27,17 @@ class _Dead:
 DEAD: Final = _Dead()
 
 
-def host(values: Any) -> Host:
+def host_array(values: Any) -> Host:
     """Return numbers as an array of Python objects.
 
     Examples:
-        >>> host([2, 3]) * host(4)
+        >>> host_array([2, 3]) * host_array(4)
         array([8, 12], dtype=object)
     """
     if isinstance(values, np.ndarray):
         return values if values.dtype == object else values.astype(object)
     if isinstance(values, list | tuple):
-        rows = [host(value) for value in values]
+        rows = [host_array(value) for value in values]
         return np.stack(rows) if rows else np.empty(0, object)
     boxed = np.empty((), object)
     boxed[()] = values
@@ -49,7 +49,7 @@ def is_host(value: Value) -> bool:
     return isinstance(value, np.ndarray)
 
 
-def checked(values: Host) -> Host:
+def check_integers(values: Host) -> Host:
     """Return numbers after checking that every integer fits TensorFlow's 64 bits."""
     if any(type(value) is int and abs(value) >= _INT64 for value in values.flat):
         raise WeightsError("an integer is larger than 64 bits")
@@ -102,6 +102,6 @@ def smaller(a: Any, b: Any) -> Any:
     return -larger(-a, -b)
 
 
-def fixed(sizes: Any) -> list[int]:
+def fixed_sizes(sizes: Any) -> list[int]:
     """Return sizes of weights, which never depend on the image, as integers."""
     return [int(size) for size in sizes]

@@ -26,7 +26,7 @@ from monai_auxops.evaluation.joint import count_joint
 from monai_auxops.evaluation.measure import Settings, measure
 from monai_auxops.evaluation.pairing import Pair
 from monai_auxops.evaluation.run import INTERRUPTED, measure_all
-from monai_auxops.report.statistics import statistics
+from monai_auxops.report.statistics import describe_sample
 
 SPACING = (0.7, 1.5, 3.0)
 
@@ -303,13 +303,13 @@ def test_processes_measure_the_same_and_one_that_dies_costs_its_case(tmp_path):
 
 def test_the_interval_holds_the_mean_and_shrinks_with_the_cases():
     rng = np.random.default_rng(1)
-    few, many = (statistics(rng.normal(0.8, 0.1, n).tolist()) for n in (20, 500))
+    few, many = (describe_sample(rng.normal(0.8, 0.1, n).tolist()) for n in (20, 500))
     for described in (few, many):
         low, high = described["ci95"]
         assert low < described["mean"] < high
         half = 1.96 * described["sd"] / math.sqrt(described["n"])  # of the normal distribution
         assert (high - low) / 2 == pytest.approx(half, rel=0.15)
-    assert statistics([0.5])["ci95"] is None
+    assert describe_sample([0.5])["ci95"] is None
 
 
 def test_the_page_says_what_the_files_say(tmp_path):

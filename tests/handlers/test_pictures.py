@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 import monai_auxops as ma
-from monai_auxops.handlers.slices import panels, size_of_panel, telling_slice
+from monai_auxops.handlers.slices import most_wrong_slice, panels, size_of_panel
 
 NAMES = ["background", "grey", "white"]
 
@@ -84,7 +84,7 @@ def test_the_slice_shown_is_the_one_with_most_errors_within_the_label():
     label[0, :, :, 1] = 1  # labeled, and unseen
     predicted[0, :, :, 2] = 1  # nothing but errors, where nothing is labeled
     predicted[1, 0, 0, 2] = 1  # no label at all
-    assert telling_slice(label, predicted).tolist() == [1, 2]
+    assert most_wrong_slice(label, predicted).tolist() == [1, 2]
 
 
 def test_classes_survive_the_drawing():
@@ -215,7 +215,7 @@ def test_cuda_waits_for_no_picture(tmp_path):
 
 def test_an_epoch_that_is_not_due_costs_no_look(tmp_path, monkeypatch):
     handler, looked = ma.AuxWorstCasesHandler(2, log_dir=tmp_path), []
-    monkeypatch.setattr(handler, "look", looked.append)
+    monkeypatch.setattr(handler, "read_batch", looked.append)
     evaluator([case("a", 1)], [handler]).run()
     assert looked == []
     assert not list(tmp_path.iterdir())

@@ -265,7 +265,7 @@ def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("monai_auxops.handlers.run_facts.replace_text", full)
-    monkeypatch.setattr("monai_auxops.handlers.worst_cases.save", full)
+    monkeypatch.setattr("monai_auxops.handlers.worst_cases.save_png", full)
     with pytest.warns(UserWarning, match=r"AuxRunFactsHandler: run.json left out.*No space left"):
         validated(tmp_path, volume, {"val_dice": ma.ComputeDice("dice")})
 

@@ -24,7 +24,7 @@ BY_NAME = {
 }
 PARAMETRIC = {kinds.flag: st.booleans(), kinds.number: st.sampled_from([0.1, 0.5, 1.0]), kinds.integer: st.just(2)}
 PARAMETRIC |= {kinds.numbers: st.just([1.0, 1.0, 1.0]), kinds.integers: st.just([16, 16, 16])}
-PARAMETRIC |= {kinds.text: st.just("name"), kinds.words: st.just(["a", "b"]), kinds.channels: st.just(3)}
+PARAMETRIC |= {kinds.text: st.just("name"), kinds.texts: st.just(["a", "b"]), kinds.channels: st.just(3)}
 NO_TRAINING = {"SaveAsNifti", "RestoreOriginalShape", "ProcessMulticlassPreds", "SplitAcrossChannels"}
 LOADS = {"LoadNifti", "LoadPng", "LoadJpg", "LoadImageMasksFromNumpy"}
 

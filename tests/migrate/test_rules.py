@@ -17,7 +17,7 @@ from monai_auxops.migrate.rules.facts import NAMES, Facts
 
 LOCATOR = monai.bundle.config_item.ComponentLocator()
 SAMPLES = {kinds.integer: 2, kinds.number: 1.0, kinds.integers: [8, 8, 8], kinds.numbers: [1.0], kinds.text: "image"}
-SAMPLES |= {kinds.words: ["image"], kinds.flag: True, kinds.anything: "x"}
+SAMPLES |= {kinds.texts: ["image"], kinds.flag: True, kinds.anything: "x"}
 FACTS = Facts(
     final_activation="softmax", out_channels=3, known_label_format=(1, 3), patch_size=(8, 8, 8), output_dir="eval"
 )
@@ -134,7 +134,7 @@ def test_values_of_rows():
         (kinds.integer, 1.5),
         (kinds.integer, float("inf")),
         (kinds.text, 3),
-        (kinds.words, [1]),
+        (kinds.texts, [1]),
         (kinds.integers, ["a" * 60]),
         (kinds.one_of("a", "b"), "c"),
     ],

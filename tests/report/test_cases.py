@@ -16,7 +16,7 @@ from monai_auxops.report.classes import class_table
 from monai_auxops.report.comparison import pairings
 from monai_auxops.report.curves import Blocks, family_charts, strip_chart
 from monai_auxops.report.run import read_run
-from monai_auxops.report.statistics import compare, sign_test, statistics
+from monai_auxops.report.statistics import compare, describe_sample, sign_test
 from tests.report.test_report import Parsed, data_in, page_of, write_run
 
 NAN = math.nan
@@ -165,7 +165,7 @@ def test_classes_meet_whatever_joins_their_names(tmp_path, monkeypatch):
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
 def test_statistics_are_numpys(values):
-    described = statistics(values)
+    described = describe_sample(values)
     assert described["mean"] == pytest.approx(np.mean(values))
     assert described["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
     low, high = described["ci95"]

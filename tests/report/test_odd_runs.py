@@ -230,10 +230,10 @@ def test_a_running_run_can_be_reloaded_and_a_finished_one_not(tmp_path):
 
 
 def test_thinned_curves_keep_their_mean():
-    from monai_auxops.report.curves import thinned
+    from monai_auxops.report.curves import thin_curve
     from monai_auxops.report.events import Curve
 
     values = np.random.default_rng(0).random(1200)
-    steps, means = thinned(Curve(np.arange(1200), values, values), 300)
+    steps, means = thin_curve(Curve(np.arange(1200), values, values), 300)
     assert len(steps) == 300
     assert np.mean(means) == pytest.approx(values.mean())

@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from monai_auxops.cli import main
 from monai_auxops.report.events import Point, read_events
 from monai_auxops.report.run import read_run
-from monai_auxops.report.thumbnails import inside, worst_pictures
+from monai_auxops.report.thumbnails import picture_inside, worst_pictures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = '</script><script>document.title="taken"</script><img src=x onerror=\'document.title="taken"\'>'
@@ -253,7 +253,7 @@ def test_only_pictures_of_the_run_get_into_the_page(tmp_path, picture):
     Image.new("RGB", (6, 2)).save(tmp_path / "secret.png")
     (folder / "worst_cases/text.png").write_text("no picture")
     (folder / "worst_cases.csv").write_text(f"epoch,place,file,value,picture\n3,1,a.nii,0.1,{picture}\n")
-    assert inside(folder, picture) is None
+    assert picture_inside(folder, picture) is None
     assert worst_pictures(read_run(folder), 8) == []
 
 

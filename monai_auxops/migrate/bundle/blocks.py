@@ -25,7 +25,7 @@ def component(name: str, /, **args: Any) -> Block:
     return {Expr("_target_"): Expr(name), **args}
 
 
-def dumped(built: Built) -> Block:
+def object_block(built: Built) -> Block:
     """Write a converted object."""
     return component(built.target, **built.args)
 
@@ -36,7 +36,7 @@ def objects(entries: Iterable[Converted], slot: str = "") -> list[Block]:
     for entry in entries:
         if entry.manual and not slot:
             found.append(stub(entry))
-        found += [dumped(built) for built in entry.built if built.slot == slot]
+        found += [object_block(built) for built in entry.built if built.slot == slot]
     return found
 
 
@@ -102,13 +102,13 @@ def datalist(key: str, facts: Facts) -> Expr:
 
 def channels_first(entries: list[Converted]) -> list[Block]:
     """Write a preprocessing chain in which channels come first right after the reader, whatever Clara's order."""
-    return [block for _, block in ordered(entries)]
+    return [block for _, block in channels_first_pairs(entries)]
 
 
 _MOVE: Final = "EnsureChannelFirstd"
 
 
-def ordered(entries: list[Converted]) -> list[tuple[Converted, Block]]:
+def channels_first_pairs(entries: list[Converted]) -> list[tuple[Converted, Block]]:
     """Return the objects of a chain with the entries they come from.
 
     Clara's transforms worked on either layout; MONAI's need the channels in front. TLT 1.x and channels_last files have
@@ -120,18 +120,20 @@ def ordered(entries: list[Converted]) -> list[tuple[Converted, Block]]:
     waiting: list[str] = []
     for pair in [pair for pair in pairs if not _is(pair[1], _MOVE) or not _any_loader(pairs)]:
         if waiting and not _is(pair[1], "LoadImaged"):
-            found += _moved(found[-1][0], waiting, moves)
+            found += _one_move_per_key(found[-1][0], waiting, moves)
             waiting = []
         found.append(pair)
         waiting += pair[1]["keys"] if _is(pair[1], "LoadImaged") else []
-    return [*found, *(_moved(found[-1][0], waiting, moves) if waiting else [])]
+    return [*found, *(_one_move_per_key(found[-1][0], waiting, moves) if waiting else [])]
 
 
 def _any_loader(pairs: list[tuple[Converted, Block]]) -> bool:
     return any(_is(block, "LoadImaged") for _, block in pairs)
 
 
-def _moved(loader: Converted, keys: list[str], moves: list[tuple[Converted, Block]]) -> list[tuple[Converted, Block]]:
+def _one_move_per_key(
+    loader: Converted, keys: list[str], moves: list[tuple[Converted, Block]]
+) -> list[tuple[Converted, Block]]:
     """Move the channels of each loaded key once, as its first moving step says, otherwise as the file says."""
     found: list[tuple[Converted, Block]] = []
     left = list(keys)

@@ -38,14 +38,14 @@ def _folder(path: str, root: Path) -> str:
 
 
 def _datalist(project: Project, path: str) -> str:
-    if copied(project) is not None:
+    if copied_list(project) is not None:
         return Expr(f"$@bundle_root + '/{COPY}'")
     if not path or "{" in path:
         return Expr("$@dataset_dir + '/dataset.json'")
     return path
 
 
-def copied(project: Project) -> Path | None:
+def copied_list(project: Project) -> Path | None:
     """Return the data list if the bundle copies it, because it is small and inside the MMAR; otherwise None."""
     found = project.data.path.resolve() if project.data is not None else None
     if found is None or not found.is_relative_to(project.mmar.root.resolve()):

@@ -14,8 +14,8 @@ from monai_auxops.migrate.bundle.blocks import (
     compose,
     datalist,
     deterministic,
-    dumped,
     label_vector,
+    object_block,
     objects,
     rebase,
     single,
@@ -61,8 +61,8 @@ def _evaluation(train: Config, evaluation: Config) -> Block:
     post = [*activation(facts, ["pred"]), *objects(evaluation.at("", "post_transforms")), *objects(after)]
     metrics = [entry for entry in metrics_of(evaluation) if entry.built]
     key = key_metric(metrics)
-    key_block = {key.args["name"]: dumped(key.built[0])} if key is not None else validate_metrics(train)[0]
-    rest = {entry.args["name"]: dumped(entry.built[0]) for entry in metrics if entry is not key}
+    key_block = {key.args["name"]: object_block(key.built[0])} if key is not None else validate_metrics(train)[0]
+    rest = {entry.args["name"]: object_block(entry.built[0]) for entry in metrics if entry is not key}
     return {
         "preprocessing": compose(_image_and_label(evaluation.at("", "pre_transforms"), before, facts)),
         "data": datalist(_LIST_KEY, facts),

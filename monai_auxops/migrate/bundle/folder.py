@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.bundle.data import COPY, copied, data_block
+from monai_auxops.migrate.bundle.data import COPY, copied_list, data_block
 from monai_auxops.migrate.bundle.evaluate import evaluate_json, inference_json, multi_gpu_json
 from monai_auxops.migrate.bundle.metadata import class_names, metadata
 from monai_auxops.migrate.bundle.readme import readme
@@ -74,7 +74,7 @@ def files(project: Project) -> dict[str, str]:
     code = stubs(project)
     if code:
         found |= {"scripts/__init__.py": "", "scripts/manual.py": code}
-    datalist = copied(project)
+    datalist = copied_list(project)
     if datalist is not None:
         found[COPY] = datalist.read_text(encoding="utf-8-sig")
     return dict(sorted(found.items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.bundle.blocks import Block, dumped
+from monai_auxops.migrate.bundle.blocks import Block, object_block
 from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _HIDDEN: Final = {"do_summary": False, "do_print": False}
 def train_metrics(config: Config) -> tuple[Block, Block]:
     """Return the trainer's metrics: every aux-op with an epoch value, under Clara's name."""
     entries = [entry for entry in config.at("train", "aux_ops", "metrics") if _accumulates(entry)]
-    named = {f"train_{entry.creates[0]}": dumped(entry.built[0]) for entry in entries}
+    named = {f"train_{entry.creates[0]}": object_block(entry.built[0]) for entry in entries}
     return _split(named)
 
 
@@ -43,7 +43,7 @@ def validate_metrics(config: Config) -> tuple[Block, Block]:
 
 
 def _unmarked(entry: Converted, is_key: bool) -> Block:
-    block = dumped(entry.built[0])
+    block = object_block(entry.built[0])
     return block if is_key else {key: value for key, value in block.items() if key != "is_key_metric"}
 
 
@@ -51,7 +51,7 @@ def _in_validation(entry: Converted, hidden: bool) -> Block:
     """Clara printed an aux-op in training, and in validation the metrics that read it."""
     extra = entry.rule.in_validation if entry.rule is not None else {}
     shown = _HIDDEN if hidden and entry.rule is not None and entry.rule.accumulates else {}
-    return {**dumped(entry.built[0]), **shown, **extra}
+    return {**object_block(entry.built[0]), **shown, **extra}
 
 
 def _free(name: str, taken: Block) -> str:

@@ -52,7 +52,8 @@ def _head(project: Project) -> str:
     name = project.train.file if project.train is not None else ""
     return (
         "# A bundle migrated from Clara Train\n\n"
-        f"monai-auxops made this bundle from {code(name)}. It trains with MONAI; the network's weights are {weights}.\n"
+        f"monai-auxops made this bundle from {code_text(name)}. It trains with MONAI; the network's weights are "
+        f"{weights}.\n"
     )
 
 
@@ -70,7 +71,7 @@ def _commands(project: Project) -> str:
     lines = [
         "## Commands",
         "",
-        f"Run them in this folder. They need {code(INSTALL)}, run in a checkout of monai-auxops.",
+        f"Run them in this folder. They need {code_text(INSTALL)}, run in a checkout of monai-auxops.",
         "",
         "```bash",
         *map(" ".join, commands),
@@ -84,7 +85,7 @@ def _commands(project: Project) -> str:
 def _scripts(project: Project) -> list[str]:
     """Describe what the MMAR's own scripts become."""
     runs = [run for run in project.runs if run.app in ("train", "evaluate")]
-    rows = [f"| {code(run.script)} | {code(_command(run, project))} |" for run in runs]
+    rows = [f"| {code_text(run.script)} | {code_text(_command(run, project))} |" for run in runs]
     return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
 
 
@@ -122,8 +123,8 @@ def _migrated(project: Project) -> str:
     counts = Counter(entry.outcome for entry in entries)
     total = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
     rows = [
-        f"| {code(_path(entry))} | {text(entry.component.name)} | {text(_targets(entry))} | {entry.outcome.value} "
-        f"| {text(entry.why)} |"
+        f"| {code_text(_path(entry))} | {escape_text(entry.component.name)} | {escape_text(_targets(entry))} "
+        f"| {entry.outcome.value} | {escape_text(entry.why)} |"
         for entry in entries
     ]
     head = ["| where | Clara | here | outcome | why |", "| --- | --- | --- | --- | --- |"]
@@ -140,7 +141,10 @@ def _targets(entry: Converted) -> str:
 
 def _to_check(project: Project) -> str:
     wanted = [item for item in project.log.sorted() if item.severity is not Severity.INFO]
-    rows = [f"- {item.code} {text(item.where.path or item.where.file)}: {text(item.message)}" for item in wanted]
+    rows = [
+        f"- {item.code} {escape_text(item.where.path or item.where.file)}: {escape_text(item.message)}"
+        for item in wanted
+    ]
     names = [
         "- The network emits logits: Clara's `final_activation` is in the loss, the post-processing and the aux-ops.",
         "- Training values have the names `train_<tag>`, validation values the names of Clara's metrics.",
@@ -155,16 +159,16 @@ def _weights(project: Project) -> str:
         return f"## Weights\n\n`models/model.pt` has Clara's {project.carried}.\n"
     if not project.mmar.weights:
         return ""
-    rows = [f"- {code(name)}" for name in project.mmar.weights]
+    rows = [f"- {code_text(name)}" for name in project.mmar.weights]
     lost = "`monai-auxops weights MMAR BUNDLE` converts them if they can be proven equal to Clara's graph:"
     return "\n".join(["## Weights that were not migrated", "", lost, "", *rows, ""])
 
 
-def text(value: str) -> str:
+def escape_text(value: str) -> str:
     """Escape text of an untrusted file so that Markdown shows it literally."""
     return _SPECIAL.sub(r"\\\1", value.replace("\n", " "))
 
 
-def code(value: str) -> str:
+def code_text(value: str) -> str:
     """Return text as Markdown code."""
     return f"`{value.replace('`', ' ').replace('|', ' ').replace(chr(10), ' ')}`"

@@ -37,7 +37,7 @@ _GONE: Final = {
     "pretrained": "the weights come from a file",
 }
 """Arguments that today's classes no longer have and that change no value."""
-_UNSAID: Final = frozenset(
+_SAME_MEANING: Final = frozenset(
     {
         ("StatsHandler", "name"), ("LoadImaged", "image_only"), ("LoadImage", "image_only"),
         ("Orientationd", "labels"), ("Orientation", "labels"), ("SegResNet", "norm_name"),
@@ -171,7 +171,9 @@ def _write_defaults(draft: Draft, then: Signature | None, now: Signature, given:
     change = then.at(draft.version) if then is not None else None
     written = []
     for name, value in (change.defaults if change is not None else {}).items():
-        skipped = name in {*draft.args, *given, *draft.settled} or (now.name, name) in _UNSAID or name not in now.args
+        skipped = (
+            name in {*draft.args, *given, *draft.settled} or (now.name, name) in _SAME_MEANING or name not in now.args
+        )
         if skipped or _is_shown(value) or value == REQUIRED:
             continue
         draft.args[name] = _default(value)
@@ -193,11 +195,11 @@ def _default(value: Any) -> Any:
     return value
 
 
-def as_said(name: str, version: Version) -> tuple[list[str], list[str]]:
+def changes_text(name: str, version: Version) -> tuple[list[str], list[str]]:
     """Return the arguments of then that are left out today, and the defaults that are written out, as text.
 
     Examples:
-        >>> as_said("RandSpatialCropd", (0, 8, 1))
+        >>> changes_text("RandSpatialCropd", (0, 8, 1))
         ([], ['random_size = True'])
     """
     then = signatures.find(name)

@@ -138,12 +138,12 @@ def _call(text: str, tree: ast.expr) -> Code:
     keys = _constant(tree.args[0]) if tree.args else given.pop("keys", None)
     first = _constant(tree.args[1]) if len(tree.args) == 2 else given.pop("first", False)
     keys = [keys] if isinstance(keys, str) else keys
-    if given or len(tree.args) > 2 or not isinstance(first, bool) or not _texts(keys):
+    if given or len(tree.args) > 2 or not isinstance(first, bool) or not _texts_in(keys):
         return Code(text, Shape.UNKNOWN)
     return Code(text, Shape.FIELDS, tuple(Field(key) for key in keys), first=first)
 
 
-def _texts(value: Any) -> bool:
+def _texts_in(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 

@@ -117,7 +117,7 @@ class Converter:
         if not self.trust or codes_in(args):
             self.log.add("CT312", found.where, f"{found.path} is your own {found.place.key} in PyTorch")
             return Item(found, Outcome.MANUAL, _OWN_STUB, given=args)
-        wires = wiring.wired(found.place.key, found.name, args, self.section(found))
+        wires = wiring.wire_arguments(found.place.key, found.name, args, self.section(found))
         block = block_of(f"scripts.custom.{found.path}", wires)
         return Item(found, Outcome.APPROXIMATE, _OWN, given=args, blocks=(block,))
 
@@ -133,7 +133,7 @@ class Converter:
         return Item(found, Outcome.MANUAL, "Not a class of MONAI, PyTorch or Ignite.", given=args)
 
     def _wired(self, found: Occurrence, target: str, args: Mapping[str, Any]) -> Block:
-        return block_of(target, wiring.wired(found.place.key, found.name, args, self.section(found)))
+        return block_of(target, wiring.wire_arguments(found.place.key, found.name, args, self.section(found)))
 
     def _known(self, found: Occurrence, args: dict[str, Any]) -> Item:
         """Convert a class of MONAI, torch or Ignite."""
@@ -152,7 +152,7 @@ class Converter:
         args = self._rows_first(found, args)
         if found.name in ("Lambdad", "LambdaD", "LambdaDict"):
             return self._lambda(found, given, args)
-        wires = wiring.wired(found.place.key, found.name, args, section)
+        wires = wiring.wire_arguments(found.place.key, found.name, args, section)
         return self._finish(found, given, adapt(found.name, wires, self.dialect.version), notes, self._post(parts))
 
     def _rows_first(self, found: Occurrence, args: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class Converter:
             self.log.add("CT406", where, f"{found.name}: {name} was {row.args[name]!r} by default and is written out")
         left = codes_in(dict(row.args))
         for code in left:
-            self.log.add("CT321", where, f"{found.name}: {_short(code.text)} {code.shape.value}")
+            self.log.add("CT321", where, f"{found.name}: {_shorten(code.text)} {code.shape.value}")
         if row.manual or left:
             return self._manual(
                 found, given, row.why if row.manual else "Code in a string that has none of the known forms."
@@ -210,7 +210,7 @@ class Converter:
     ) -> Item:
         if parts is None:
             text = codes_in(dict(args))[0].text
-            self.log.add("CT321", found.where, f"{found.name}: {_short(text)} has none of the known forms")
+            self.log.add("CT321", found.where, f"{found.name}: {_shorten(text)} has none of the known forms")
             return self._manual(found, args, "Code in a string that has none of the known forms.")
         return Item(found, Outcome.EXACT, reason, given=args, post=self._post(parts))
 
@@ -224,7 +224,7 @@ class Converter:
         text = lambda_text(code[0].text) if len(code) == 1 else None
         if text is None or not self.trust:
             why = "Code of the MMAR on an array: pass --trust-code to wrap it for today's MetaTensor."
-            self.log.add("CT321", found.where, f"{found.name}: {_short(code[0].text if code else '?')} is arithmetic")
+            self.log.add("CT321", found.where, f"{found.name}: {_shorten(code[0].text if code else '?')} is arithmetic")
             return Item(found, Outcome.MANUAL, why, given=given)
         func = Expr(f"$lambda x: monai.utils.convert_to_dst_type(({text})(x.numpy()), x)[0]")
         row = adapt(found.name, {**args, "func": func}, self.dialect.version)
@@ -256,5 +256,5 @@ def _argument(found: Occurrence, name: str) -> Any:
     return node.where if node is not None else found.where
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -131,7 +131,7 @@ def without_label(blocks: list[Block], key: str = "label") -> list[Block]:
     for block in blocks:
         if any(str(block.get(name)) in gone for name in ("label_key", "source_key", "image_key")):
             continue
-        keys = _words(block.get("keys"))
+        keys = _texts_in(block.get("keys"))
         kept = [index for index, name in enumerate(keys) if name not in gone]
         if not kept and keys:
             gone.update(_made_by(block))
@@ -141,10 +141,10 @@ def without_label(blocks: list[Block], key: str = "label") -> list[Block]:
 
 
 def _made_by(block: Block) -> list[str]:
-    return _words(block.get("names"))
+    return _texts_in(block.get("names"))
 
 
-def _words(value: Any) -> list[str]:
+def _texts_in(value: Any) -> list[str]:
     if isinstance(value, list):
         return [str(item) for item in value]
     return [value] if isinstance(value, str) else []

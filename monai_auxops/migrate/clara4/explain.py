@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from monai_auxops.migrate.clara4 import signatures, tables
-from monai_auxops.migrate.clara4.adapt import Adapted, adapt, as_said
+from monai_auxops.migrate.clara4.adapt import Adapted, adapt, changes_text
 from monai_auxops.migrate.clara4.dialect import Dialect
 
 _DIALECTS: Final = (Dialect.V40, Dialect.V41)
@@ -90,7 +90,7 @@ def _changed(name: str) -> bool:
 def _changes(name: str) -> Iterator[str]:
     """Yield a sentence for the removed arguments and one for the defaults written out, by dialect."""
     for dialect in _DIALECTS:
-        gone, written = as_said(name, dialect.version)
+        gone, written = changes_text(name, dialect.version)
         if gone:
             yield f"{dialect.value}: {', '.join(gone)} left out."
         if written:

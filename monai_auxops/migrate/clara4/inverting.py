@@ -23,7 +23,7 @@ _NOT_PASSED: Final = frozenset({"batch_transform", "output_transform", "name"})
 
 def inverter(args: Mapping[str, Any], section: str) -> list[Part]:
     """Return the transforms of a TransformInverter: ``pred`` is inverted under ``pred_inverted``."""
-    keys = _words(args.get("output_keys", "pred"))
+    keys = _texts_of(args.get("output_keys", "pred"))
     postfix = str(args.get("postfix", "inverted"))
     copies = [f"{key}_{postfix}" for key in keys]
     invert: dict[str, Any] = {
@@ -71,5 +71,5 @@ def metric(args: dict[str, Any], version: Version) -> tuple[dict[str, Any], list
     return {**args, "output_transform": from_engine(keys)}, [part for _, parts in made for part in parts]
 
 
-def _words(value: Any) -> list[str]:
+def _texts_of(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.bundle.readme import code, text
+from monai_auxops.migrate.bundle.readme import code_text, escape_text
 from monai_auxops.migrate.clara4.config import Role
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Outcome
@@ -33,7 +33,7 @@ def readme(mmar: Mmar4, weights: Weights) -> str:
 
 def _head(mmar: Mmar4) -> str:
     main = mmar.main
-    told = f"{code(main.file)} ({main.dialect.title})" if main is not None else "an MMAR"
+    told = f"{code_text(main.file)} ({main.dialect.title})" if main is not None else "an MMAR"
     return (
         "# A bundle migrated from Clara Train 4\n\n"
         f"monai-auxops made this bundle from {told}. It trains with today's MONAI and gives the same losses.\n"
@@ -64,14 +64,14 @@ def _scripts(mmar: Mmar4, train: str, both: str) -> list[str]:
         )
         options = [f"--{_SETTINGS[name]} {value}" for name, value in run.settings.items() if name in _SETTINGS]
         command = " ".join([start, *options, *(["--finetune models/model.pt"] if run.fine_tunes else [])])
-        rows.append(f"| {code(run.script)} | {code(command)} |")
+        rows.append(f"| {code_text(run.script)} | {code_text(command)} |")
     return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
 
 
 def _weights(weights: Weights) -> str:
     if not weights.files:
         return ""
-    rows = [f"- {code(name)}" for name in weights.names]
+    rows = [f"- {code_text(name)}" for name in weights.names]
     said = "Evaluation and inference read these files in `models/`. Training overwrites `models/model.pt`."
     return "\n".join(["## Weights", "", said, "", *rows, ""])
 
@@ -80,8 +80,8 @@ def _migrated(mmar: Mmar4) -> str:
     counts = Counter(item.outcome for item in mmar.used)
     total = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
     rows = [
-        f"| {code(item.occurrence.where.path)} | {text(item.occurrence.name)} | {text(_targets(item))} "
-        f"| {item.outcome.value} | {text(item.why)} |"
+        f"| {code_text(item.occurrence.where.path)} | {escape_text(item.occurrence.name)} "
+        f"| {escape_text(_targets(item))} | {item.outcome.value} | {escape_text(item.why)} |"
         for item in mmar.used
     ]
     head = ["| where | Clara | here | outcome | why |", "| --- | --- | --- | --- | --- |"]
@@ -94,6 +94,9 @@ def _targets(item: Item) -> str:
 
 def _to_check(mmar: Mmar4) -> str:
     wanted = [item for item in mmar.log.sorted() if item.severity is not Severity.INFO]
-    rows = [f"- {item.code} {text(item.where.path or item.where.file)}: {text(item.message)}" for item in wanted]
+    rows = [
+        f"- {item.code} {escape_text(item.where.path or item.where.file)}: {escape_text(item.message)}"
+        for item in wanted
+    ]
     rows.append("- Compare the first losses with an old log if you have one.")
     return "\n".join(["## What to check", "", *rows, ""])

@@ -73,24 +73,24 @@ def _entry(item: Item) -> Model:
         "reason": item.reason,
         "notes": list(item.notes),
         "why": item.why,
-        "args": _shown(item.given),
+        "args": _shown_value(item.given),
         "bundle": [_target(block) for block in (*item.blocks, *item.post)],
         "not_needed": dict(item.unused),
     }
 
 
 def _target(block: Mapping[str, Any]) -> Model:
-    args = {str(key): _shown(value) for key, value in block.items() if key != "_target_"}
+    args = {str(key): _shown_value(value) for key, value in block.items() if key != "_target_"}
     return {"target": str(block["_target_"]), "args": args}
 
 
-def _shown(value: Any) -> Any:
+def _shown_value(value: Any) -> Any:
     if isinstance(value, Code):
         return value.text
     if isinstance(value, Mapping):
-        return {str(key): _shown(child) for key, child in value.items()}
+        return {str(key): _shown_value(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_shown(child) for child in value]
+        return [_shown_value(child) for child in value]
     return value if value is None or isinstance(value, str | int | float | bool) else "@conf"
 
 

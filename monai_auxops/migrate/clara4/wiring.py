@@ -51,7 +51,7 @@ _ENGINES: Final = {
 STATES_LEFT_OUT: Final = "the configuration itself (train_conf) is not a state and is left out"
 
 
-def wired(key: str, name: str, args: Mapping[str, Any], section: str) -> dict[str, Any]:
+def wire_arguments(key: str, name: str, args: Mapping[str, Any], section: str) -> dict[str, Any]:
     """Return the arguments of a component with those that Clara 4.0 filled in by itself."""
     implicit: dict[str, Any] = {}
     if key == "optimizer":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.conversion.binding import Binder, Bound
-from monai_auxops.migrate.conversion.convert import Converted, convert, created, facts_of
+from monai_auxops.migrate.conversion.convert import Converted, convert, created_fields, facts_of
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.reading.components import PLACES, Reader
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, Variables
@@ -38,7 +38,7 @@ class BoundConfig:
 
     def at(self, part: str, *keys: str) -> list[Bound]:
         """Return the active occurrences of places, in order."""
-        return [item for item in self.bound if item.active and _stands(item, part, keys)]
+        return [item for item in self.bound if item.active and _is_at(item, part, keys)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class Config:
 
     def at(self, part: str, *keys: str) -> list[Converted]:
         """Return the active entries of places, in order."""
-        return [entry for entry in self.entries if entry.active and _stands(entry.bound, part, keys)]
+        return [entry for entry in self.entries if entry.active and _is_at(entry.bound, part, keys)]
 
     def first(self, part: str, key: str) -> Converted | None:
         """Return the entry of a single place."""
         return next(iter(self.at(part, key)), None)
 
 
-def _stands(bound: Bound, part: str, keys: tuple[str, ...]) -> bool:
+def _is_at(bound: Bound, part: str, keys: tuple[str, ...]) -> bool:
     place = bound.component.place
     return place.part == part and place.key in keys
 
@@ -85,7 +85,7 @@ def collect(config: BoundConfig, base: Facts) -> dict[str, Facts]:
         return {"": facts_of(config.at("", *_keys("")), _without_data(base))}
     train = facts_of(config.at("train", *_keys("train")), base)
     validate = facts_of(config.at("validate", *_keys("validate")), _without_data(train))
-    tags = tuple(name for item in config.at("train", "aux_ops", "metrics") for name in created(item, train))
+    tags = tuple(name for item in config.at("train", "aux_ops", "metrics") for name in created_fields(item, train))
     return {"train": train.update(scanning=validate.scanning, tags=tags), "validate": validate.update(tags=tags)}
 
 

@@ -82,12 +82,12 @@ def _converted(bound: Bound, rule: Rule, facts: Facts, log: Log) -> Converted:
     call = bound.call(facts)
     objects = tuple(built(rule, call))
     said = [caveat for caveat in rule.caveats if holds(caveat.when, call)]
-    notes = tuple(_said(caveat, bound, call, log) for caveat in said)
+    notes = tuple(_caveat_text(caveat, bound, call, log) for caveat in said)
     outcome = worst([bound.outcome, *(caveat.outcome for caveat in said if caveat.outcome is not None)])
-    return Converted(bound, outcome, notes, objects, created(bound, facts))
+    return Converted(bound, outcome, notes, objects, created_fields(bound, facts))
 
 
-def _said(caveat: Caveat, bound: Bound, call: Call, log: Log) -> str:
+def _caveat_text(caveat: Caveat, bound: Bound, call: Call, log: Log) -> str:
     """Return what a caveat says about one occurrence; a caveat with a code also adds a diagnostic."""
     text = str(evaluate(caveat.text, call))
     if caveat.code and bound.rule is not None:
@@ -112,7 +112,7 @@ def _provided(bound: Bound, facts: Facts) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not OMIT and value is not None}
 
 
-def created(bound: Bound, facts: Facts) -> tuple[str, ...]:
+def created_fields(bound: Bound, facts: Facts) -> tuple[str, ...]:
     """Return the fields that an occurrence leaves for others."""
     if bound.rule is None or bound.manual:
         return ()

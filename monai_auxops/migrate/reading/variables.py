@@ -84,7 +84,7 @@ class Variables:
             return node.value
         value = self.substitute(node.value, node.where)
         if isinstance(value, str) and is_evaluated(value):
-            self.log.add("CT601", node.where, f"{_shown(value)} would be evaluated by MONAI")
+            self.log.add("CT601", node.where, f"{_quoted(value)} would be evaluated by MONAI")
         return value
 
     def quietly(self, node: Node) -> Any:
@@ -101,9 +101,9 @@ class Variables:
         if "{" not in text and "}" not in text:
             return text
         if "${" in text:
-            self.log.add("CT202", where, f"{_shown(text)} has a $ before a placeholder; Clara writes {{NAME}}")
+            self.log.add("CT202", where, f"{_quoted(text)} has a $ before a placeholder; Clara writes {{NAME}}")
         if _BRACES.search(_PLACEHOLDER.sub("", text)):
-            self.log.add("CT202", where, f"{_shown(text)} has braces that enclose no name")
+            self.log.add("CT202", where, f"{_quoted(text)} has braces that enclose no name")
         whole = _PLACEHOLDER.fullmatch(text)
         if whole:
             return self.lookup(whole.group(1), where, depth)
@@ -163,5 +163,5 @@ def collect(
     return Variables(values, environment is not None, log, sources=sources)
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")

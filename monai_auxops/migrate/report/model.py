@@ -95,8 +95,8 @@ def _entry(entry: Converted) -> Model:
         "reason": entry.bound.reason,
         "notes": list(entry.notes),
         "why": entry.why,
-        "args": _shown(_args(entry)),
-        "bundle": [{"target": built.target, "args": _shown(built.args)} for built in entry.built],
+        "args": _shown_value(_args(entry)),
+        "bundle": [{"target": built.target, "args": _shown_value(built.args)} for built in entry.built],
         "not_needed": dict(entry.bound.unused),
     }
 
@@ -105,11 +105,11 @@ def _args(entry: Converted) -> Mapping[str, Any]:
     return {name: entry.args[name] for name in sorted(entry.bound.given)} if entry.rule else entry.args
 
 
-def _shown(value: Any) -> Any:
+def _shown_value(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _shown(child) for key, child in value.items()}
+        return {str(key): _shown_value(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_shown(child) for child in value]
+        return [_shown_value(child) for child in value]
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 

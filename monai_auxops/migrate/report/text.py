@@ -159,9 +159,9 @@ def _counts(file: Model) -> str:
 
 def _targets(items: list[Model]) -> str:
     """Name what a component becomes; repeated targets appear once, with their number."""
-    counts = Counter(_short(item["target"]) for item in items)
+    counts = Counter(_short_target(item["target"]) for item in items)
     return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items()) or "-"
 
 
-def _short(target: str) -> str:
+def _short_target(target: str) -> str:
     return target.removeprefix("monai_auxops.clara.").removeprefix("monai_auxops.").rpartition("lr_scheduler.")[2]

@@ -8,7 +8,7 @@ from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T, given
 from monai_auxops.migrate.rules.common import DATA_FORMAT, SHOWN
-from monai_auxops.migrate.rules.kinds import flag, number, optional, text, words
+from monai_auxops.migrate.rules.kinds import flag, number, optional, text, texts
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts
@@ -166,7 +166,7 @@ AUX_OPS: Final = (
     Rule(
         name="DiceMaskedOutput",
         section=Section.AUX_OP,
-        params=(Param("tags", kind=words), *_DICE, *SHOWN),
+        params=(Param("tags", kind=texts), *_DICE, *SHOWN),
         targets=(T("monai_auxops.DiceMaskedOutput", tags=A("tags"), **_DICE_ARGS),),
         outcome=Outcome.EXACT,
         why=_REASON,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, F, Param
-from monai_auxops.migrate.rules.kinds import flag, number, one_of, text, words
+from monai_auxops.migrate.rules.kinds import flag, number, one_of, text, texts
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts
@@ -21,7 +21,7 @@ DATA_FORMAT: Final = Param(
     one_of("channels_first", "channels_last"),
     note="MONAI is channels-first throughout",
 )
-FIELDS: Final = Param("fields", kind=words, also=("applied_keys", "applied_key", "field"))
+FIELDS: Final = Param("fields", kind=texts, also=("applied_keys", "applied_key", "field"))
 FIELD: Final = Param("field", kind=text, also=("applied_key", "applied_keys"))
 IMAGE_FIELD: Final = Param("image_field", "image", text)
 LABEL_FIELD: Final = Param("label_field", "label", text)

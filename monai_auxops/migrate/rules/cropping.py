@@ -7,7 +7,7 @@ from typing import Any, Final
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules.base import A, Caveat, F, Param, Rule, Section, T, Target
 from monai_auxops.migrate.rules.common import FIELDS, IMAGE_FIELD, KEYS, LABEL_FIELD, PAIR, SIZE, keys_of, radians
-from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text, words
+from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text, texts
 
 _SIZE = Param("size", kind=integers)
 _POS = Param("pos", 1, number)
@@ -135,7 +135,7 @@ CROPPING: Final = (
             Param(
                 "fields",
                 [],
-                words,
+                texts,
                 also=("applied_keys",),
                 note="TLT 1.x; image_field and label_field have the same meaning",
             ),

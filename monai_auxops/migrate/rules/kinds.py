@@ -26,7 +26,7 @@ def flag(value: Any) -> bool:
     """
     if isinstance(value, bool) or value in (0, 1):
         return bool(value)
-    raise ValueError(f"expected true or false, found {_shown(value)}")
+    raise ValueError(f"expected true or false, found {_found_text(value)}")
 
 
 def number(value: Any) -> float | int:
@@ -39,7 +39,7 @@ def number(value: Any) -> float | int:
     if isinstance(value, str):
         value = _from_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected a number, found {_shown(value)}")
+        raise ValueError(f"expected a number, found {_found_text(value)}")
     return value
 
 
@@ -52,27 +52,27 @@ def integer(value: Any) -> int:
     """
     found = number(value)
     if (isinstance(found, float) and not math.isfinite(found)) or found != int(found):
-        raise ValueError(f"expected a whole number, found {_shown(value)}")
+        raise ValueError(f"expected a whole number, found {_found_text(value)}")
     return int(found)
 
 
 def text(value: Any) -> str:
     """Accept text."""
     if not isinstance(value, str):
-        raise ValueError(f"expected text, found {_shown(value)}")
+        raise ValueError(f"expected text, found {_found_text(value)}")
     return value
 
 
-def words(value: Any) -> list[str]:
+def texts(value: Any) -> list[str]:
     """Accept one text or a list of texts.
 
     Examples:
-        >>> words("image")
+        >>> texts("image")
         ['image']
     """
     found = [value] if isinstance(value, str) else value
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise ValueError(f"expected text or a list of texts, found {_shown(value)}")
+        raise ValueError(f"expected text or a list of texts, found {_found_text(value)}")
     return found
 
 
@@ -105,7 +105,7 @@ def channels(value: Any) -> int:
     """
     found = integer(value)
     if not 1 <= found <= MOST_CHANNELS:
-        raise ValueError(f"expected 1 to {MOST_CHANNELS:,} channels, found {_shown(value)}")
+        raise ValueError(f"expected 1 to {MOST_CHANNELS:,} channels, found {_found_text(value)}")
     return found
 
 
@@ -131,7 +131,7 @@ def one_of(*choices: str) -> ArgumentType:
 
     def choice(value: Any) -> str:
         if value not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}, found {_shown(value)}")
+            raise ValueError(f"expected one of {', '.join(choices)}, found {_found_text(value)}")
         return str(value)
 
     return choice
@@ -162,6 +162,6 @@ def _from_text(value: str) -> Any:
     return value
 
 
-def _shown(value: Any) -> str:
+def _found_text(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -8,7 +8,7 @@ from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.base import OMIT, A, Each, F, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, FIELDS, IMAGE_FIELD, KEY, KEYS, LABEL_FIELD, key_of
-from monai_auxops.migrate.rules.kinds import anything, flag, label_format, number, optional, text, words
+from monai_auxops.migrate.rules.kinds import anything, flag, label_format, number, optional, text, texts
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts
@@ -37,7 +37,7 @@ LABELS: Final = (
     Rule(
         name="ConvertToMultiChannelBasedOnBratsClasses",
         section=Section.TRANSFORM,
-        params=(FIELDS, Param("class_names", _BRATS, words, also=("classes",))),
+        params=(FIELDS, Param("class_names", _BRATS, texts, also=("classes",))),
         targets=(
             T("ConvertToMultiChannelBasedOnBratsClassesd", when=lambda class_names: class_names == _BRATS, keys=KEYS),
             T("CastToTyped", when=lambda class_names: class_names == _BRATS, keys=KEYS, dtype=Expr("$torch.float32")),
@@ -106,7 +106,7 @@ LABELS: Final = (
     Rule(
         name="MergeBatchDims",
         section=Section.TRANSFORM,
-        params=(Param("fields", [], words, note="MONAI's collate merges every field"),),
+        params=(Param("fields", [], texts, note="MONAI's collate merges every field"),),
         targets=(),
         outcome=Outcome.EQUIVALENT,
         why="MONAI's DataLoader merges the crops of all images into one batch by itself.",
@@ -135,7 +135,7 @@ LABELS: Final = (
         section=Section.TRANSFORM,
         params=(
             FIELD,
-            Param("channel_names", kind=words),
+            Param("channel_names", kind=texts),
             Param("squeeze", False, flag, note="MONAI keeps the channel dimension"),
         ),
         targets=(
@@ -155,7 +155,7 @@ LABELS: Final = (
     Rule(
         name="SplitBasedOnLabel",
         section=Section.TRANSFORM,
-        params=(FIELD, Param("label_names", kind=words)),
+        params=(FIELD, Param("label_names", kind=texts)),
         targets=(
             T("CopyItemsd", keys=KEY, times=A("label_names", len), names=A("label_names")),
             Each(
@@ -172,7 +172,7 @@ LABELS: Final = (
         name="CopyProperties",
         section=Section.TRANSFORM,
         params=(
-            Param("fields", [], words, note="all fields made from the image carry its properties"),
+            Param("fields", [], texts, note="all fields made from the image carry its properties"),
             Param("from_field", "image", text, note="MONAI's tensors carry the properties themselves"),
             Param("properties", [], anything, note="MONAI's tensors carry the affine"),
         ),

@@ -147,10 +147,10 @@ def _prepare(parser: Any, spec: dict[str, Any], data: _Data, folder: Path) -> No
     parser["device"] = "$torch.device('cpu')"
     if parser.get("dataloader") is not None:
         parser["dataloader#num_workers"] = 0
-    _short(parser)
+    _shorten_run(parser)
 
 
-def _short(parser: Any) -> None:
+def _shorten_run(parser: Any) -> None:
     for part, engine in (("train", "trainer"), ("validate", "evaluator")):
         if parser.get(part) is None:
             continue

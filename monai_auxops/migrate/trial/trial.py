@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle import folder as bundle
-from monai_auxops.migrate.bundle.blocks import ordered
+from monai_auxops.migrate.bundle.blocks import channels_first_pairs
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Where
@@ -146,5 +146,5 @@ def _of_other_files(project: Project) -> dict[str, Where]:
 
 
 def _transforms(part: str, entries: list[Converted]) -> dict[str, Where]:
-    pairs = ordered(entries)
+    pairs = channels_first_pairs(entries)
     return {f"{part}#preprocessing#transforms#{index}": pair[0].component.where for index, pair in enumerate(pairs)}

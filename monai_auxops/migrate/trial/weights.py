@@ -45,10 +45,10 @@ def fit(bundle: Path) -> list[str]:
     sys.path.insert(0, str(bundle))
     network = parser.get_parsed_content("network_def") if parser.get("network_def") is not None else None
     files = sorted((bundle / "models").glob("*"))
-    return [_fitted(file, network) for file in files if file.suffix in (".pt", ".pth", ".ts")]
+    return [_load_strictly(file, network) for file in files if file.suffix in (".pt", ".pth", ".ts")]
 
 
-def _fitted(path: Path, network: Any) -> str:
+def _load_strictly(path: Path, network: Any) -> str:
     import torch
 
     if path.suffix == ".ts" or network is None:

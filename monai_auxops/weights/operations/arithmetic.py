@@ -12,7 +12,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from monai_auxops.weights.operations.registry import OPERATIONS, Step, operation
-from monai_auxops.weights.values import Value, checked, host, is_host, larger, number, numbers, operand, smaller, tensor
+from monai_auxops.weights.values import (
+    Value,
+    check_integers,
+    host_array,
+    is_host,
+    larger,
+    number,
+    numbers,
+    operand,
+    smaller,
+    tensor,
+)
 
 Binary = Callable[[Any, Any], Any]
 
@@ -98,7 +109,7 @@ _BINARY: Final[dict[str, Binary]] = {
 def _binary(function: Binary) -> Callable[[Step, Value, Value], Value]:
     def run(step: Step, a: Value, b: Value) -> Value:
         if is_host(a) and is_host(b):
-            return checked(_elementwise(function, a, b))
+            return check_integers(_elementwise(function, a, b))
         return function(operand(a, step.like), operand(b, step.like))
 
     return run
@@ -108,7 +119,7 @@ def _elementwise(function: Binary, a: Value, b: Value) -> Value:
     """Apply a function to pairs of numbers of two arrays, which are broadcast."""
     wide, other = np.broadcast_arrays(a, b)
     results = [function(one, two) for one, two in zip(wide.flat, other.flat, strict=True)]
-    return host(results).reshape(wide.shape)
+    return host_array(results).reshape(wide.shape)
 
 
 OPERATIONS.update({name: _binary(function) for name, function in _BINARY.items()})
@@ -154,7 +165,7 @@ def _unary(function: Callable[[Tensor], Tensor]) -> Callable[[Step, Value], Valu
 def _on_host(function: Callable[[Tensor], Tensor], x: Value) -> Value:
     """Compute with numbers on the host in 64 bits."""
     results = [function(torch.as_tensor(value, dtype=_wide(value))) for value in x.flat]
-    return host([result.item() for result in results]).reshape(x.shape)
+    return host_array([result.item() for result in results]).reshape(x.shape)
 
 
 def _wide(value: Any) -> torch.dtype | None:
@@ -213,7 +224,7 @@ def _reduction(function: Any, on_host: Any) -> Callable[[Step, Value, Value], Va
     def run(step: Step, x: Value, axis: Value) -> Value:
         axes, keep = tuple(int(value) for value in numbers(axis)), bool(step.get("keep_dims", False))
         if is_host(x):
-            return checked(host(on_host(x, axis=axes, keepdims=keep))) if axes else x
+            return check_integers(host_array(on_host(x, axis=axes, keepdims=keep))) if axes else x
         if not axes:
             return x
         return function(x, axes, keepdim=keep) if function is not None else _product(x, axes, keep)

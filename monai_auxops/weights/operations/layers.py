@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.operations.registry import Step, operation
-from monai_auxops.weights.values import Value, fixed, host, larger, numbers, tensor
+from monai_auxops.weights.values import Value, fixed_sizes, host_array, larger, numbers, tensor
 
 _CONV: Final = {2: functional.conv2d, 3: functional.conv3d}
 _TRANSPOSED: Final = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
@@ -97,7 +97,7 @@ def convolution(step: Step, x: Tensor, kernel: Tensor) -> Tensor:
 def depthwise(step: Step, x: Tensor, kernel: Tensor) -> Tensor:
     """Convolve each channel by itself; the kernel is stored as space, channels, filters per channel."""
     layout = _Layout(step, 2)
-    height, width, channels, filters = fixed(kernel.shape)
+    height, width, channels, filters = fixed_sizes(kernel.shape)
     weight = kernel.permute(2, 3, 0, 1).reshape(channels * filters, 1, height, width)
     return layout.back(_convolve(step, layout, layout.to_torch(x), weight, channels))
 
@@ -106,7 +106,7 @@ def _convolve(step: Step, layout: _Layout, x: Tensor, weight: Tensor, groups: in
     dims = weight.dim() - 2
     stride = layout.spatial(step.get("strides", [1] * (dims + 2)))
     dilation = layout.spatial(step.get("dilations", [])) or [1] * dims
-    pads = _pads(step, layout, x, fixed(weight.shape[2:]), stride, dilation)
+    pads = _pads(step, layout, x, fixed_sizes(weight.shape[2:]), stride, dilation)
     if _symmetric(pads):  # torch's own padding does not copy the image
         inside = [before for before, _ in pads]
         return _CONV[dims](x, weight, None, stride, inside, dilation, groups)
@@ -126,7 +126,7 @@ def transposed(step: Step, sizes: Value, kernel: Tensor, y: Tensor) -> Tensor:
     full = _TRANSPOSED[dims](layout.to_torch(y), weight, stride=stride)
     starts = [0] * dims
     if step.get("padding") == "SAME":
-        axes = zip(want, fixed(weight.shape[2:]), stride, strict=True)
+        axes = zip(want, fixed_sizes(weight.shape[2:]), stride, strict=True)
         starts = [same_padding(*axis)[0] for axis in axes]
     for axis, (start, size) in enumerate(zip(starts, want, strict=True), start=2):
         full = _cut(full, axis, start, size)
@@ -191,7 +191,7 @@ def batch_norm(step: Step, x: Tensor, *parameters: Value) -> list[Any]:
     axes = [axis for axis in range(image.dim()) if axis != 1]
     with torch.no_grad():
         moments = [image.mean(axes), image.var(axes)]
-    return [layout.back(found), *moments, host(0), host(0), host(0)]
+    return [layout.back(found), *moments, host_array(0), host_array(0), host_array(0)]
 
 
 @operation("LRN")

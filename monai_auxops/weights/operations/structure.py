@@ -13,7 +13,7 @@ from torch.nn import functional
 from monai_auxops.weights.dtypes import BOOL, is_float
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.operations.registry import Step, operation
-from monai_auxops.weights.values import DEAD, Host, Value, host, is_host, number, numbers, operand, tensor
+from monai_auxops.weights.values import DEAD, Host, Value, host_array, is_host, number, numbers, operand, tensor
 
 _INTEGERS: Final = {3: torch.int32, 4: torch.uint8, 5: torch.int16, 6: torch.int8, 9: torch.int64}
 
@@ -42,31 +42,31 @@ def switch(step: Step, x: Value, condition: Value) -> list[Value]:
 def merge(step: Step, *values: Value) -> list[Value]:
     """Return the value that is alive, and its index."""
     alive = [index for index, value in enumerate(values) if value is not DEAD]
-    return [values[alive[0]], host(alive[0])] if alive else [DEAD, DEAD]
+    return [values[alive[0]], host_array(alive[0])] if alive else [DEAD, DEAD]
 
 
 @operation("Shape")
 def shape(step: Step, x: Value) -> Host:
     """Return the sizes."""
-    return host(list(x.shape))
+    return host_array(list(x.shape))
 
 
 @operation("ShapeN")
 def shapes(step: Step, *values: Value) -> list[Host]:
     """Return the sizes of each value."""
-    return [host(list(x.shape)) for x in values]
+    return [host_array(list(x.shape)) for x in values]
 
 
 @operation("Size")
 def size(step: Step, x: Value) -> Host:
     """Return the number of elements."""
-    return host(math.prod(x.shape))
+    return host_array(math.prod(x.shape))
 
 
 @operation("Rank")
 def rank(step: Step, x: Value) -> Host:
     """Return the number of dimensions."""
-    return host(x.ndim)
+    return host_array(x.ndim)
 
 
 @operation("Pack")
@@ -83,7 +83,7 @@ def unpack(step: Step, x: Value) -> list[Value]:
     """Split a value into its parts along an axis."""
     axis = step.get("axis", 0)
     if is_host(x):
-        return [host(part) for part in np.moveaxis(x, axis, 0)]
+        return [host_array(part) for part in np.moveaxis(x, axis, 0)]
     return list(x.unbind(axis))
 
 
@@ -143,13 +143,13 @@ def fill(step: Step, sizes: Value, value: Value) -> Value:
 @operation("OnesLike")
 def ones_like(step: Step, x: Value) -> Value:
     """Return ones."""
-    return host(np.ones(x.shape, int)) if is_host(x) else torch.ones_like(x)
+    return host_array(np.ones(x.shape, int)) if is_host(x) else torch.ones_like(x)
 
 
 @operation("ZerosLike")
 def zeros_like(step: Step, x: Value) -> Value:
     """Return zeros."""
-    return host(np.zeros(x.shape, int)) if is_host(x) else torch.zeros_like(x)
+    return host_array(np.zeros(x.shape, int)) if is_host(x) else torch.zeros_like(x)
 
 
 @operation("Tile")
@@ -172,7 +172,7 @@ def cast(step: Step, x: Value) -> Value:
     to = step.get("DstT", 1)
     if is_host(x):
         convert = float_of if is_float(to) else _whole(to)
-        return host([convert(value) for value in x.flat]).reshape(x.shape)
+        return host_array([convert(value) for value in x.flat]).reshape(x.shape)
     if is_float(to):
         return x if x.is_floating_point() else x.to(step.like.dtype)
     return x.bool() if to == BOOL else x.to(_INTEGERS.get(to, torch.int64))
@@ -216,7 +216,7 @@ def range_(step: Step, start: Value, limit: Value, delta: Value) -> Host:
     """Return numbers from a start to a limit."""
     found = range(int(number(start)), int(number(limit)), int(number(delta)))
     step.sizes([len(found)])
-    return host(list(found))
+    return host_array(list(found))
 
 
 @operation("GatherV2")
@@ -224,7 +224,7 @@ def gather(step: Step, x: Value, indices: Value, axis: Value) -> Value:
     """Pick elements along an axis."""
     where = int(number(axis))
     if is_host(x):
-        return host(np.take(x, np.array(numbers(indices), int).reshape(indices.shape), where))
+        return host_array(np.take(x, np.array(numbers(indices), int).reshape(indices.shape), where))
     index = tensor(indices, step.like).long().reshape(-1)
     return x.index_select(where, index).reshape([*x.shape[:where], *indices.shape, *x.shape[where + 1 :]])
 
@@ -232,7 +232,7 @@ def gather(step: Step, x: Value, indices: Value, axis: Value) -> Value:
 @operation("Gather")
 def gather_first(step: Step, x: Value, indices: Value) -> Value:
     """Pick elements along the first axis."""
-    return gather(step, x, indices, host(0))
+    return gather(step, x, indices, host_array(0))
 
 
 @operation("Pad", "PadV2")
@@ -275,7 +275,7 @@ def strided_slice(step: Step, x: Value, begin: Value, end: Value, strides: Value
     if not is_host(x) and any(by < 0 for by in steps):
         return _flipped_slice(x, index)
     found = x[index]
-    return host(found) if is_host(x) else found
+    return host_array(found) if is_host(x) else found
 
 
 def _index(step: Step, axis: int, begin: Any, end: Any, by: Any) -> Any:
@@ -357,7 +357,7 @@ def random_normal(step: Step, sizes: Value) -> Tensor:
 def select(step: Step, condition: Value, a: Value, b: Value) -> Value:
     """Take elements of one value or the other; ``Select`` may choose whole rows."""
     if is_host(condition) and is_host(a) and is_host(b):
-        return host(np.where(condition.astype(bool), a, b))
+        return host_array(np.where(condition.astype(bool), a, b))
     if is_host(condition) and condition.size == 1:
         return a if number(condition) else b
     mask = tensor(condition, step.like)
