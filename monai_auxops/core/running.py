@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MAX_WAITING_BATCHES = 32  # batches that are added at once, because each addition launches kernels
-WAITING_BATCHES = {"cpu": 1}  # exceptions by device
+MAX_WAITING_BATCHES = 32  # batches that are added at once, because an addition is a dozen operations
 _NEVER = torch.iinfo(torch.int64).max
 
 
@@ -47,7 +46,7 @@ class RunningMean:
     there is none. With ``skip_nan=False`` NaN propagates, and ``first_nan`` returns the update in which it appeared.
 
     Nothing leaves the device before ``means`` or ``packed`` is called: an update does not synchronize with the host.
-    On a GPU up to 32 batches are buffered and added together; reading a value flushes the buffer.
+    Up to 32 batches are buffered and added together; reading a value flushes the buffer.
 
     Examples:
         >>> mean = RunningMean(["dice"])
@@ -99,7 +98,7 @@ class RunningMean:
             self._settle()
         self._updates += 1
         self._waiting.append(values)
-        if len(self._waiting) >= WAITING_BATCHES.get(values.device.type, MAX_WAITING_BATCHES):
+        if len(self._waiting) >= MAX_WAITING_BATCHES:
             self._settle()
 
     def _settle(self) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_WAITING_BATCHES = 128  # batches that are concatenated at once, because each tensor has its overhead
-MANY = 65_536  # values that are compared at a time
+VALUES_AT_A_TIME = 65_536  # whose comparison takes little memory
 
 
 class Rows(NamedTuple):
@@ -28,7 +28,9 @@ class Rows(NamedTuple):
         """The values to rank by: the log odds if the scores are theirs, because a float32 sigmoid is 1.0 from 17 on."""
         if self.log_odds is None or self.log_odds.shape != self.scores.shape:
             return self.scores
-        pairs = zip(self.log_odds.flatten().split(MANY), self.scores.flatten().split(MANY), strict=True)
+        pairs = zip(
+            self.log_odds.flatten().split(VALUES_AT_A_TIME), self.scores.flatten().split(VALUES_AT_A_TIME), strict=True
+        )
         return self.log_odds if all(_belong(*pair) for pair in pairs) else self.scores
 
 

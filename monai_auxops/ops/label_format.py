@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +59,36 @@ def split_labels(predictions: Tensor, labels: Tensor, label_format: Sequence[int
             f"got {came[0]} and {came[1]}"
         )
     return list(zip(predictions.split(list(label_format), 1), labels.unbind(1), strict=True))
+
+
+class Alike(NamedTuple):
+    """Labels of equally many classes: logits ``[B, n, classes]`` and values ``[B, n]``."""
+
+    classes: int
+    logits: Tensor
+    values: Tensor
+
+
+def join_alike(predictions: Tensor, labels: Tensor, label_format: Sequence[int]) -> list[Alike]:
+    """Join labels of equally many classes, so that 14 binary labels take as many operations as one.
+
+    Raises:
+        ValueError: shapes that do not fit.
+
+    Examples:
+        >>> import torch
+        >>> alike = join_alike(torch.zeros(2, 5), torch.tensor([[0, 2, 1], [1, 0, 0]]), [1, 3, 1])
+        >>> [(classes, list(logits.shape), values.tolist()) for classes, logits, values in alike]
+        [(1, [2, 2, 1], [[0, 1], [1, 0]]), (3, [2, 1, 3], [[2], [0]])]
+    """
+    pairs = split_labels(predictions, labels, label_format)
+    found = []
+    for k in dict.fromkeys(label_format):
+        logits, values = zip(
+            *(pair for pair, classes in zip(pairs, label_format, strict=True) if classes == k), strict=True
+        )
+        found.append(Alike(k, torch.stack(logits, 1), torch.stack(values, 1)))
+    return found
 
 
 def class_mask(label: Tensor, classes: int) -> Tensor:

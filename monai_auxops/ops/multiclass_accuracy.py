@@ -12,7 +12,7 @@ from torch import Tensor
 from monai_auxops.counting.overlap import ratio
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.contradictions import NO_CLASS, RANGE, beyond_probabilities, within_probabilities
-from monai_auxops.ops.label_format import check_label_format, class_mask, label_format_of, split_labels, widen
+from monai_auxops.ops.label_format import Alike, check_label_format, class_mask, join_alike, label_format_of, widen
 from monai_auxops.ops.naming import check_tag
 
 if TYPE_CHECKING:
@@ -83,23 +83,22 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         label_format = label_format_of(self.label_format, build_ctx)
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
-        pairs = split_labels(predictions, labels, label_format)
-        right = torch.stack([self._right(logits, widen(label)) for logits, label in pairs], 1)
-        valid = torch.stack([class_mask(label, k) for (_, label), k in zip(pairs, label_format, strict=True)], 1)
-        return {self.tag: ratio((right & valid).sum(1), valid.sum(1))}
+        alike = join_alike(predictions, labels, label_format)
+        valid = [class_mask(labels.values, labels.classes) for labels in alike]
+        right = [self._right(labels) & known for labels, known in zip(alike, valid, strict=True)]
+        return {self.tag: ratio(_joined(right).sum(1), _joined(valid).sum(1))}
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Count labels above their classes, and samples whose binary columns contradict the options."""
         predictions, labels = build_ctx.predictions, build_ctx.label
         label_format = label_format_of(self.label_format, build_ctx) or ()
-        pairs = split_labels(predictions, labels, label_format)  # type: ignore[arg-type]  # not None: it was measured
-        tops = [max(k, 2) - 1 for k in label_format]
-        above = torch.stack([widen(label) > top for (_, label), top in zip(pairs, tops, strict=True)], 1).sum(1)
-        binary = [logits for logits, _ in pairs if logits.shape[1] == 1]
+        alike = join_alike(predictions, labels, label_format)  # type: ignore[arg-type]  # not None: it was measured
+        above = _joined([widen(labels.values) > max(labels.classes, 2) - 1 for labels in alike]).sum(1)
+        binary = next((labels.logits[..., 0] for labels in alike if labels.classes == 1), None)
         outside = torch.zeros_like(above)
-        if binary and not self.use_sigmoid_for_accuracy:
+        if binary is not None and not self.use_sigmoid_for_accuracy:
             is_suspicious = within_probabilities if self.use_sigmoid_for_binary else beyond_probabilities
-            outside = is_suspicious(torch.cat(binary, 1)).long()
+            outside = is_suspicious(binary).long()
         return torch.stack([above, outside])
 
     def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
@@ -129,12 +128,18 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
     def _sigmoids(self) -> int:
         return self.use_sigmoid_for_binary + self.use_sigmoid_for_accuracy
 
-    def _right(self, logits: Tensor, label: Tensor) -> Tensor:
+    def _right(self, labels: Alike) -> Tensor:
+        """Return which labels ``[B, n]`` are predicted correctly."""
+        _, logits, values = labels
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-        if logits.shape[1] > 1:
-            best = logits.max(1)
-            return (best.indices == label) & ~best.values.isnan()
-        value = logits[:, 0]
+        if labels.classes > 1:
+            best = logits.max(2)
+            return (best.indices == widen(values)) & ~best.values.isnan()
+        value = logits[..., 0]
         if self.use_sigmoid_for_accuracy:
             self.warn_once("use_sigmoid_for_accuracy applies a second sigmoid, which makes every prediction positive")
-        return ((value > self._cut) == (label > 0.5)) & ~value.isnan()
+        return ((value > self._cut) == (widen(values) > 0.5)) & ~value.isnan()
+
+
+def _joined(masks: list[Tensor]) -> Tensor:
+    return masks[0] if len(masks) == 1 else torch.cat(masks, 1)

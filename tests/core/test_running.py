@@ -11,8 +11,8 @@ NAN = math.nan
 
 @pytest.fixture(autouse=True, params=[1, 2, 32], ids="together_{}".format)
 def _together(request, monkeypatch):
-    """How many batches wait for each other: on a CPU none, on a GPU up to 32."""
-    monkeypatch.setattr("monai_auxops.core.running.WAITING_BATCHES", {"cpu": request.param})
+    """How many batches wait for each other."""
+    monkeypatch.setattr("monai_auxops.core.running.MAX_WAITING_BATCHES", request.param)
 
 
 def running(*batches, **options):
