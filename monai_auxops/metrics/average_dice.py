@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
 from typing import TYPE_CHECKING
+
+import torch
 
 from monai_auxops.counting.counts import Counts, count
 from monai_auxops.counting.overlap import overlap
 from monai_auxops.metrics.base import CaseMetric
+from monai_auxops.ops import contradictions as noted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from torch import Tensor
 
     from monai_auxops.core.context import BuildContext
+    from monai_auxops.core.running import Totals
 
 
 class ComputeAverageDice(CaseMetric):
@@ -51,6 +58,8 @@ class ComputeAverageDice(CaseMetric):
 
     higher_is_better = True
     bounds = (0.0, 1.0)
+    sum_tags = (noted.NO_CLASS,)
+    _channels = 0  # of the last batch
 
     def __init__(
         self,
@@ -74,15 +83,39 @@ class ComputeAverageDice(CaseMetric):
 
     def values(self, build_ctx: BuildContext) -> Tensor:
         """Return Dice ``[B]``, NaN where no class is present."""
+        counts = self._counts(build_ctx)
+        first = int(self.remove_bg and counts.tp.shape[1] > 1)
+        return overlap(Counts(*(x[:, first:] for x in counts))).nanmean(1)
+
+    def _counts(self, build_ctx: BuildContext) -> Counts:
         prediction, label = self.read(self.field, build_ctx), self.read(self.label_field, build_ctx)
         if self.is_2d and prediction.dim() != 4:
             raise ValueError(f"expected [B, C, H, W] with is_2d, got {list(prediction.shape)}")
-        counts = count(
-            prediction if prediction.is_floating_point() else prediction.float(),
-            label,
-            independent=self.is_one_hot_targets,
-            onehot=self.is_one_hot_targets,
-            threshold=self.logit_thresh,
-        )
-        first = int(self.remove_bg and prediction.shape[1] > 1)
-        return overlap(Counts(*(x[:, first:] for x in counts))).nanmean(1)
+
+        def compute() -> Counts:
+            return count(
+                prediction if prediction.is_floating_point() else prediction.float(),
+                label,
+                independent=self.is_one_hot_targets,
+                onehot=self.is_one_hot_targets,
+                threshold=self.logit_thresh,
+            )
+
+        return build_ctx.once((ComputeAverageDice, id(self)), compute)
+
+    def sums(self, build_ctx: BuildContext) -> Tensor:
+        """Count the labels that are not a class, ``[1, B]``; every voxel of one-hot targets has a class."""
+        counts, label = self._counts(build_ctx), self.read(self.label_field, build_ctx)
+        self._channels = counts.tp.shape[1]
+        counted = torch.stack(counts)[:, :, 0].sum(0)
+        voxels = math.prod(label.shape) // max(1, len(label))
+        return (voxels - counted)[None] * (not self.is_one_hot_targets)
+
+    def contradictions(self, totals: Totals) -> Iterator[tuple[str, str]]:
+        """Report labels that are not a class."""
+        number, where = int(totals.sums[noted.NO_CLASS]), f"labels in {self.label_field!r}"
+        if number and self._channels == 1:
+            found = f"{number} {where} are neither 0 nor 1, although {self.field!r} has one channel, and were ignored"
+            yield noted.NO_CLASS, f"{found}; if it holds several classes, give each a channel first"
+        elif number:
+            yield noted.NO_CLASS, noted.unknown_labels(number, where, self._channels) + "; check the labels"

@@ -89,11 +89,14 @@ def no_class(number: int, channels: int) -> str:
             f"{number} labels are neither 0 nor 1, although predictions have one channel, and were ignored; predict a "
             "score per class, or class indices with num_classes=, or pass ignore_index= if this is intended"
         )
+    found = unknown_labels(number, "labels", channels)
+    return f"{found}; check the labels, or pass ignore_index= if this is intended"
+
+
+def unknown_labels(number: int, where: str, channels: int) -> str:
+    """Return the part of a message that says which labels are not a class."""
     scale = f" from 0 to {channels - 1}" if channels else ""
-    return (
-        f"{number} labels are not class indices{scale} (255, negative, fractional or NaN) and were ignored; check the "
-        "labels, or pass ignore_index= if this is intended"
-    )
+    return f"{number} {where} are not class indices{scale} (255, negative, fractional or NaN) and were ignored"
 
 
 def not_probabilities(number: int, samples: int, threshold: float, channels: int) -> str:

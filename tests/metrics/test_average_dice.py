@@ -92,3 +92,29 @@ WRONG = {
 def test_wrong_batches(predictions, label, options):
     with pytest.raises(ValueError, match=r"ComputeAverageDice\(name='dice', field='model'.*expected .*"):
         ComputeAverageDice("dice", "model", **options)(predictions, label)
+
+
+@pytest.mark.parametrize(
+    ("channels", "label", "message"),
+    [
+        (3, [[[0, 1, 2, 255]], [[2, 2, -1, 255]]], r"3 labels in 'label' are not class indices from 0 to 2.*check the"),
+        (1, [[[0, 1, 2, 3]], [[0, 0, 1, 1]]], r"2 labels in 'label' are neither 0 nor 1.*give each a channel first"),
+    ],
+)
+def test_labels_that_are_no_class_are_reported(channels, label, message):
+    metric = ComputeAverageDice("dice", field="model")
+    scores = torch.rand(2, channels, 4)
+    metric(scores, torch.tensor(label))
+    metric(scores, torch.zeros(2, 1, 4))
+    with pytest.warns(UserWarning, match=message):
+        metric.aggregate()
+
+
+def test_right_labels_are_not_reported(recwarn):
+    metric = ComputeAverageDice("dice", field="model")
+    metric(torch.rand(2, 3, 4), torch.randint(0, 3, (2, 1, 4)))
+    onehot = ComputeAverageDice("regions", field="model", is_one_hot_targets=True)
+    onehot(torch.rand(2, 3, 4), torch.randint(-1, 2, (2, 3, 4)))
+    metric.aggregate()
+    onehot.aggregate()
+    assert not [w for w in recwarn if "labels" in str(w.message)]

@@ -209,6 +209,7 @@ def test_the_faq_explains_every_message_of_the_module(arguments):
     number, channels = arguments
     texts = [
         contradictions.no_class(number, channels),
+        contradictions.unknown_labels(number, "labels", channels),
         contradictions.not_probabilities(number, 1, 0.5, channels),
         contradictions.already_probabilities("use_sigmoid=True"),
         contradictions.overlap(number, 1, "pass is_independent_predictions=True"),
