@@ -55,8 +55,8 @@ def counts(
     reading = Reading(**options)
     with undisturbed(predictions.device):
         dims = reading.with_channel(predictions, label).dim()
-        every = count_for(reading, predictions, label, reading.left_out(label, dims, mask))
-        return Counts(*map(reading.kept, every))
+        all_classes = count_for(reading, predictions, label, reading.left_out(label, dims, mask))
+        return Counts(*map(reading.select_measured, all_classes))
 
 
 def dice(

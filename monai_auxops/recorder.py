@@ -119,7 +119,7 @@ class Recorder:
         Raises:
             ValueError: an unknown split, an epoch that decreases, a value that is not a number.
         """
-        named = self._named(values, split)
+        named = self._numbers_by_name(values, split)
         if epoch < self._epoch or epoch < 0:
             raise ValueError(f"Recorder.log: expected epoch {self._epoch} or a later one, got {epoch}")
         if not ranks.is_first():
@@ -133,7 +133,7 @@ class Recorder:
         if split == "val":
             self._print_line()
 
-    def _named(self, values: Values, split: str) -> dict[str, float]:
+    def _numbers_by_name(self, values: Values, split: str) -> dict[str, float]:
         if split not in ("", "train", "val", "test"):
             raise ValueError(f"Recorder.log: expected split to be 'train', 'val', 'test' or '', got {split!r}")
         prefix = f"{split}_" if split else ""

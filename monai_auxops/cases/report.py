@@ -245,10 +245,10 @@ class CaseReport:
         parts = gather((self._columns, cases, [case.values for case in self._cases]))
         columns = next((columns for columns, _, _ in parts if columns), [self.name])
         self._columns = self._columns or list(columns)
-        every = [case for _, cases, _ in parts for case in cases]
+        all_cases = [case for _, cases, _ in parts for case in cases]
         rows = [row for _, _, rows in parts for row in rows]
         self._keep_details(rows)
-        self._safely(lambda: self._write_all(every, [row[0] for row in rows]))
+        self._safely(lambda: self._write_all(all_cases, [row[0] for row in rows]))
 
     def _keep_details(self, rows: Sequence[Sequence[float]]) -> None:
         """Store the value of each class and case where MONAI's metrics do, for its ``MetricsSaver``.

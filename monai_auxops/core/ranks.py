@@ -113,9 +113,9 @@ class Ranks:
         """Return ``value`` of every rank, in order of rank, for results that are not a sum (an AUC, a case report)."""
         if self.size == 1:
             return [value]
-        every: list[Any] = [None] * self.size
-        dist.all_gather_object(every, value, group=self.group)
-        return every
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self.group)
+        return values
 
     def _device(self) -> torch.device:
         """Return the device on which the group's collectives expect their tensors."""

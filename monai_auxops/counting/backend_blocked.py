@@ -108,23 +108,23 @@ def _class_sums(scores: Tensor, label: Tensor, membership: Membership) -> Iterat
     classes = scores.shape[0]
     code = _first_maximum(scores).round_() if membership.exclusive else None
     mark, inside = None, None
-    every = torch.tensor(float(scores.shape[1]), dtype=torch.float32, device=CPU)
+    valid = torch.tensor(float(scores.shape[1]), dtype=torch.float32, device=CPU)
     signed = label.dtype.is_signed  # voxels without annotation are negative or NaN
     first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: the background
     if not membership.onehot:
         mark = _label_code(label[0], classes + first)
         inside = torch.ge(mark, 0, out=_scratch.get_empty("inside"))
         inside.mul_(torch.lt(mark, classes + first, out=_scratch.get_empty("t")))
-        every = inside.sum()
+        valid = inside.sum()
     for c in range(classes):
         p = _exceeds(scores[c], membership.threshold, "p") if code is None else _equals(code, c, "p")
         t = _exceeds(label[c], 0.5, "t") if mark is None else _equals(mark, c + first, "t")
         if membership.onehot and signed:
             inside = torch.ge(label[c], 0, out=_scratch.get_empty("inside"))
-            every = inside.sum()
+            valid = inside.sum()
         if inside is not None:
             p.mul_(inside)
-        yield from (torch.dot(p, t), p.sum(), t.sum(), every)
+        yield from (torch.dot(p, t), p.sum(), t.sum(), valid)
 
 
 def _blocks(x: Tensor, y: Tensor, exclusive: bool) -> Iterator[tuple[int, Tensor, Tensor]]:

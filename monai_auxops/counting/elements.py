@@ -10,7 +10,7 @@ from torch import Tensor
 from monai_auxops.counting.backend_vectorized import exceeds
 from monai_auxops.counting.blocks import fused_sums, summed
 from monai_auxops.counting.overlap import ratio
-from monai_auxops.counting.reading import holds
+from monai_auxops.counting.reading import where_equal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ def of_elements(
 def _counting(y: Tensor, ignored: Sequence[int], mask: Tensor | None) -> Iterator[Tensor]:
     """Yield where elements are not ignored, and where they are inside of the mask."""
     for value in ignored:
-        yield ~holds(y, value)
+        yield ~where_equal(y, value)
     if mask is not None:
         yield mask > 0
 

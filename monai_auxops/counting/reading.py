@@ -124,7 +124,7 @@ class Reading:
             raise ValueError(f"expected at least one class that is not left out, got {number} classes and {self}")
         return left
 
-    def kept(self, values: Tensor) -> Tensor:
+    def select_measured(self, values: Tensor) -> Tensor:
         """Select the columns ``[B, C']`` of the measured classes from ``[B, C]``."""
         classes = self.classes(values.shape[1])
         first, last = classes[0], classes[-1]
@@ -149,7 +149,7 @@ class Reading:
         if self.is_onehot_targets and ignored:
             self.classes(label.shape[1])
         for index in ignored:
-            here = label[:, index : index + 1] > 0.5 if self.is_onehot_targets else holds(label, index)
+            here = label[:, index : index + 1] > 0.5 if self.is_onehot_targets else where_equal(label, index)
             left_out = left_out | here
         if mask is None:
             return left_out
@@ -210,11 +210,11 @@ def ignored_labels(ignore_index: int | Sequence[int] | None) -> tuple[int, ...]:
     return tuple(map(int, every))
 
 
-def holds(label: Tensor, value: int) -> Tensor:
+def where_equal(label: Tensor, value: int) -> Tensor:
     """Return where ``label`` is ``value``, also for a value that the label's dtype cannot hold, such as 255 in int8.
 
     Examples:
-        >>> holds(torch.tensor([-1, 1], dtype=torch.int8), 255)
+        >>> where_equal(torch.tensor([-1, 1], dtype=torch.int8), 255)
         tensor([False, False])
     """
     if label.is_floating_point():

@@ -89,8 +89,8 @@ class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         self.also = also
-        every = every_nth(iteration_log)
-        super().__init__(every, *args, output_transform=output_transform, **kwargs)
+        log = every_nth(iteration_log)
+        super().__init__(log, *args, output_transform=output_transform, **kwargs)
         mine = {
             "epoch_print_logger": self.careful("an epoch's line", self._print_epoch),
             "iteration_print_logger": self.careful("an iteration's line", self._print_iteration),
@@ -151,8 +151,8 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
         **kwargs: Any,
     ) -> None:
         self.also = also
-        every = every_nth(iteration_log)
-        super().__init__(summary_writer, str(log_dir), every, *args, output_transform=output_transform, **kwargs)
+        log = every_nth(iteration_log)
+        super().__init__(summary_writer, str(log_dir), log, *args, output_transform=output_transform, **kwargs)
         mine = {
             "epoch_event_writer": self._write_epoch_carefully,
             "iteration_event_writer": self._write_iteration_carefully,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from monai_auxops.migrate.codes import CODES
 from monai_auxops.migrate.diagnostics import did_you_mean
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Each, Param, Rule, RuleBook
-from monai_auxops.migrate.rules.base import Target, reads
+from monai_auxops.migrate.rules.base import Target, arguments_read
 
 _FACTS: Final = {
     "activation": "the activation moves to loss, post-processing and aux-ops",
@@ -168,9 +168,9 @@ def _destination(rule: Rule, param: Param) -> str:
         f"{target.name.removeprefix('monai_auxops.')}({key})"
         for target in targets_of(rule)
         for key, value in target.args.items()
-        if param.name in reads(value)
+        if param.name in arguments_read(value)
     ]
     if found:
         return "; ".join(dict.fromkeys(found))
-    facts = [_FACTS.get(name, name) for name, value in rule.facts.items() if param.name in reads(value)]
+    facts = [_FACTS.get(name, name) for name, value in rule.facts.items() if param.name in arguments_read(value)]
     return param.note or "; ".join(facts) or "decides which of the above is used"

@@ -117,7 +117,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         if reading is None:
             return {self.tag: self._of_elements(build_ctx).accuracy()}
         counts = shared_counts(build_ctx, reading, self.mask_key).counts
-        return {self.tag: of_classes(Counts(*map(reading.kept, counts))).accuracy()}
+        return {self.tag: of_classes(Counts(*map(reading.select_measured, counts))).accuracy()}
 
     def _reading(self, build_ctx: BuildContext) -> Reading | None:
         """Return how classes are read; None if elements are compared."""

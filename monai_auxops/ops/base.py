@@ -225,8 +225,8 @@ class AuxiliaryOperation(GraphComponent):
             return self.measure(build_ctx)
         with naming_errors(self):
             batches = batches_of(predictions, label)
-        every = [self.measure(BuildContext(*batch, loss=loss)) for batch in batches]
-        return {tag: joined([outputs[tag] for outputs in every]) for tag in every[0]}
+        results = [self.measure(BuildContext(*batch, loss=loss)) for batch in batches]
+        return {tag: joined([outputs[tag] for outputs in results]) for tag in results[0]}
 
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]:
         """Run on one batch and add it to the epoch; every way to use an aux-op ends here."""

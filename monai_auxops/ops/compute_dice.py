@@ -90,7 +90,7 @@ class ComputeDice(DiceOperation):
     ) -> dict[str, Tensor]:
         """Return ``{tag: [B]}``, and ``{mask_tag: [B, C']}`` if it has a name."""
         dice, mean = self.overlaps(build_ctx)
-        outputs = {self.tag: mean} | self.named(self.tag, dice, build_ctx)
+        outputs = {self.tag: mean} | self.named_outputs(self.tag, dice, build_ctx)
         if self.mask_tag is not None:
             outputs[self.mask_tag] = (~dice.isnan()).float()
         return outputs

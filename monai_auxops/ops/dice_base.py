@@ -91,7 +91,7 @@ class DiceOperation(AuxiliaryOperation):
         """The options that a loaded state must agree on."""
         return repr(self.options)
 
-    def named(self, tag: str, dice: Tensor, build_ctx: BuildContext) -> dict[str, Tensor]:
+    def named_outputs(self, tag: str, dice: Tensor, build_ctx: BuildContext) -> dict[str, Tensor]:
         """Return the outputs for class names and statistics, ``[B]`` each."""
         names = self.options.class_names or ()
         if not names and not self.options.statistics:
@@ -121,7 +121,7 @@ class DiceOperation(AuxiliaryOperation):
 
     def counts(self, build_ctx: BuildContext) -> Counts:
         """Return the counts of the measured classes, shared with every aux-op that reads the batch the same way."""
-        return Counts(*map(self.options.kept, self._shared(build_ctx).counts))
+        return Counts(*map(self.options.select_measured, self._shared(build_ctx).counts))
 
     def overlaps(self, build_ctx: BuildContext) -> tuple[Tensor, Tensor]:
         """Return Dice of the measured classes ``[B, C']``, and its mean over valid classes ``[B]``.
@@ -130,8 +130,8 @@ class DiceOperation(AuxiliaryOperation):
         """
         options, shared = self.options, self._shared(build_ctx)
         key = ("overlap", *shared.key, options.jaccard, repr(options.empty_value))
-        every = build_ctx.once(key, lambda: overlap(shared.counts, options.jaccard, options.empty_value))
-        dice = options.kept(every)
+        all_classes = build_ctx.once(key, lambda: overlap(shared.counts, options.jaccard, options.empty_value))
+        dice = options.select_measured(all_classes)
         mean = build_ctx.once((*key, options.skip_background), lambda: dice.nanmean(1))
         return dice.clone(), mean.clone()
 
@@ -169,7 +169,7 @@ class DiceOperation(AuxiliaryOperation):
         rows = torch.stack(self._notes(build_ctx, shared))
         if not self._pooled_tags:
             return rows
-        counts = Counts(*map(self.options.kept, shared.counts))
+        counts = Counts(*map(self.options.select_measured, shared.counts))
         return torch.cat([pooled_rows(counts, self.options.jaccard), rows])
 
     def _notes(self, build_ctx: BuildContext, shared: SharedCounts) -> list[Tensor]:

@@ -92,7 +92,7 @@ class DiceMaskedOutput(DiceOperation):
             expected = f"1 or {1 + classes}" if classes > 1 else "1"
             raise ValueError(f"expected {expected} tags for {classes} classes, got {len(self.tags)}: {self.tags}")
         outputs = dict(zip(self.tags, (mean, *dice.unbind(1)), strict=False))
-        return outputs | self.named(self.tags[0], dice, build_ctx)
+        return outputs | self.named_outputs(self.tags[0], dice, build_ctx)
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
         """Return how the values follow from counts; the tags are those of ``get_output_tensors``."""

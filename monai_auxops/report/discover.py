@@ -16,11 +16,11 @@ def find_runs(folder: Path) -> list[Path]:
     Below a folder without its own files, every folder with a ``run.json``, or a log of another tool, is a run; if there
     is none, every folder with event files is, except parts of one run such as ``train`` and ``val``.
     """
-    if holds(folder, OWN):
+    if has_match(folder, OWN):
         return [folder]
     below = sorted(path for path in folder.rglob("*") if path.is_dir() and not is_part(path, folder))
     for patterns in (STRONG, ("summary.json", "*tfevents*", "*_cases.csv")):
-        found = topmost([path for path in below if holds(path, patterns)])
+        found = topmost([path for path in below if has_match(path, patterns)])
         if found:
             return found if len(found) > 1 else [folder]
     return [folder]
@@ -37,7 +37,7 @@ def topmost(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if not any(other in path.parents for other in paths)]
 
 
-def holds(folder: Path, patterns: Sequence[str]) -> bool:
+def has_match(folder: Path, patterns: Sequence[str]) -> bool:
     """Tell whether the folder itself contains a file that matches a pattern."""
     return any(path.is_file() for pattern in patterns for path in folder.glob(pattern))
 

@@ -104,11 +104,11 @@ def _ordered(graph: Mapping[str, Node], ends: Iterable[str], start: str) -> list
         elif name not in done:
             open_.add(name)
             stack.append((name, True))
-            stack += [(needed, False) for needed in _needs(graph, name, start) if needed not in done]
+            stack += [(needed, False) for needed in _nodes_read_by(graph, name, start) if needed not in done]
     return list(done.values())
 
 
-def _needs(graph: Mapping[str, Node], name: str, start: str) -> list[str]:
+def _nodes_read_by(graph: Mapping[str, Node], name: str, start: str) -> list[str]:
     """Return the nodes that a node reads, last one first, so that the first one is visited first."""
     if name == start:
         return []

@@ -113,5 +113,5 @@ def smallest_dice(a: Tensor, b: Tensor) -> float:
         (1.0, 0.0)
     """
     axes = [axis for axis in range(a.dim()) if axis != 1]
-    both, total = (a & b).sum(axes), a.sum(axes) + b.sum(axes)
-    return float(torch.where(total > 0, 2 * both / total.clamp(min=1), torch.ones(())).min())
+    overlap, total = (a & b).sum(axes), a.sum(axes) + b.sum(axes)
+    return float(torch.where(total > 0, 2 * overlap / total.clamp(min=1), torch.ones(())).min())

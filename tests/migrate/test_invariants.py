@@ -11,7 +11,7 @@ from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import RULES, RuleBook, Section
-from monai_auxops.migrate.rules.base import Call, holds
+from monai_auxops.migrate.rules.base import Call, applies
 from monai_auxops.migrate.rules.facts import Facts
 from tests.migrate import generated
 from tests.migrate.conftest import DATALIST, ENVIRONMENT, GOLDEN
@@ -54,7 +54,7 @@ class Watched:
 def test_no_condition_reads_a_fact_that_its_row_provides(rule):
     watched, call = Watched(), call_of(rule)
     for target in rule.targets:
-        holds(getattr(target, "when", None), Call(call.args, call.given, watched))
+        applies(getattr(target, "when", None), Call(call.args, call.given, watched))
     assert not watched.read & set(rule.facts)
 
 

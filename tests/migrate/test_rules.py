@@ -12,7 +12,7 @@ from monai_auxops.migrate.conversion.binding import read_by
 from monai_auxops.migrate.conversion.convert import built, facts_of
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import OMIT, REQUIRED, RULES, Call, RuleBook, Section, kinds
-from monai_auxops.migrate.rules.base import evaluate, reads, reads_condition
+from monai_auxops.migrate.rules.base import arguments_read, evaluate, reads_condition
 from monai_auxops.migrate.rules.facts import NAMES, Facts
 
 LOCATOR = monai.bundle.config_item.ComponentLocator()
@@ -63,7 +63,7 @@ def test_targets_take_the_arguments(rule):
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_every_argument_has_a_fate(rule):
-    decides = [reads(value) for value in rule.facts.values()]
+    decides = [arguments_read(value) for value in rule.facts.values()]
     decides += [reads_condition(caveat.when) for caveat in rule.caveats]
     known = read_by(rule).union(*decides)
     for param in rule.params if rule.outcome is not Outcome.MANUAL else ():
@@ -73,7 +73,7 @@ def test_every_argument_has_a_fate(rule):
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
 def test_functions_name_arguments_that_the_row_has(rule):
     values = [*rule.facts.values(), rule.creates, *rule.in_validation.values(), *(c.text for c in rule.caveats)]
-    decides = [*map(reads, values), *(reads_condition(caveat.when) for caveat in rule.caveats)]
+    decides = [*map(arguments_read, values), *(reads_condition(caveat.when) for caveat in rule.caveats)]
     assert read_by(rule).union(*decides) <= {param.name for param in rule.params}
 
 

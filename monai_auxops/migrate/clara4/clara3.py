@@ -60,7 +60,7 @@ class Clara3:
             return None
         place = Place(found.place.part, found.place.key, section, many=True)
         component = Component(place, found.name, found.node, found.where, found.path)
-        done = convert(self.binder.known(component, rule), self.facts, self.log)
+        done = convert(self.binder.bind_known(component, rule), self.facts, self.log)
         blocks = tuple((built.target, dict(built.args)) for built in done.built if not built.slot)
         return Old(done.outcome, f"A name of Clara Train 3.1. {done.bound.reason}", done.notes, blocks, done.creates)
 

@@ -110,9 +110,9 @@ class Reader:
     def _occurrence(self, place: Place, node: Node) -> Occurrence:
         self._check_keys(node)
         ref = _text(node, "ref")
-        return self._follow(place, node, ref) if ref else self._named(place, node)
+        return self._follow(place, node, ref) if ref else self._occurrence_by_name(place, node)
 
-    def _named(self, place: Place, node: Node) -> Occurrence:
+    def _occurrence_by_name(self, place: Place, node: Node) -> Occurrence:
         name, path = _text(node, "name").partition("#")[0], _text(node, "path")
         if not name and not path and node.get("ts_path") is None and node.get("ckpt_path") is None:
             self.log.add("CT302", node.where, "a component without name, path or ref")
@@ -129,7 +129,7 @@ class Reader:
         if len(targets) > 1:
             first = targets[0].where.line
             self.log.add("CT305", where, f'"{ref}" is the name of several components; the one of line {first}')
-        found = self._named(place, targets[0])
+        found = self._occurrence_by_name(place, targets[0])
         if found.off:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
         return self._switched(found, node.get("disabled")) if node.get("disabled") is not None else found

@@ -52,8 +52,8 @@ def text() -> str:
 
 def explain(name: str) -> str | None:
     """Return what is known about a class by one of its names, or None."""
-    every = [*signatures.names(), *(found for row in tables.ROWS for found in row.names)]
-    known = {found.lower(): found for found in reversed(every)} | {found: found for found in every}
+    all_names = [*signatures.names(), *(found for row in tables.ROWS for found in row.names)]
+    known = {found.lower(): found for found in reversed(all_names)} | {found: found for found in all_names}
     if name in known:
         return "\n".join(_lines(known[name])) + "\n"
     if name.lower() not in known:

@@ -114,7 +114,7 @@ def _renewed(bundle: OldBundle, file: str, node: Node, reads_meta: bool) -> Any:
         return plain
     args = {key: value for key, value in plain.items() if not key.startswith("_")}
     today = _today(target.rpartition(".")[2], args, bundle.version, reads_meta)
-    return _written(bundle, file, node, plain, args, today)
+    return _rewrite_if_changed(bundle, file, node, plain, args, today)
 
 
 def _is_known(target: str) -> bool:
@@ -131,7 +131,7 @@ def _today(name: str, args: dict[str, Any], version: Version, reads_meta: bool) 
                    found.lost, found.written)  # fmt: skip
 
 
-def _written(
+def _rewrite_if_changed(
     bundle: OldBundle, file: str, node: Node, plain: dict[str, Any], args: dict[str, Any], today: Adapted
 ) -> dict[str, Any]:
     """Rewrite an object if its class or its arguments changed."""

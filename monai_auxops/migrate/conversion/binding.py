@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Call, Each, Param, Rule, RuleBook
-from monai_auxops.migrate.rules.base import reads, reads_condition
+from monai_auxops.migrate.rules.base import arguments_read, reads_condition
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.reading.components import Component
@@ -71,10 +71,10 @@ class Binder:
             return Bound(component, None, Outcome.DROPPED, f"{component.disabled.capitalize()}: it had no effect.")
         rule = self._row(component)
         if rule is None:
-            return self.own(component) if component.path else self.unknown(component)
+            return self.bind_own(component) if component.path else self.bind_unknown(component)
         if component.name in rule.also:
             self.log.add("CT315", component.where, f"{component.name} is {rule.name} since Clara Train 2")
-        return self.known(component, rule)
+        return self.bind_known(component, rule)
 
     def _row(self, component: Component) -> Rule | None:
         section = component.place.section
@@ -82,14 +82,14 @@ class Binder:
             return self.rules.find_path(section, component.path)
         return self.rules.find(section, component.name)
 
-    def own(self, component: Component) -> Bound:
+    def bind_own(self, component: Component) -> Bound:
         """Bind a user's own component: its arguments are kept as they are."""
         message = f"{component.path} is your own {component.place.section.value}: it was written for TensorFlow"
         self.log.add("CT312", component.where, message)
         why = "Your own TensorFlow code: rewrite it for PyTorch."
-        return Bound(component, None, Outcome.MANUAL, why, self.raw(component))
+        return Bound(component, None, Outcome.MANUAL, why, self.raw_arguments(component))
 
-    def unknown(self, component: Component) -> Bound:
+    def bind_unknown(self, component: Component) -> Bound:
         """Bind a component without a row."""
         name, section = component.name, component.place.section
         elsewhere = self.rules.sections_of(name)
@@ -99,9 +99,9 @@ class Binder:
         elif name:
             hint = did_you_mean(name, self.rules.names(section))
             self.log.add("CT301", component.where, f'unknown {section.value} "{name}"', hint)
-        return Bound(component, None, Outcome.MANUAL, "Not a component of Clara Train.", self.raw(component))
+        return Bound(component, None, Outcome.MANUAL, "Not a component of Clara Train.", self.raw_arguments(component))
 
-    def known(self, component: Component, rule: Rule) -> Bound:
+    def bind_known(self, component: Component, rule: Rule) -> Bound:
         """Bind the arguments of a component that has a row."""
         nodes = dict(self.nodes(component, rule))
         read = everything_read(rule)
@@ -164,7 +164,7 @@ class Binder:
             else:
                 self.log.add("CT402", node.where, f'{rule.name} has no argument "{name}"', hint)
 
-    def raw(self, component: Component) -> dict[str, Any]:
+    def raw_arguments(self, component: Component) -> dict[str, Any]:
         """Return the arguments as they are, for a stub."""
         resolved = self.variables.resolve(component.args) if component.args is not None else {}
         return resolved if isinstance(resolved, dict) else {}
@@ -184,8 +184,8 @@ def _without_place(rule: Rule, given: Mapping[str, Node]) -> dict[str, str]:
 def everything_read(rule: Rule) -> frozenset[str]:
     """Return the arguments of Clara that a row reads anywhere."""
     values = [*rule.facts.values(), rule.creates, *rule.in_validation.values()]
-    conditions = (reads_condition(caveat.when) | reads(caveat.text) for caveat in rule.caveats)
-    return read_by(rule).union(*map(reads, values), *conditions)
+    conditions = (reads_condition(caveat.when) | arguments_read(caveat.text) for caveat in rule.caveats)
+    return read_by(rule).union(*map(arguments_read, values), *conditions)
 
 
 def read_by(rule: Rule) -> frozenset[str]:
@@ -193,6 +193,6 @@ def read_by(rule: Rule) -> frozenset[str]:
     used: frozenset[str] = frozenset()
     for target in rule.targets:
         one = target.example() if isinstance(target, Each) else target
-        used |= reads(one.args) | reads_condition(one.when)
-        used |= reads(target.items) if isinstance(target, Each) else frozenset()
+        used |= arguments_read(one.args) | reads_condition(one.when)
+        used |= arguments_read(target.items) if isinstance(target, Each) else frozenset()
     return used

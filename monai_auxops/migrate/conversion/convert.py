@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monai_auxops.migrate.conversion.network import own_network
 from monai_auxops.migrate.diagnostics import Log, Outcome, worst
 from monai_auxops.migrate.rules import OMIT, Call, Caveat, Each, Rule, Section, Target
-from monai_auxops.migrate.rules.base import evaluate, holds, reads
+from monai_auxops.migrate.rules.base import applies, arguments_read, evaluate
 from monai_auxops.migrate.rules.facts import Facts, UnknownFactError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def convert(bound: Bound, facts: Facts, log: Log) -> Converted:
 def _converted(bound: Bound, rule: Rule, facts: Facts, log: Log) -> Converted:
     call = bound.call(facts)
     objects = tuple(built(rule, call))
-    said = [caveat for caveat in rule.caveats if holds(caveat.when, call)]
+    said = [caveat for caveat in rule.caveats if applies(caveat.when, call)]
     notes = tuple(_caveat_text(caveat, bound, call, log) for caveat in said)
     outcome = worst([bound.outcome, *(caveat.outcome for caveat in said if caveat.outcome is not None)])
     return Converted(bound, outcome, notes, objects, created_fields(bound, facts))
@@ -107,7 +107,7 @@ def facts_of(occurrences: Iterable[Bound], facts: Facts) -> Facts:
 def _provided(bound: Bound, facts: Facts) -> dict[str, Any]:
     if bound.rule is None:
         return own_network(bound.args) if bound.component.place.section is Section.MODEL else {}
-    known = {name: value for name, value in bound.rule.facts.items() if not reads(value) & bound.missing}
+    known = {name: value for name, value in bound.rule.facts.items() if not arguments_read(value) & bound.missing}
     found = {name: evaluate(value, bound.call(facts)) for name, value in known.items()}
     return {name: value for name, value in found.items() if value is not OMIT and value is not None}
 
@@ -122,7 +122,7 @@ def created_fields(bound: Bound, facts: Facts) -> tuple[str, ...]:
 def built(rule: Rule, call: Call) -> Iterator[Built]:
     """Yield the objects that one occurrence becomes."""
     for target in _targets(rule, call):
-        if holds(target.when, call):
+        if applies(target.when, call):
             yield Built(target.name, evaluate(target.args, call), target.slot)
 
 

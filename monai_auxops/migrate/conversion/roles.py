@@ -36,8 +36,8 @@ def choose(mmar: Mmar, runs: list[ScriptRun], log: Log, only: str = "") -> Roles
         return Roles(train)
     broken = _broken(log) if train else set()
     files = [name for name in mmar.of(Kind.EVALUATE) if name not in broken]
-    evaluate = _named(mmar, files, (run for run in runs if run.validates)) or _validation(files)
-    infer = _named(mmar, files, (run for run in runs if run.infers)) or _inference(files) or evaluate
+    evaluate = _file_of_runs(mmar, files, (run for run in runs if run.validates)) or _validation(files)
+    infer = _file_of_runs(mmar, files, (run for run in runs if run.infers)) or _inference(files) or evaluate
     return Roles(train, evaluate, infer)
 
 
@@ -62,7 +62,7 @@ def _is_inference(name: str) -> bool:
     return PurePosixPath(name).name.startswith("config_infer")
 
 
-def _named(mmar: Mmar, files: list[str], runs: Iterable[ScriptRun]) -> str:
+def _file_of_runs(mmar: Mmar, files: list[str], runs: Iterable[ScriptRun]) -> str:
     """Return the file that the first of these runs names."""
     return next((name for run in runs for name in files if run.names(mmar.relative(name))), "")
 

@@ -111,9 +111,9 @@ class Reader:
         ref = _text(node, "ref")
         if ref:
             return self.follow(place, node, ref)
-        return self.named(place, node)
+        return self.occurrence_by_name(place, node)
 
-    def named(self, place: Place, node: Node) -> Component:
+    def occurrence_by_name(self, place: Place, node: Node) -> Component:
         """Return the occurrence of a component by its name or path."""
         names = [_text(node, "name").partition("#")[0], _text(node, "path")]
         if not any(names):
@@ -135,7 +135,7 @@ class Reader:
             )
         if target.where[1:3] > where[1:3]:
             self.log.add("CT304", where, f'"{ref}" is defined further down, in line {target.where.line}')
-        found = self.named(place, target)  # a ref of its own is not followed: refs may go round in circles
+        found = self.occurrence_by_name(place, target)  # a ref of its own is not followed: refs may go round in circles
         if found.disabled:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {target.where.line}')
         return Component(place, found.name, target, where, found.path, found.disabled)

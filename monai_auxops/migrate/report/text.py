@@ -41,8 +41,8 @@ class Text:
         """Return the whole report."""
         brief = not report["chosen"] and not self.verbose
         lines = [line for file in report["files"] for line in self.file(file, brief)]
-        lines += self.others(report)
-        lines += self.problems(report["diagnostics"])
+        lines += self.other_lines(report)
+        lines += self.problem_lines(report["diagnostics"])
         lines += self.next(report)
         return "\n".join(lines) + "\n"
 
@@ -67,14 +67,14 @@ class Text:
         for part in dict.fromkeys(entry["part"] for entry in file["entries"]):
             yield ""
             yield f"  {part}"
-            yield from self.entries([entry for entry in file["entries"] if entry["part"] == part])
+            yield from self.entry_lines([entry for entry in file["entries"] if entry["part"] == part])
         if file["settings"]:
             yield ""
             yield "  settings"
-            yield from self.settings(file["settings"])
+            yield from self.setting_lines(file["settings"])
         yield ""
 
-    def entries(self, entries: list[Model]) -> Iterator[str]:
+    def entry_lines(self, entries: list[Model]) -> Iterator[str]:
         """Yield a line per component, and the reason if the component is not simply the same."""
         said: set[str] = set()
         for entry in entries:
@@ -94,7 +94,7 @@ class Text:
         targets = targets if len(targets) <= self.room else targets[: self.room - 3] + "..."
         return f"    {self.paint(outcome, f'{outcome:<11}')} {shown:<{_NAME}} {targets}"
 
-    def settings(self, settings: list[Model]) -> Iterator[str]:
+    def setting_lines(self, settings: list[Model]) -> Iterator[str]:
         """Yield a line per setting."""
         for item in settings:
             target = f"{item['to']} = {item['value']}" if item["to"] else "-"
@@ -104,7 +104,7 @@ class Text:
             yield self.row(item["outcome"], item["name"], one_line if fits else target)
             yield from [] if fits else self.wrap(source, 17 + _NAME)
 
-    def others(self, report: Model) -> Iterator[str]:
+    def other_lines(self, report: Model) -> Iterator[str]:
         """Yield what else was found."""
         for item in report["other_files"]:
             yield from self.wrap(f"{item['file']}: {item['kind']}", 0)
@@ -115,7 +115,7 @@ class Text:
         if report["other_files"] or report["weights"]:
             yield ""
 
-    def problems(self, items: list[Model]) -> Iterator[str]:
+    def problem_lines(self, items: list[Model]) -> Iterator[str]:
         """Yield the problems, worst first; remarks only if asked for."""
         shown = [item for item in items if self.verbose or item["severity"] != "info"]
         if shown:

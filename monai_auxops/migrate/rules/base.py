@@ -238,27 +238,27 @@ def evaluate(value: Value, call: Call) -> Any:
     return value
 
 
-def holds(condition: Condition | None, call: Call) -> bool:
+def applies(condition: Condition | None, call: Call) -> bool:
     """Tell whether a condition of a row applies to one occurrence; no condition always does."""
     return condition is None or bool(evaluate(_value(condition), call))
 
 
-def reads(value: Value) -> frozenset[str]:
+def arguments_read(value: Value) -> frozenset[str]:
     """Return the names of Clara's arguments that a value of a row reads."""
     if isinstance(value, A | Given):
         return frozenset({value.name})
     if isinstance(value, F):
         return value.uses
     if isinstance(value, Mapping):
-        return frozenset().union(*map(reads, value.values()))
+        return frozenset().union(*map(arguments_read, value.values()))
     if isinstance(value, list | tuple):
-        return frozenset().union(*map(reads, value))
+        return frozenset().union(*map(arguments_read, value))
     return frozenset()
 
 
 def reads_condition(condition: Condition | None) -> frozenset[str]:
     """Return the names of Clara's arguments that a condition of a row reads."""
-    return frozenset() if condition is None else reads(_value(condition))
+    return frozenset() if condition is None else arguments_read(_value(condition))
 
 
 def _value(condition: Condition) -> A | F:
