@@ -84,8 +84,8 @@ def refuse_regression(evidence: Evidence) -> None:
     if evidence.loss.regresses and not evidence.post.decides:
         raise AttachError(
             f"{readable_id(evidence.engine.item_id)} has no classes to measure: {evidence.loss.name} compares values "
-            "(registration, regression or generation), and no post-processing makes classes of them; --ops NegLoss "
-            "follows its loss, and --channels says that there are classes"
+            "(registration, regression or generation), and no post-processing turns them into classes; use --ops "
+            "NegLoss to follow the loss, or --channels if there are classes"
         )
 
 
