@@ -49,6 +49,7 @@ _MODULES = ("functional",)  # public modules: not in __all__, since MONAI's bund
 if TYPE_CHECKING:
     from monai_auxops import functional as functional
     from monai_auxops.core.context import BuildContext as BuildContext
+    from monai_auxops.engine.choosing import nan_loses as nan_loses
     from monai_auxops.handlers import AuxAgreementHandler as AuxAgreementHandler
     from monai_auxops.handlers import AuxConfusionHandler as AuxConfusionHandler
     from monai_auxops.handlers import AuxConsoleHandler as AuxConsoleHandler

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import monai_auxops
 from tests import tables
 
 ROOT = Path(__file__).parents[1]
@@ -42,3 +43,9 @@ def test_links_lead_somewhere():
     for page in PAGES:
         for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_reference_has_every_public_name():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    missing = [name for name in monai_auxops.__all__ if name != "__version__" and f".{name}\n" not in text]
+    assert missing == []
