@@ -35,7 +35,7 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Write to result ``[3, B, programs]`` right, labeled and too large elements, or valid values and their number."""
     sample = tl.program_id(0).to(tl.int64)
-    first, second, third = (tl.zeros((span,), tl.float64) for _ in range(3))
+    first, second, third = tl.zeros((span,), tl.float64), tl.zeros((span,), tl.float64), tl.zeros((span,), tl.float64)
     for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
         voxel = tile * span + tl.arange(0, span)
         inside = voxel < voxels

@@ -14,7 +14,7 @@ from monai_auxops.cases.report import case_names_in_context
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc, is_binary, roc_curve
-from monai_auxops.metrics.samples import VALUES_AT_A_TIME, Rows, Samples
+from monai_auxops.metrics.samples import PIECE, Rows, Samples, pieces_of
 from monai_auxops.ops.label_format import LOG_ODDS, class_mask, widen
 
 if TYPE_CHECKING:
@@ -116,10 +116,8 @@ class AUCMetric(ValidationMetric):
         """Count labels that are not a class, except NaN and negative ones."""
         top = scores.shape[1] - 1
         if labels.shape[1] < scores.shape[1]:
-            return sum(int((part > top).count_nonzero()) for part in labels.flatten().split(VALUES_AT_A_TIME))
-        return sum(
-            int(((part > 0) & ~is_binary(part)).count_nonzero()) for part in labels.flatten().split(VALUES_AT_A_TIME)
-        )
+            return sum(int((part > top).count_nonzero()) for part in pieces_of(labels))
+        return sum(int(((part > 0) & ~is_binary(part)).count_nonzero()) for part in pieces_of(labels))
 
     def reset(self) -> None:
         """Start a new epoch."""
@@ -165,7 +163,7 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
 
 def _lists(values: Tensor) -> Iterator[list[float]]:
     """Yield the rows of ``values`` as lists, without holding them all."""
-    for rows in values.split(VALUES_AT_A_TIME):
+    for rows in values.split(PIECE):
         yield from rows.double().tolist()
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_WAITING_BATCHES = 128  # batches that are concatenated at once, because each tensor has its overhead
-VALUES_AT_A_TIME = 65_536  # whose comparison takes little memory
+PIECE = 65_536  # values whose comparison takes little memory
 
 
 class Rows(NamedTuple):
@@ -28,9 +28,7 @@ class Rows(NamedTuple):
         """The values to rank by: the log odds if the scores are theirs, because a float32 sigmoid is 1.0 from 17 on."""
         if self.log_odds is None or self.log_odds.shape != self.scores.shape:
             return self.scores
-        pairs = zip(
-            self.log_odds.flatten().split(VALUES_AT_A_TIME), self.scores.flatten().split(VALUES_AT_A_TIME), strict=True
-        )
+        pairs = zip(pieces_of(self.log_odds), pieces_of(self.scores), strict=True)
         return self.log_odds if all(_belong(*pair) for pair in pairs) else self.scores
 
 
@@ -90,6 +88,12 @@ class Samples:
             rows = _joined(self._waiting)
             self._waiting = []
             self._blocks.append(rows if self.raw else _packed(rows))
+
+
+def pieces_of(values: Tensor) -> Sequence[Tensor]:
+    """Return views of ``values`` to compare one after another, because masks of all of them would double the memory."""
+    pieces: Sequence[Tensor] = values.flatten().split(PIECE)
+    return pieces
 
 
 def _joined(every: Sequence[Rows]) -> Rows:

@@ -84,9 +84,8 @@ def join_alike(predictions: Tensor, labels: Tensor, label_format: Sequence[int])
     pairs = split_labels(predictions, labels, label_format)
     found = []
     for k in dict.fromkeys(label_format):
-        logits, values = zip(
-            *(pair for pair, classes in zip(pairs, label_format, strict=True) if classes == k), strict=True
-        )
+        mine = [pair for pair, classes in zip(pairs, label_format, strict=True) if classes == k]
+        logits, values = zip(*mine, strict=True)
         found.append(Alike(k, torch.stack(logits, 1), torch.stack(values, 1)))
     return found
 

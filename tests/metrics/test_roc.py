@@ -17,7 +17,7 @@ import monai_auxops as ma
 from benchmarks.host import Operations
 from benchmarks.memory import peak
 from monai_auxops.metrics.roc import averaged_auc, roc_auc
-from monai_auxops.metrics.samples import MAX_WAITING_BATCHES, VALUES_AT_A_TIME, Rows, Samples
+from monai_auxops.metrics.samples import MAX_WAITING_BATCHES, PIECE, Rows, Samples
 
 SCORES = st.one_of(st.integers(-3, 3).map(float), st.floats(allow_nan=False, width=32))
 LABELS = st.sampled_from([0, 1, 0.0, 1.0, -1, 2, 255, 0.5, math.nan])
@@ -127,7 +127,7 @@ def test_the_value_copies_the_samples_once_and_sorts_a_column_at_a_time(columns)
     metric = epoch(2 * MAX_WAITING_BATCHES, columns, size=400)
     number = 2 * MAX_WAITING_BATCHES * 400
     packed = 5 * number * columns
-    masks = 4 * VALUES_AT_A_TIME + number  # of some samples, and of a column; NumPy sorts
+    masks = 4 * PIECE + number  # of some samples, and of a column; NumPy sorts
     assert peak(metric.aggregate) <= packed + masks
     assert peak(metric.aggregate) <= masks
 

@@ -8,6 +8,7 @@ import torch
 from monai.data import MetaTensor
 from reference import multiclass_accuracy
 
+from benchmarks.host import Operations
 from monai_auxops import BuildContext, ComputeMulticlassAccuracy
 
 FORMATS = {"all_binary": [1, 1, 1], "one_multiclass": [4], "mixed": [3, 1, 2, 1], "one_binary": [1]}
@@ -126,3 +127,18 @@ def test_wrong_batches(predictions, labels, label_format):
     op = ComputeMulticlassAccuracy("accuracy", label_format=label_format)
     with pytest.raises(ValueError, match=r"ComputeMulticlassAccuracy\(tag='accuracy'.*expect.*got"):
         op(predictions, labels)
+
+
+def operations(label_format) -> int:
+    op = ComputeMulticlassAccuracy("accuracy", label_format=label_format)
+    logits, labels = (x.to("meta") for x in batch(label_format, low=0, above=0))
+    op(logits, labels)
+    with Operations() as counted:
+        op(logits, labels)
+    return len(counted.kernels)
+
+
+def test_many_labels_cost_as_many_operations_as_one():
+    assert operations([1]) == operations([1] * 14) == 31
+    assert operations([3, 3, 3]) == operations([3])
+    assert operations([1, 3, 1, 3, 3]) == operations([3, 1])
