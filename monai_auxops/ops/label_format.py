@@ -15,18 +15,18 @@ LOG_ODDS = "log_odds"  # the context holds "<tag>/log_odds" for probabilities, b
 
 
 def log_odds(logits: Tensor) -> Tensor:
-    """Return ``log(p / (1 - p))`` of the sigmoid of one column or the softmax of several, in float64.
+    """Return ``log(p / (1 - p))`` of the sigmoid of one logit, or softmax of several, ``[..., classes]`` in float64.
 
     Examples:
         >>> log_odds(torch.tensor([[20.0], [28.0]])).tolist(), log_odds(torch.tensor([[60.0, 0.0]])).tolist()
         ([[20.0], [28.0]], [[60.0, -60.0]])
     """
     logits = logits if logits.device.type == "mps" else logits.double()  # Apple's GPUs have no float64
-    if logits.shape[1] == 1:
+    if logits.shape[-1] == 1:
         return logits
-    itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-    others = logits.unsqueeze(1).masked_fill(itself, -torch.inf)
-    return logits - others.logsumexp(2)
+    itself = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    others = logits.unsqueeze(-2).masked_fill(itself, -torch.inf)
+    return logits - others.logsumexp(-1)
 
 
 def label_format_of(given: Sequence[int] | None, build_ctx: BuildContext | None) -> tuple[int, ...] | None:
@@ -88,6 +88,18 @@ def join_alike(predictions: Tensor, labels: Tensor, label_format: Sequence[int])
         logits, values = zip(*mine, strict=True)
         found.append(Alike(k, torch.stack(logits, 1), torch.stack(values, 1)))
     return found
+
+
+def in_order(alike: Sequence[Tensor], label_format: Sequence[int]) -> Tensor:
+    """Return the columns of joined labels, ``[B, n, classes]`` each, in the order of ``label_format``.
+
+    Examples:
+        >>> import torch
+        >>> in_order([torch.tensor([[[1], [2]]]), torch.tensor([[[3, 4, 5]]])], [1, 3, 1])
+        tensor([[1, 3, 4, 5, 2]])
+    """
+    columns = {k: iter(joined.unbind(1)) for k, joined in zip(dict.fromkeys(label_format), alike, strict=True)}
+    return torch.cat([next(columns[k]) for k in label_format], 1)
 
 
 def class_mask(label: Tensor, classes: int) -> Tensor:

@@ -13,9 +13,10 @@ from monai_auxops.ops.label_format import (
     LOG_ODDS,
     check_label_format,
     class_mask,
+    in_order,
+    join_alike,
     label_format_of,
     log_odds,
-    split_labels,
     widen,
 )
 from monai_auxops.ops.naming import check_tag
@@ -82,24 +83,25 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         label_format = label_format_of(self.label_format, build_ctx)
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
-        pairs = split_labels(predictions, labels, label_format)
-        preds = torch.cat([self._activated(logits.float()) for logits, _ in pairs], 1)
+        alike = join_alike(predictions, labels, label_format)
+        preds = in_order([self._activated(each.logits.float()) for each in alike], label_format)
         if build_ctx is not None and self.use_sigmoid_for_binary and self.use_softmax_for_multiclass:
-            build_ctx.set(f"{self.preds_name}/{LOG_ODDS}", torch.cat([log_odds(logits) for logits, _ in pairs], 1))
+            odds = in_order([log_odds(each.logits) for each in alike], label_format)
+            build_ctx.set(f"{self.preds_name}/{LOG_ODDS}", odds)
         labels = labels[:, None] if labels.dim() == 1 else labels
         if self.labels_onehot:
-            labels = torch.cat([one_hot_columns(y, k) for (_, y), k in zip(pairs, label_format, strict=True)], 1)
+            labels = in_order([one_hot_columns(each.values, each.classes) for each in alike], label_format)
         return {self.preds_name: preds, self.labels_name: labels}
 
     def _activated(self, logits: Tensor) -> Tensor:
-        if logits.shape[1] == 1:
+        if logits.shape[-1] == 1:
             return logits.sigmoid() if self.use_sigmoid_for_binary else logits
-        return logits.softmax(1) if self.use_softmax_for_multiclass else logits
+        return logits.softmax(-1) if self.use_softmax_for_multiclass else logits
 
 
 def one_hot_columns(label: Tensor, classes: int) -> Tensor:
-    """Convert ``[B]`` to float ``[B, classes]`` (one column for a binary label), NaN where it is not a class."""
+    """Convert ``[...]`` to float ``[..., classes]`` (one column for a binary label), NaN where it is not a class."""
     first = 0 if classes > 1 else 1  # the single column of a binary label says whether it is 1
     index = torch.arange(first, first + classes, device=label.device)
     label = widen(label)
-    return (label[:, None] == index).float().masked_fill(~class_mask(label, classes)[:, None], float("nan"))
+    return (label[..., None] == index).float().masked_fill(~class_mask(label, classes)[..., None], float("nan"))

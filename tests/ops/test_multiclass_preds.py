@@ -7,6 +7,7 @@ import torch
 from monai.data import MetaTensor
 from reference import multiclass_preds
 
+from benchmarks.host import Operations
 from monai_auxops import BuildContext, ComputeMulticlassPreds
 
 FORMATS = {"all_binary": [1, 1, 1], "one_multiclass": [4], "mixed": [3, 1, 2, 1], "one_binary": [1]}
@@ -107,3 +108,18 @@ def test_wrong_batches(predictions, labels, label_format):
     op = ComputeMulticlassPreds(label_format=label_format)
     with pytest.raises(ValueError, match=r"ComputeMulticlassPreds\(preds_name='preds'.*expect.*got"):
         op(predictions, labels)
+
+
+def operations(label_format, **options) -> int:
+    op, size = ComputeMulticlassPreds(label_format=label_format, **options), sum(label_format)
+    logits, labels = torch.zeros(2, size, device="meta"), torch.zeros(2, len(label_format), device="meta").long()
+    op(logits, labels)
+    with Operations() as counted:
+        op(logits, labels, build_ctx=BuildContext(logits, labels))
+    return len(counted.kernels)
+
+
+@pytest.mark.parametrize("onehot", [False, True])
+def test_many_labels_cost_as_many_operations_as_one(onehot):
+    assert operations([3], labels_onehot=onehot) == operations([3] * 14, labels_onehot=onehot) <= 22
+    assert operations([1, 3, 1, 3, 3], labels_onehot=onehot) == operations([3, 1], labels_onehot=onehot)
