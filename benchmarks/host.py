@@ -1,6 +1,6 @@
 """Print what metrics cost the host in an iteration, without a GPU: operations, Python calls, time.
 
-``python -m benchmarks.host [--rounds 200] [--json FILE]``
+``python -m benchmarks.host [--rounds 200] [--against COMMIT] [--json FILE]``
 
 A GPU waits for its host where a network is small, so each operation that is dispatched and each Python call counts. For
 one to eight ops on a tiny batch (B2 C14 8³) this prints, per iteration,
@@ -10,7 +10,8 @@ one to eight ops on a tiny batch (B2 C14 8³) this prints, per iteration,
 - Python calls, as ``cProfile`` counts them;
 - host time as a multiple of one addition of two tensors, measured in the same run.
 
-MONAI's chain and torchmetrics run on the CPU, since they read values on the host.
+MONAI's chain and torchmetrics run on the CPU, since they read values on the host. Below the table are the targets for
+five ops. With ``--against COMMIT`` that version of the package runs in turn with this one, in processes of their own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ import argparse
 import cProfile
 import importlib.util
 import json
+import os
 import pstats
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -176,10 +181,49 @@ def measure(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def targets(against: str | None) -> list[dict[str, Any]]:
+    """Return what five ops cost beside what they may cost."""
+    scores, label = batch("meta")
+    count = len(operations(lambda: ma.functional.counts(scores, label)).kernels)
+    step = len(operations(step_of(eight()[:5], "meta")).kernels)
+    found: list[dict[str, Any]] = [
+        {"what": "operations beside the count", "value": step - count, "most": 6},
+        {"what": "calls", "value": calls(step_of(eight()[:5], "cpu")), "most": 300},
+        {"what": "calls that an engine makes more", "value": engine_calls(eight()[:5]), "most": 300},
+    ]
+    if against is not None:
+        what = f"host time of an engine's iteration, as a share of that of {against}"
+        found.append({"what": what, "value": round(share_of(against), 2), "most": 0.33})
+    return found
+
+
+def share_of(commit: str) -> float:
+    """Return the host time that five ops add to an engine's iteration as a share of that at ``commit``."""
+    root, ours, theirs = Path(__file__).parents[1], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(
+            ["git", "archive", commit, "monai_auxops"], cwd=root, stdout=subprocess.PIPE, check=True
+        )
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        for _ in range(5):
+            ours.append(engine_cost(root))
+            theirs.append(engine_cost(Path(folder)))
+    return statistics.median(ours) / statistics.median(theirs)
+
+
+def engine_cost(root: Path) -> float:
+    """Return what ``benchmarks/engine_cost.py`` prints for the version of the package in ``root``."""
+    command = [sys.executable, str(Path(__file__).with_name("engine_cost.py"))]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(run.stdout)
+
+
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=200)
+    options.add_argument("--against", metavar="COMMIT", help="compare host time with this version of the package")
     options.add_argument("--json", type=Path)
     args = options.parse_args()
     warnings.filterwarnings("ignore")
@@ -188,7 +232,10 @@ def main() -> None:
     print(f"{'':24}{'operations':>11}{'views':>7}{'calls':>7}{'time, in additions':>20}")
     for row in rows:
         print(f"{row['what']:24}{row['operations']:11}{row['views']:7}{row['calls']:7}{row['additions']:20}")
-    print(f"an engine with five ops makes {engine_calls(eight()[:5])} more calls an iteration than without")
+    print("\nfive ops")
+    for row in targets(args.against):
+        outcome = "met" if row["value"] <= row["most"] else "NOT MET"
+        print(f"  {row['what']}: {row['value']}, target <= {row['most']}: {outcome}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
