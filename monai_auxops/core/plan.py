@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from monai_auxops.counting.reading import Reading
 
 MAX_WAITING_BATCHES = 128
+MAX_CLASSES = 128  # of an epilogue, whose matrices grow with the square of the classes
 
 Kind = tuple[object, ...]
 """What a plan depends on besides its ops."""
@@ -131,8 +132,9 @@ class Plan:
         for op in ops:
             formula = None if changes_below_formula(op) else op.formula(build_ctx)
             if formula is not None:
-                key = shared_counts(build_ctx, formula.reading, formula.mask_key).key
-                questions.setdefault(key, []).append((op, formula))
+                shared = shared_counts(build_ctx, formula.reading, formula.mask_key)
+                if shared.counts.tp.shape[1] <= MAX_CLASSES:
+                    questions.setdefault(shared.key, []).append((op, formula))
         self.groups = [Group(asking, key, speaker(build_ctx, key, asking)) for key, asking in questions.items()]
 
     def fits(self, ops: Sequence[Op], kind: Kind) -> bool:

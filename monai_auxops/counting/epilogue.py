@@ -122,7 +122,7 @@ def _constants(voxels: int, device: torch.device) -> Tensor:
     return torch.cat(both, 1)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _recipe(columns: tuple[Column, ...], classes: int, device: torch.device) -> Recipe:
     """Fill the matrices for ``columns``; columns that use the same fraction share it."""
     wanted = [*_fractions(NOTHING), *(part for column in columns for part in _fractions(column))]

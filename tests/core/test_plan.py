@@ -262,3 +262,11 @@ def test_what_a_subclass_overrides_is_not_passed_over(make):
         for tag, value in alone(scores, label).items():
             torch.testing.assert_close(every[0][tag], value, equal_nan=True)
     assert planned.aggregate() == alone.aggregate()
+
+
+def test_ops_of_many_classes_run_in_full():
+    for classes, groups in ((plans.MAX_CLASSES, 1), (plans.MAX_CLASSES + 1, 0)):
+        scores = torch.randn(1, classes, 4, 4)
+        context = ma.BuildContext(scores, scores.argmax(1, keepdim=True))
+        _, plan = measure_together([ma.ComputeDice("dice")], context, None)
+        assert len(plan.groups) == groups
