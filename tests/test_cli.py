@@ -129,7 +129,7 @@ def test_colors_only_where_a_terminal_shows_them(capsys, monkeypatch):
     assert "\033[" not in capsys.readouterr().out
 
 
-def test_a_closed_pipe_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     command = f"{sys.executable} -m monai_auxops components | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stderr == ""

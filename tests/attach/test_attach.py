@@ -50,7 +50,7 @@ def test_both_sides_measure_the_same_under_the_same_tag(bundle):
     assert "python -m monai.bundle run --config_file \"['configs/train.json','configs/aux_ops.json']\"" in said
 
 
-def test_every_derivation_is_said(bundle):
+def test_every_derivation_is_reported(bundle):
     said, _ = attached(bundle)
     for line in (
         "exclusive classes: the post-processing takes the argmax",
@@ -412,7 +412,7 @@ def test_an_op_that_the_bundle_has_is_refused(bundle):
         attached(bundle)
 
 
-def test_missing_packages_are_said(bundle):
+def test_missing_packages_are_reported(bundle):
     config = training()
     config["imports"].append("$import a_package_that_is_nowhere as nowhere")
     bundle.write("train.json", config)

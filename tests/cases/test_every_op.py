@@ -127,7 +127,7 @@ def test_names_of_a_batch_of_four(tmp_path, names, expected):
     assert [line.split("\t")[0] for line in raw] == expected
 
 
-def test_a_key_that_is_not_in_the_batch_is_said(tmp_path):
+def test_a_key_that_is_not_in_the_batch_is_reported(tmp_path):
     run = evaluator([item("x")], ma.ComputeDice("dice", report_path=tmp_path, case_key="nobody"))
     with pytest.warns(UserWarning, match=r"case_key='nobody': expected the batch to hold a name for each of 1 cases"):
         run.run()

@@ -163,7 +163,7 @@ def test_another_kind_of_batch_makes_another_plan(change):
     assert other is not plan
 
 
-def test_labels_that_are_no_class_are_said_once_with_their_number():
+def test_labels_that_are_no_class_are_reported_once_with_their_number():
     def step(engine, number):
         scores, label, more = batch(number)
         return {"pred": scores, "label": label, **more}

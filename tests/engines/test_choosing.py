@@ -226,7 +226,7 @@ def test_two_that_choose_in_one_function():
 
 @pytest.mark.parametrize(("mode", "sign"), [("max", 1), ("min", -1)])
 @pytest.mark.parametrize("monais", [True, False])
-def test_a_plateau_is_no_nan(engines, mode, sign, monais):
+def test_a_plateau_scheduler_ignores_nan(engines, mode, sign, monais):
     values = [NAN, 0.5, NAN, 0.7, 0.6, 0.6, 0.6]
     op = Scripted(values, sign)
     trainer, evaluator, _ = validated(engines, values, key_val_metric={"val_score": op}, metric_cmp_fn=lambda *_: False)
@@ -251,7 +251,7 @@ def test_a_plateau_is_no_nan(engines, mode, sign, monais):
         (-1, lambda new, best: new["a"] > best, None),
     ],
 )
-def test_a_comparison_the_other_way_is_told_once(engines, sign, compare, told):
+def test_a_comparison_the_other_way_is_reported_once(engines, sign, compare, told):
     evaluator = engines.evaluator(
         n=1,
         key_val_metric={"val_score": Scripted([0.5, 0.6], sign)},
@@ -273,7 +273,7 @@ def test_a_script_that_compares_by_itself():
     assert nan_loses(lambda e: e.state.metrics["b"])(engine) == 0.5
 
 
-def test_a_direction_is_only_said_where_it_is_known():
+def test_a_direction_is_named_only_if_it_is_known():
     assert prefers_larger(lambda new, best: new >= best) is True
     assert prefers_larger(lambda new, best: abs(new) < abs(best)) is False
     assert prefers_larger(lambda new, best: True) is None

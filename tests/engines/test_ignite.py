@@ -210,7 +210,7 @@ def labeled(value):
 
 
 @pytest.mark.parametrize("value", [255, -1, 0.5, math.nan])
-def test_labels_that_are_no_class_are_said_once(value):
+def test_labels_that_are_no_class_are_reported_once(value):
     """Such a Dice is that of the background alone, and looks good."""
     engine = labeled(value)
     ma.ComputeAccuracy("accuracy").attach(engine)  # counts first
@@ -224,7 +224,7 @@ def test_labels_that_are_no_class_are_said_once(value):
 @pytest.mark.parametrize(
     "options", [{"ignore_index": 255}, {"mask_key": "valid"}, {"is_onehot_targets": True}], ids=str
 )
-def test_what_is_meant_is_not_said(options, recwarn):
+def test_declared_labels_are_not_reported(options, recwarn):
     label = torch.tensor([[[0.0, 0, 255, 255]]] * 3)
     label = label.expand(3, 2, 4) if "is_onehot_targets" in options else label
     dice = ma.ComputeDice("dice", **options)

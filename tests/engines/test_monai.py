@@ -86,7 +86,7 @@ def test_a_trainer_measures_each_batch_before_its_step(engines, decollate):
 
 
 @pytest.mark.parametrize("decollate", [True, False])
-def test_outputs_stand_in_the_engine_for_other_metrics(engines, decollate):
+def test_outputs_are_in_the_engine_for_other_metrics(engines, decollate):
     kept: list[torch.Tensor] = []
     evaluator = engines.evaluator(
         decollate=decollate,

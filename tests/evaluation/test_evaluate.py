@@ -108,7 +108,7 @@ def test_any_values_can_be_labels(values, data):
         assert counts.fn[0, at] == np.sum((label == value) & (prediction != value))
 
 
-def test_absent_missed_and_hallucinated_are_told_apart(tmp_path):
+def test_absent_missed_and_hallucinated_are_distinguished(tmp_path):
     label, prediction = np.zeros((3, 4, 5), np.uint8), np.zeros((3, 4, 5), np.uint8)
     label[0], prediction[0] = 1, 1  # found
     label[1] = 2  # missed
@@ -223,7 +223,7 @@ def test_a_case_that_fails_is_a_row_with_its_reason(tmp_path, capsys, name, reas
     assert failed["reason"] in capsys.readouterr().err
 
 
-def test_names_that_do_not_fit_are_said(tmp_path, capsys):
+def test_names_that_do_not_fit_are_reported(tmp_path, capsys):
     label, prediction = blobs(0)
     save(tmp_path / "label/a.nii.gz", label)
     save(tmp_path / "pred/a.nii.gz", prediction)

@@ -27,7 +27,7 @@ def test_values_that_agree_say_nothing():
     assert run([{"old": 0.5, "new": 0.50001}, {"old": NAN, "new": NAN}])[1] == []
 
 
-def test_the_first_epoch_that_parts_is_said_once():
+def test_the_first_epoch_that_parts_is_reported_once():
     handler, said = run([{"old": 0.5, "new": 0.5}, {"old": 0.5, "new": 0.6}, {"old": 0.5, "new": 0.7}])
     assert handler.parted == {"old": (2, 0.5, 0.6)}
     assert len(said) == 1
@@ -39,7 +39,7 @@ def test_a_nan_beside_a_number_parts(values):
     assert len(run([values])[1]) == 1
 
 
-def test_what_is_not_there_or_no_number_is_said_once():
+def test_what_is_not_there_or_no_number_is_reported_once():
     _, said = run([{"old": 0.5, "list": [1, 2]}] * 2, {"old": "new", "list": "old"})
     assert said == [
         "AuxAgreementHandler: no metric named 'new'; there are ['list', 'old']",

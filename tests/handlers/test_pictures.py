@@ -94,7 +94,7 @@ def test_classes_survive_the_drawing():
     assert torch.equal(three[:, 1], three[:, 2])
 
 
-def test_an_unknown_tag_is_said_and_ends_nothing(tmp_path):
+def test_an_unknown_tag_is_reported_and_ends_nothing(tmp_path):
     handler = ma.AuxWorstCasesHandler(1, tag="acc", log_dir=tmp_path)
     with pytest.warns(UserWarning, match=r"AuxWorstCasesHandler: pictures .*expected 'acc' on this engine.*val_dice"):
         evaluator([case("a", 1)], [handler]).run()

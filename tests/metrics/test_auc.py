@@ -322,7 +322,7 @@ def test_what_was_changed_after_the_aux_op_is_ranked_itself():
 
 
 @pytest.mark.parametrize("odd", [255, 2, 0.5])
-def test_a_label_that_is_neither_0_nor_1_is_left_out_and_said(odd):
+def test_a_label_that_is_neither_0_nor_1_is_left_out_and_reported(odd):
     scores, labels = torch.tensor([[0.1], [0.9], [0.5], [0.0]]), torch.tensor([[0], [1], [odd], [odd]])
     metric = ComputeAUC("auc", "model", "label")
     metric(scores, labels)
@@ -335,7 +335,7 @@ def test_places_that_nobody_annotated_are_left_out_quietly():
     assert auc_of(torch.tensor([[0.1], [0.9], [0.5]]), torch.tensor([[0.0], [1.0], [-1.0]])) == 1.0
 
 
-def test_indices_above_the_classes_are_said():
+def test_indices_above_the_classes_are_reported():
     metric = ComputeAUC("auc", "model", "label")
     metric(torch.rand(4, 3), torch.tensor([[0], [1], [2], [7]]))
     with pytest.warns(UserWarning, match="1 labels in 'label' are not class indices"):

@@ -56,7 +56,7 @@ def test_scores_are_ranked_in_their_own_precision(dtype):
 
 
 @pytest.mark.parametrize("pair", [torch.tensor([2**60, 2**60 + 1]), 1 + torch.tensor([0, 2**-52]).double()], ids=str)
-def test_neighbors_are_told_apart(pair):
+def test_neighbors_are_distinguished(pair):
     assert roc_auc(pair, torch.tensor([0, 1])) == 1.0
 
 

@@ -174,7 +174,7 @@ def test_where_and_hint(mmar):
     assert item.hint == 'did you mean "Dice"?'
 
 
-def test_a_validation_beside_a_training_file_is_said_or_read(mmar):
+def test_a_validation_beside_a_training_file_is_reported_or_read(mmar):
     mmar.files["config_validation.json"] = EVALUATE
     source = mmar.write() / "config" / "config_train.json"
     report = json.loads(run(Options(source, form="json"))[0])
@@ -258,7 +258,7 @@ def test_several_training_configurations_are_not_written(mmar, tmp_path):
     )
 
 
-def test_configurations_of_one_name_are_told_apart(mmar):
+def test_configurations_of_one_name_are_distinguished(mmar):
     mmar.text("configs/trn_a.json", json.dumps(TRAIN))
     report = json.loads(run(Options(several(mmar), form="json"))[0])
     outputs = [command.rpartition(" ")[2] for command in report["next"]]

@@ -293,7 +293,7 @@ def test_a_folder_of_mmars_names_them(mmar):
     assert "name one of the MMARs in it: mmar" in report.replace("\n      ", " ")
 
 
-def test_a_script_is_no_configuration(mmar):
+def test_a_script_is_not_a_configuration(mmar):
     mmar.text("commands/train.sh", "#!/usr/bin/env bash\n").write()
     report, code = run(Options(mmar.folder / "commands" / "train.sh"))
     assert (code, "a shell script, not a configuration" in report) == (2, True)

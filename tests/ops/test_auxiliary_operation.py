@@ -259,7 +259,7 @@ def test_a_list_of_batches_is_deep_supervision_and_the_first_counts():
         assert dice_of(outputs[:2], [*INDICES]) == dice_of(SCORES, INDICES)
 
 
-def test_of_outputs_of_one_size_the_first_is_measured_and_said_once():
+def test_of_outputs_of_one_size_the_first_is_measured_and_reported_once():
     op = ComputeDice("dice")
     with pytest.warns(
         UserWarning, match=r"ComputeDice.*3 outputs of the same size, and the first.*transform=-1"

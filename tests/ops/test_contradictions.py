@@ -155,7 +155,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize(("op", "predictions", "label", "message"), SAID.values(), ids=SAID)
-def test_a_contradiction_is_said_once(op, predictions, label, message):
+def test_a_contradiction_is_reported_once(op, predictions, label, message):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing while the epoch runs
         op(predictions, label)
@@ -226,7 +226,7 @@ def _is_message(function):
 
 @pytest.mark.filterwarnings("error", "ignore:.*nothing to measure")
 @pytest.mark.parametrize(("op", "predictions", "label"), RIGHT.values(), ids=RIGHT)
-def test_nothing_is_said_of_what_is_right(op, predictions, label):
+def test_no_warning_if_the_options_fit_the_data(op, predictions, label):
     op(predictions, label)
     op.aggregate()
 
@@ -261,7 +261,7 @@ def test_a_process_without_a_batch_does_not_know_the_classes():
         second.aggregate()
 
 
-def test_large_samples_are_looked_at_on_a_grid_that_copies_nothing():
+def test_large_samples_are_checked_on_a_grid_that_copies_nothing():
     x = torch.zeros(2, 3, 70, 80, 90)
     view = grid(x)
     assert view.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()

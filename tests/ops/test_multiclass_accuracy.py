@@ -82,7 +82,7 @@ def test_the_second_sigmoid_warns_once_and_only_then():
         ComputeMulticlassAccuracy("accuracy", label_format=[1, 1])(*batch([1, 1]))
 
 
-def test_label_format_of_the_data_unless_the_argument_says_else():
+def test_label_format_of_the_data_unless_the_argument_says_otherwise():
     logits, labels = batch([2, 1])
     ctx = BuildContext(logits, labels, data_property={"label_format": [2, 1]})
     came = ComputeMulticlassAccuracy("accuracy")(logits, labels, build_ctx=ctx)["accuracy"]

@@ -228,7 +228,7 @@ def test_a_rank_that_waits_meets_no_collective_of_ddp(two):
         ("an op that raises on one rank only", "Raising() failed: ZeroDivisionError: a user's mistake"),
     ],
 )
-def test_no_rank_waits_for_ever(tmp_path, name, message):
+def test_no_rank_waits_forever(tmp_path, name, message):
     done = launch(tmp_path / "out", name)
     assert done.returncode != 0
     assert message in done.stderr

@@ -150,7 +150,7 @@ def test_a_state_saved_after_an_epochs_last_batch_does_not_leak_into_the_next(wh
     same(values, whole)
 
 
-def test_terminate_then_run_again_is_no_resume(whole):
+def test_terminate_then_run_again_is_not_a_resume(whole):
     trainer, values = trained()
     with trainer.add_event_handler(Events.ITERATION_COMPLETED(once=2), lambda engine: engine.terminate()):
         trainer.run()
@@ -172,7 +172,7 @@ def test_an_iterable_without_a_length_begins_anew():
     assert engine.state.metrics["acc"] == 0.25
 
 
-def test_another_length_set_by_hand_is_no_resume(whole):
+def test_another_length_set_by_hand_is_not_a_resume(whole):
     """``state.epoch_length`` may be changed after the aux-ops are there: no checkpoint was loaded."""
     trainer, values = trained(batch_size=1)
     trainer.state.epoch_length, trainer.state.max_epochs = 2, 2

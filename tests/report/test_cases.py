@@ -77,7 +77,7 @@ def test_every_number_of_the_table_is_the_files(tmp_path):
     assert [row[1] for row in table["rows"]] == sorted(COLUMNS["val_dice"])  # worst first
 
 
-def test_equal_columns_are_shown_once_and_other_tables_are_said(tmp_path):
+def test_equal_columns_are_shown_once_and_other_tables_are_reported(tmp_path):
     folder = write_run(tmp_path)
     write_table(folder, COLUMNS | {"val_mean_dice": COLUMNS["val_dice"]})
     write_table(folder, {"val_auc": [0.5] * 3}, name="auc")
@@ -89,7 +89,7 @@ def test_equal_columns_are_shown_once_and_other_tables_are_said(tmp_path):
     assert "auc_cases.csv: not shown" in remarks
 
 
-def test_tables_of_the_same_cases_stand_side_by_side(tmp_path):
+def test_tables_of_the_same_cases_are_side_by_side(tmp_path):
     folder = write_run(tmp_path)
     write_table(folder, {"val_dice": [0.1, 0.2]})
     write_table(folder, {"val_hd": [5.0, 6.0]}, name="hd")

@@ -102,7 +102,7 @@ def test_of_a_table_only_the_rows_of_the_best_epoch_are_kept(tmp_path):
     assert earlier.epoch == 59
 
 
-def test_rows_of_other_runs_are_left_out_and_said(tmp_path):
+def test_rows_of_other_runs_are_left_out_and_reported(tmp_path):
     folder = write_run(tmp_path / "unet", run="new")
     text(folder, "x_cases.csv", CASES.replace(",r,", ",new,") + "3,b.nii,,old,0.1\n")
     assert main(["report", str(folder)]) == 0

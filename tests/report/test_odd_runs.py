@@ -94,7 +94,7 @@ def test_a_bundle_with_one_run_is_that_run(tmp_path):
     assert run.best.step == 2
 
 
-def test_equal_names_are_told_apart_by_folders_above(tmp_path):
+def test_equal_names_are_distinguished_by_folders_above(tmp_path):
     for name in ("a/x/eval", "b/x/eval"):
         write_run(tmp_path / name)
     names = [run.name for run in read_runs([tmp_path / "a/x/eval", tmp_path / "b/x/eval"])]

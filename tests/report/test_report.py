@@ -282,7 +282,7 @@ def test_a_torn_table_shows_its_whole_rows(tmp_path):
     assert "a.nii" in text
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_what_is_missing_is_reported(tmp_path):
     (tmp_path / "mean_cases.csv").write_text("epoch,file,label_file,val_mean\n1,a.nii,,0.5\n")
     text = Parsed(page_of(tmp_path)).text
     assert "No curves" in text

@@ -145,7 +145,7 @@ def test_determinism_becomes_a_seed(mmar):
     assert "seed" not in training(mmar.set("determinism", {}).read())
 
 
-def test_seeds_that_are_none_are_said(mmar):
+def test_seeds_that_are_none_are_reported(mmar):
     mmar.set("determinism", {"random_sed": 7})
     assert "CT206" in mmar.codes()
 
