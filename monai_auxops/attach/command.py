@@ -99,7 +99,7 @@ def _report_text(plans: Sequence[Plan], configs: Path) -> str:
     lines: list[str] = []
     for plan in plans:
         if plan.refused:
-            lines += [f"Left alone: {_file_names(plan)}: {plan.refused}", ""]
+            lines += [f"Skipped: {_file_names(plan)}: {plan.refused}", ""]
             continue
         lines += [f"Written: {configs / plan.run.output}", "", text_of(plan.block)]
         lines += _reason_lines(plan)

@@ -70,7 +70,7 @@ def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> Run:
     paths = [next((p for p in (configs / n, bundle / n, Path(n)) if p.is_file()), Path(n)) for n in names]
     run = _run(Config(paths), f"{OURS}.json")
     if run is None:
-        raise AttachError(f"{' + '.join(names)} has no trainer and no evaluator that MONAI could build")
+        raise AttachError(f"{' + '.join(names)} has neither a trainer nor an evaluator that MONAI could build")
     return run
 
 
@@ -213,4 +213,4 @@ def _nothing(bundle: Path, configs: Path, files: Sequence[Path]) -> str:
     if not files:
         return f"{bundle} neither trains nor evaluates: {configs.name}/ holds only inference, without labels"
     names = ", ".join(path.name for path in files)
-    return f"{bundle} has no trainer and no evaluator of MONAI in {names}"
+    return f"{bundle} has no MONAI trainer or evaluator in {names}"

@@ -371,7 +371,7 @@ GAN = {"trainer": {"_target_": "GanTrainer", "key_train_metric": None}, "run": [
         ({"train.json": "{\n  3}"}, [], "train.json is not JSON: line 2, column 3"),
         ({"extra.yaml": "a: 1\nb: [1\nc: 2"}, [], "extra.yaml is not YAML: line 3"),
         ({"train.json": "[]"}, [], "holds no configuration"),
-        ({"train.json": {}}, [], "has no trainer and no evaluator of MONAI in train.json"),
+        ({"train.json": {}}, [], "has no MONAI trainer or evaluator in train.json"),
         ({"train.json": {"workflow": "scripts.w.W"}}, [], "is a Python workflow"),
         ({"train.json": {"trainer": "$make()"}}, [], "trainer is created by an expression"),
         ({"train.json": {"trainer": {"_target_": "nowhere.engines.VaeGanTrainer"}}}, [], "VaeGanTrainer was not found"),

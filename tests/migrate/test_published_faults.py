@@ -110,7 +110,7 @@ def test_sources_that_disagree_are_named(mmar):
     mmar.set("train.model", {"path": "nets.mine.HeartNet", "args": {"final_activation": "softmax"}})
     mmar.set("train.image_pipeline.args.output_label_channels", 5)
     asked = next(item for item in mmar.read().log.items if item.code == "CT522")
-    assert "the tags of DiceMaskedOutput tell of 3, output_label_channels tell of 5" in asked.message
+    assert "the tags of DiceMaskedOutput: 3, output_label_channels: 5" in asked.message
 
 
 def test_a_classification_network_without_its_data_list_asks_for_it(mmar):

@@ -187,7 +187,7 @@ def _unknown(config: Config, log: Log) -> None:
     if model is None or not asked:
         return
     questions = " and ".join(QUESTIONS[name] for name in sorted(asked))
-    told = ", ".join(f"{source} tell of {count}" for source, count in evidence(config.facts["train"]))
+    told = ", ".join(f"{source}: {count}" for source, count in evidence(config.facts["train"]))
     disagree = f" ({told})" if told and "classes" in asked else ""
     answers = " ".join(f"{name}={_ANSWERS[name]}" for name in sorted(asked))
     message = f"nothing says {questions}{disagree}"

@@ -75,7 +75,7 @@ INTENSITY: Final = (
             ),
         ),
         outcome=Outcome.APPROXIMATE,
-        why="Clara's defaults are not documented; what is left out is each image's own mean and deviation.",
+        why="Clara's defaults are not documented; without its argument, each image's own mean or deviation is used.",
         clara="Subtracts a value and divides by another.",
         open=True,
     ),

@@ -78,7 +78,7 @@ NETWORKS: Final = (
         drop={"pool_size": "today's class takes pool", "pool_stride": "today's class takes pool"},
         add={"use_conv": True},
         outcome=Outcome.APPROXIMATE,
-        why="MONAI's class of today; compare the head of the network and its weights.",
+        why="MONAI's present class; compare the head of the network and its weights.",
     ),
     Row(
         names=("UNETR", "ViT", "ViTAutoEnc"),
