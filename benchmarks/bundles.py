@@ -23,7 +23,7 @@ from monai_auxops.attach.evidence import Answers
 from monai_auxops.attach.folder import bundle_scripts, configs_of
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError
-from monai_auxops.attach.table import Row, compare
+from monai_auxops.attach.table import ValueRow, compare
 from monai_auxops.attach.trial import run_both
 from monai_auxops.attach.write import write_plans
 
@@ -74,7 +74,7 @@ def line_of(bundle: Path, configs: Path, plan: Plan) -> Line:
     return Line(bundle.name, files, "yes", "yes", weights.verdict, metrics, "; ".join(map(value_of, pairs)))
 
 
-def value_of(row: Row) -> str:
+def value_of(row: ValueRow) -> str:
     names = row.what.partition(": ")[2]
     return f"{names.replace(' | ', ' ')} {row.theirs} {row.ours}: {row.verdict}"
 

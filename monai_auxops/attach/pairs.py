@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pair:
+class MetricPair:
     """Two values with the same meaning.
 
     Args:
@@ -34,7 +34,7 @@ class Pair:
     classes: int = 0
 
 
-def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[Pair]:
+def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> list[MetricPair]:
     """Return the bundle's metrics that an op of the block should equal."""
     engine, pairs = evidence.engine, []
     for meaning in evidence.meanings:
@@ -42,11 +42,11 @@ def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> lis
             kind = op["_target_"].rpartition(".")[2]
             if meaning.kind == ("iou" if measure.jaccard else "dice") and kind in MEASURES[:2]:
                 note = _known_difference(meaning, measure, evidence)
-                pairs.append(Pair(engine.item_id, meaning.name, name, meaning.kind, note))
+                pairs.append(MetricPair(engine.item_id, meaning.name, name, meaning.kind, note))
             if meaning.kind == "accuracy" and kind == "ComputeAccuracy":
                 note = accuracy.inflation_reason(evidence, measure)
                 classes = measure.channels or 0 if note else 0
-                pairs.append(Pair(engine.item_id, meaning.name, name, "accuracy", note, classes))
+                pairs.append(MetricPair(engine.item_id, meaning.name, name, "accuracy", note, classes))
     return pairs
 
 

@@ -13,9 +13,9 @@ from monai_auxops.attach.derive import derive
 from monai_auxops.attach.engines import EngineItem, readable_id, refuse_unmeasurable
 from monai_auxops.attach.evidence import Answers, Evidence, Measure, read_evidence
 from monai_auxops.attach.network import Output, read_metadata, read_output
-from monai_auxops.attach.pairs import Pair, pairs_of
+from monai_auxops.attach.pairs import MetricPair, pairs_of
 from monai_auxops.attach.problem import AttachError
-from monai_auxops.attach.runs import Run, find_runs
+from monai_auxops.attach.runs import BundleRun, find_runs
 from monai_auxops.attach.slots import slot_overrides
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Plan:
         index_labels: whether labels are class indices before post-processing.
     """
 
-    run: Run
+    run: BundleRun
     block: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, list[str]] = field(default_factory=dict)
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[MetricPair] = field(default_factory=list)
     metrics: list[tuple[EngineItem, str]] = field(default_factory=list)
     refused: str = ""
     measures: dict[str, Measure] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class _Maker:
         self.trainer: EngineItem | None = None
         self.training: Measure | None = None
 
-    def plan(self, run: Run) -> Plan:
+    def plan(self, run: BundleRun) -> Plan:
         """Return the plan of a run; the first must work, the others may say why they do not."""
         if self.trainer is None and not self.training:
             self.trainer = next((engine for engine in run.engines if engine.trains), None)
@@ -81,7 +81,7 @@ class _Maker:
         except AttachError as error:
             return Plan(run, refused=str(error))
 
-    def _make(self, run: Run) -> Plan:
+    def _make(self, run: BundleRun) -> Plan:
         plan = Plan(run)
         trainer = self.trainer
         if trainer is not None and run.config.at(trainer.item_id) is None:

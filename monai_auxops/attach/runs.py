@@ -25,7 +25,7 @@ _PARALLEL: Final = ("multi_gpu", "multigpu", "multi_node")
 
 
 @dataclass(frozen=True)
-class Run:
+class BundleRun:
     """The files that one ``monai.bundle run`` command reads, and the engines in them.
 
     Args:
@@ -48,7 +48,7 @@ class Run:
         return any(engine.trains for engine in self.engines)
 
 
-def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[Run]:
+def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[BundleRun]:
     """Return the training and the evaluations of a bundle, or of the files ``chosen``."""
     if chosen:
         return [_chosen(bundle, configs, chosen)]
@@ -65,7 +65,7 @@ def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[Run]:
     return runs
 
 
-def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> Run:
+def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> BundleRun:
     """Return the run of the files that the user named."""
     paths = [next((p for p in (configs / n, bundle / n, Path(n)) if p.is_file()), Path(n)) for n in names]
     run = _run(Config(paths), f"{OURS}.json")
@@ -74,7 +74,7 @@ def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> Run:
     return run
 
 
-def _base(path: Path, files: Sequence[Path]) -> Run | None:
+def _base(path: Path, files: Sequence[Path]) -> BundleRun | None:
     """Return the run of a file that has engines of its own, with the files that define what it refers to."""
     config = _alone(path)
     if config is None or not find_engines(config):
@@ -100,7 +100,7 @@ def _alone(path: Path) -> Config | None:
         raise
 
 
-def _the_training(trainings: Sequence[Path], bases: dict[Path, Run]) -> Path | None:
+def _the_training(trainings: Sequence[Path], bases: dict[Path, BundleRun]) -> Path | None:
     """Return the file that trains, ``train.*`` if there are several."""
     if len(trainings) < 2:
         return next(iter(trainings), None)
@@ -121,7 +121,7 @@ def _together(paths: Sequence[Path]) -> Config | None:
         return None
 
 
-def _refuse_all(trainings: Sequence[Path], bases: dict[Path, Run]) -> None:
+def _refuse_all(trainings: Sequence[Path], bases: dict[Path, BundleRun]) -> None:
     """Raise an error if none of several trainings can be measured."""
     reasons = []
     for path in trainings:
@@ -134,7 +134,9 @@ def _refuse_all(trainings: Sequence[Path], bases: dict[Path, Run]) -> None:
         raise AttachError(reasons[0])
 
 
-def _evaluation(path: Path, train: Path | None, bases: dict[Path, Run], parallel: Sequence[Path]) -> Run | None:
+def _evaluation(
+    path: Path, train: Path | None, bases: dict[Path, BundleRun], parallel: Sequence[Path]
+) -> BundleRun | None:
     """Return the evaluation that a file describes: alone, or as overrides of the training."""
     output = f"{OURS}_{path.stem}.json"
     if path in bases:
@@ -144,7 +146,7 @@ def _evaluation(path: Path, train: Path | None, bases: dict[Path, Run], parallel
     return None if run is None or run.trains else _with_parallel(run, parallel, evaluates=True)
 
 
-def _override(path: Path, base: Run, output: str) -> Run | None:
+def _override(path: Path, base: BundleRun, output: str) -> BundleRun | None:
     config = _together([*base.config.files, path])
     if config is None:
         return None
@@ -153,7 +155,7 @@ def _override(path: Path, base: Run, output: str) -> Run | None:
     return _run(config, output) if engines and not any(engine.trains for engine in engines) else None
 
 
-def _run(config: Config, output: str) -> Run | None:
+def _run(config: Config, output: str) -> BundleRun | None:
     """Return the run of a configuration: the engine that it runs, and the engines that this one needs."""
     engines = find_engines(config)
     started = [engine for engine in engines if run_ids(config, engine)]
@@ -166,7 +168,7 @@ def _run(config: Config, output: str) -> Run | None:
     if not measured:
         return None
     ids = run_ids(config, main)
-    return Run(config, tuple(sorted(measured, key=lambda one: not one.trains)), ids[0] if ids else "", output)
+    return BundleRun(config, tuple(sorted(measured, key=lambda one: not one.trains)), ids[0] if ids else "", output)
 
 
 def _first(engines: Sequence[EngineItem]) -> EngineItem | None:
@@ -180,7 +182,7 @@ def _validates(config: Config, engine: EngineItem) -> bool:
     return config.follow(engine.key_slot)[1] not in (None, {}, "$None")
 
 
-def _with_parallel(run: Run, files: Sequence[Path], evaluates: bool) -> Run:
+def _with_parallel(run: BundleRun, files: Sequence[Path], evaluates: bool) -> BundleRun:
     """Add the files for several GPUs that run the same engine."""
     fitting = []
     for path in files:
@@ -192,7 +194,7 @@ def _with_parallel(run: Run, files: Sequence[Path], evaluates: bool) -> Run:
         trained = any(engine.trains for engine in started if own & set(run_ids(config, engine)))
         if own and trained is not evaluates:
             fitting.append(path)
-    return Run(run.config, run.engines, run.run_id, run.output, tuple(fitting))
+    return BundleRun(run.config, run.engines, run.run_id, run.output, tuple(fitting))
 
 
 def _has_workflow(bundle: Path) -> bool:

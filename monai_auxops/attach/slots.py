@@ -15,7 +15,7 @@ EMPTY: Final[tuple[Any, ...]] = (None, "$None", "None", {})
 
 
 @dataclass(frozen=True)
-class Slot:
+class MetricSlot:
     """A slot of an engine.
 
     Args:
@@ -31,13 +31,13 @@ class Slot:
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
-def read_slot(config: Config, slot_id: str) -> Slot:
+def read_slot(config: Config, slot_id: str) -> MetricSlot:
     """Return what is in a slot, through references and expressions."""
     item_id, value = config.follow(slot_id)
     if value in EMPTY:
-        return Slot(slot_id, slot_id)
+        return MetricSlot(slot_id, slot_id)
     if isinstance(value, dict) and "_target_" not in value:
-        return Slot(slot_id, item_id, metrics={name: _metric(config, f"{item_id}::{name}") for name in value})
+        return MetricSlot(slot_id, item_id, metrics={name: _metric(config, f"{item_id}::{name}") for name in value})
     try:
         made = config.value(item_id)
     except Exception as error:
@@ -46,10 +46,10 @@ def read_slot(config: Config, slot_id: str) -> Slot:
             "metrics as a dict, or run attach where the expression works"
         ) from error
     if made is None:
-        return Slot(slot_id, slot_id)
+        return MetricSlot(slot_id, slot_id)
     if not isinstance(made, dict) or not isinstance(value, str):
         raise AttachError(f"{readable_id(slot_id)}: expected a dict of metrics by name, got {type(made).__name__}")
-    return Slot(slot_id, item_id, value.strip()[1:], dict(made))
+    return MetricSlot(slot_id, item_id, value.strip()[1:], dict(made))
 
 
 def _metric(config: Config, item_id: str) -> Any:
@@ -77,7 +77,7 @@ def slot_overrides(config: Config, engine: EngineItem, ops: dict[str, Any]) -> d
     return block
 
 
-def _overrides_of_slot(config: Config, slot: Slot, ops: dict[str, Any], engine: EngineItem) -> dict[str, Any]:
+def _overrides_of_slot(config: Config, slot: MetricSlot, ops: dict[str, Any], engine: EngineItem) -> dict[str, Any]:
     """Return the overrides for one slot: entries of the dict that is there, or the whole slot."""
     if slot.expression:
         name = f"aux_ops_{engine.item_id.replace('::', '_')}_{slot.slot_id.rpartition('::')[2]}"

@@ -17,7 +17,7 @@ _VALIDATION: Final = 3
 
 
 @dataclass(frozen=True)
-class Shape:
+class DataShape:
     """The input and output shapes of a network.
 
     Args:
@@ -44,7 +44,7 @@ def image_sizes(channels: int, spatial: Sequence[Any]) -> list[tuple[int, ...]]:
     return [(channels, *size) for size in dict.fromkeys(sizes)]
 
 
-def smallest_shape(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, index_labels: bool) -> Shape:
+def smallest_shape(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, index_labels: bool) -> DataShape:
     """Return the smallest shape that a network accepts in training mode.
 
     Raises:
@@ -62,7 +62,7 @@ def smallest_shape(network: Any, sizes: Sequence[tuple[int, ...]], device: Any, 
         if not isinstance(first, Tensor):
             raise RuntimeError(f"the network returns a {type(first).__name__}, for which no label can be generated")
         indexed = index_labels and first.shape[1] > 1
-        return Shape(size, tuple(first.shape[1:]), first.shape[1] if indexed else 0)
+        return DataShape(size, tuple(first.shape[1:]), first.shape[1] if indexed else 0)
     raise RuntimeError(f"the network accepts no image of {[list(size) for size in sizes]}: {problem}")
 
 
@@ -70,16 +70,16 @@ def make_loader(shape: dict[str, Any], trains: bool) -> DataLoader:
     """Return a loader of generated samples, the same in every process.
 
     Args:
-        shape: the fields of a ``Shape``.
+        shape: the fields of a ``DataShape``.
         trains: whether the loader is for training, with batches of two.
     """
-    made = Shape(tuple(shape["image"]), tuple(shape["prediction"]), shape["classes"])
+    made = DataShape(tuple(shape["image"]), tuple(shape["prediction"]), shape["classes"])
     generator = torch.Generator().manual_seed(int(trains))
     items = [sample(made, index, generator) for index in range(_TRAINING if trains else _VALIDATION)]
     return DataLoader(Dataset(items), batch_size=2 if trains else 1, num_workers=0)
 
 
-def sample(shape: Shape, index: int, generator: torch.Generator) -> dict[str, Any]:
+def sample(shape: DataShape, index: int, generator: torch.Generator) -> dict[str, Any]:
     """Return an image and its label, in which some classes are absent."""
     image = torch.rand(shape.image, generator=generator)
     label = _label(shape, generator)
@@ -89,7 +89,7 @@ def sample(shape: Shape, index: int, generator: torch.Generator) -> dict[str, An
     return {"image": MetaTensor(image, meta=dict(meta)), "label": MetaTensor(label, meta=dict(meta))}
 
 
-def _label(shape: Shape, generator: torch.Generator) -> Tensor:
+def _label(shape: DataShape, generator: torch.Generator) -> Tensor:
     """Return class indices, or 0 and 1 in each channel; in space they form blocks."""
     spatial = shape.prediction[1:]
     if not shape.classes:
@@ -111,14 +111,14 @@ def make_file_loader(shape: dict[str, Any], folder: str, transform: Any) -> Data
     """Return a loader of generated files that pass a bundle's own preprocessing, which an evaluation inverts.
 
     Args:
-        shape: the fields of a ``Shape``.
+        shape: the fields of a ``DataShape``.
         folder: where the files are written.
         transform: the preprocessing.
     """
     import nibabel
     import numpy as np
 
-    made = Shape(tuple(shape["image"]), tuple(shape["prediction"]), shape["classes"])
+    made = DataShape(tuple(shape["image"]), tuple(shape["prediction"]), shape["classes"])
     generator = torch.Generator().manual_seed(2)
     items = []
     for index in range(2):
@@ -132,6 +132,6 @@ def make_file_loader(shape: dict[str, Any], folder: str, transform: Any) -> Data
     return DataLoader(Dataset(items, transform), batch_size=1, num_workers=0)
 
 
-def loader_config(shape: Shape, trains: bool) -> dict[str, Any]:
+def loader_config(shape: DataShape, trains: bool) -> dict[str, Any]:
     """Return the configuration of ``make_loader``."""
     return {"_target_": f"{__name__}.make_loader", "shape": asdict(shape), "trains": trains}

@@ -11,16 +11,16 @@ from monai_auxops.attach.accuracy import elementwise_accuracy
 from monai_auxops.attach.engines import readable_id
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.pairs import Pair
+    from monai_auxops.attach.pairs import MetricPair
     from monai_auxops.attach.plan import Plan
-    from monai_auxops.attach.trial import Outcome
+    from monai_auxops.attach.trial import EpochResult
 
 TOLERANCE: Final = 1e-5  # MONAI's means are float32
 _ROUGHLY: Final = 0.01  # Ignite weighs samples by their voxels, which differ with the image size
 
 
 @dataclass(frozen=True)
-class Row:
+class ValueRow:
     """One comparison.
 
     Args:
@@ -38,10 +38,10 @@ class Row:
     good: bool
 
 
-def compare(plan: Plan, without: Outcome, with_ops: Outcome) -> list[Row]:
+def compare(plan: Plan, without: EpochResult, with_ops: EpochResult) -> list[ValueRow]:
     """Return a row for the weights, each old metric, and each new value that has an old counterpart."""
     same = without.weights == with_ops.weights
-    rows = [Row("weights", without.weights[:12], with_ops.weights[:12], "equal" if same else "differ", same)]
+    rows = [ValueRow("weights", without.weights[:12], with_ops.weights[:12], "equal" if same else "differ", same)]
     for engine, metrics in without.metrics.items():
         rows += [
             _row_of_metric(engine, name, value, with_ops.metrics[engine].get(name)) for name, value in metrics.items()
@@ -49,21 +49,21 @@ def compare(plan: Plan, without: Outcome, with_ops: Outcome) -> list[Row]:
     return rows + [_row_of_pair(plan, pair, with_ops) for pair in plan.pairs]
 
 
-def _row_of_metric(engine: str, name: str, before: Any, after: Any) -> Row:
+def _row_of_metric(engine: str, name: str, before: Any, after: Any) -> ValueRow:
     same = before == after or (_is_nan(before) and _is_nan(after))
     what = f"{readable_id(engine)}: {name}, without and with"
-    return Row(what, _text(before), _text(after), "equal" if same else "changed by the aux-ops", same)
+    return ValueRow(what, _text(before), _text(after), "equal" if same else "changed by the aux-ops", same)
 
 
-def _row_of_pair(plan: Plan, pair: Pair, outcome: Outcome) -> Row:
+def _row_of_pair(plan: Plan, pair: MetricPair, outcome: EpochResult) -> ValueRow:
     values = outcome.metrics[pair.engine]
     theirs, ours = values.get(pair.theirs), values.get(pair.ours)
     verdict, good = _verdict(plan, pair, theirs, ours, outcome.labels.get(pair.engine, {}))
     what = f"{readable_id(pair.engine)}: {pair.theirs} | {pair.ours}"
-    return Row(what, _text(theirs), _text(ours), verdict, good)
+    return ValueRow(what, _text(theirs), _text(ours), verdict, good)
 
 
-def _verdict(plan: Plan, pair: Pair, theirs: Any, ours: Any, labels: dict[str, Any]) -> tuple[str, bool]:
+def _verdict(plan: Plan, pair: MetricPair, theirs: Any, ours: Any, labels: dict[str, Any]) -> tuple[str, bool]:
     """Return whether two values with the same meaning agree, or their known difference."""
     if theirs is None or ours is None:
         return f"no value named {pair.theirs if theirs is None else pair.ours}", False
@@ -95,11 +95,11 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)[:24]
 
 
-def text_table(rows: Sequence[Row]) -> str:
+def text_table(rows: Sequence[ValueRow]) -> str:
     """Return the rows in columns, under their headings.
 
     Examples:
-        >>> print(text_table([Row("weights", "ab", "ab", "equal", True)]), end="")
+        >>> print(text_table([ValueRow("weights", "ab", "ab", "equal", True)]), end="")
                     bundle  ours  equal, or the reason
         weights     ab      ab    equal
     """

@@ -26,7 +26,7 @@ _SKIPPED: Final = shutil.ignore_patterns(".git", "__pycache__", "eval", "runs", 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EpochResult:
     """The results of one epoch.
 
     Args:
@@ -42,7 +42,7 @@ class Outcome:
 
 def run_both(
     bundle: Path, configs: Path, plan: Plan, synthetic: bool, settings: dict[str, Any], timeout: float = TIMEOUT
-) -> tuple[Outcome, Outcome]:
+) -> tuple[EpochResult, EpochResult]:
     """Return the results of an epoch without and with the aux-ops of a plan.
 
     Raises:
@@ -55,7 +55,7 @@ def run_both(
         with_ops = _run(bundle, configs, plan, True, synthetic, settings, Path(folder) / "with", timeout)
         if "error" in with_ops:
             raise AttachError(f"the run fails only with aux-ops: {with_ops['error']}")
-    return Outcome(**without), Outcome(**with_ops)
+    return EpochResult(**without), EpochResult(**with_ops)
 
 
 def _run(

@@ -17,7 +17,7 @@ from monai_auxops.evaluation.joint import JointTable, count_joint
 from monai_auxops.evaluation.surfaces import surface_distances
 
 if TYPE_CHECKING:
-    from monai_auxops.evaluation.pairing import Pair
+    from monai_auxops.evaluation.pairing import CasePair
 
 
 class Settings(NamedTuple):
@@ -36,7 +36,7 @@ class Settings(NamedTuple):
 class Measured:
     """The result of one case: a table of voxels and distances by target, or the reason why there is none."""
 
-    pair: Pair
+    pair: CasePair
     joint: JointTable | None = None
     voxel: float = math.nan  # mm³ of a voxel, mm² in two dimensions
     spacing: tuple[float, ...] = ()
@@ -44,7 +44,7 @@ class Measured:
     reason: str = ""
 
 
-def measure(pair: Pair, settings: Settings) -> Measured:
+def measure(pair: CasePair, settings: Settings) -> Measured:
     """Measure a case; any error becomes the reason in its row."""
     try:
         return _measure(pair, settings)
@@ -97,7 +97,7 @@ def status_of(counts: dict[str, Any]) -> str:
     return "hallucinated" if counts["fp"] else "absent"
 
 
-def read_pair(pair: Pair, settings: Settings) -> tuple[volumes.Volume, volumes.Array, volumes.Array]:
+def read_pair(pair: CasePair, settings: Settings) -> tuple[volumes.Volume, volumes.Array, volumes.Array]:
     """Read both files of a case: the label, its classes and the predicted classes, on the label's grid.
 
     Raises:
@@ -121,7 +121,7 @@ def read_pair(pair: Pair, settings: Settings) -> tuple[volumes.Volume, volumes.A
     return label, truth, predicted
 
 
-def _measure(pair: Pair, settings: Settings) -> Measured:
+def _measure(pair: CasePair, settings: Settings) -> Measured:
     label, truth, predicted = read_pair(pair, settings)
     joint = count_joint(truth, predicted, settings.naming.ignored)
     result = Measured(pair, joint, math.prod(label.spacing), label.spacing)

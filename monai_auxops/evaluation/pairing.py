@@ -14,7 +14,7 @@ SUFFIXES: Final = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tiff", 
 ENDINGS: Final = re.compile(r"[_-](0000|seg|segmentation|pred|prediction|label|labels|mask|gt)$", re.IGNORECASE)
 
 
-class Pair(NamedTuple):
+class CasePair(NamedTuple):
     """The two files of a case."""
 
     case: str
@@ -23,14 +23,14 @@ class Pair(NamedTuple):
 
 
 @dataclass
-class Pairing:
+class CasePairing:
     """The pairs, and a sentence for each file or case without one."""
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[CasePair] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def find_pairs(predictions: Path, labels: Path) -> Pairing:
+def find_pairs(predictions: Path, labels: Path) -> CasePairing:
     """Pair the images of two folders, including subfolders.
 
     Names are compared in three steps, each for the files that are still unpaired: the path below the folder, the file
@@ -41,7 +41,7 @@ def find_pairs(predictions: Path, labels: Path) -> Pairing:
         ValueError: a folder without an image.
     """
     sides = _Side(predictions), _Side(labels)
-    pairing = Pairing()
+    pairing = CasePairing()
     for keys_of in (path_keys, name_keys, bare_keys):
         _take_pairs(pairing, keys_of, *sides)
     bare = {bare_name(pair.case): pair.case for pair in pairing.pairs}
@@ -113,14 +113,16 @@ def bare_keys(path: Path, side: _Side) -> set[str]:
     return {bare_name(case_name(path)), *([path.parent.name] if alone else [])}
 
 
-def _take_pairs(pairing: Pairing, keys_of: Callable[[Path, _Side], set[str]], predicted: _Side, labeled: _Side) -> None:
+def _take_pairs(
+    pairing: CasePairing, keys_of: Callable[[Path, _Side], set[str]], predicted: _Side, labeled: _Side
+) -> None:
     """Move matching files from the two sides to ``pairing``."""
     mine_by_key, theirs_by_key = predicted.by_key(keys_of), labeled.by_key(keys_of)
     for key in sorted(mine_by_key.keys() & theirs_by_key.keys()):
         mine = [path for path in mine_by_key[key] if path in predicted.files]
         theirs = [path for path in theirs_by_key[key] if path in labeled.files]
         if len(mine) == 1 and len(theirs) == 1:
-            pairing.pairs.append(Pair(key, mine[0], theirs[0]))
+            pairing.pairs.append(CasePair(key, mine[0], theirs[0]))
         elif mine and theirs:
             names = ", ".join(map(str, [*mine, *theirs]))
             pairing.problems.append(f"{key}: not measured, because there is more than one file for the case ({names})")

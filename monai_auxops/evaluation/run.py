@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from monai_auxops.evaluation.measure import Measured, Settings, measure
 
 if TYPE_CHECKING:
-    from monai_auxops.evaluation.pairing import Pair
+    from monai_auxops.evaluation.pairing import CasePair
 
 INTERRUPTED = "not measured: interrupted"
 
 
-def measure_all(pairs: Sequence[Pair], settings: Settings, workers: int = 1) -> Iterator[Measured]:
+def measure_all(pairs: Sequence[CasePair], settings: Settings, workers: int = 1) -> Iterator[Measured]:
     """Yield the result of each case, in any order; after Ctrl-C the rest as failed, so that no result is lost."""
     missing = dict.fromkeys(pairs)
     measured = _measure_in_turn(pairs, settings) if workers < 2 else _measure_in_parallel(pairs, settings, workers)
@@ -28,11 +28,11 @@ def measure_all(pairs: Sequence[Pair], settings: Settings, workers: int = 1) -> 
         yield from (Measured(pair, reason=INTERRUPTED) for pair in missing)
 
 
-def _measure_in_turn(pairs: Sequence[Pair], settings: Settings) -> Iterator[Measured]:
+def _measure_in_turn(pairs: Sequence[CasePair], settings: Settings) -> Iterator[Measured]:
     return (measure(pair, settings) for pair in pairs)
 
 
-def _measure_in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int) -> Iterator[Measured]:
+def _measure_in_parallel(pairs: Sequence[CasePair], settings: Settings, workers: int) -> Iterator[Measured]:
     """Use a pool; if a process dies and breaks the pool, measure the remaining cases in one process each."""
     left = dict.fromkeys(pairs)
     with _pool(workers) as pool:
@@ -51,7 +51,7 @@ def _measure_in_parallel(pairs: Sequence[Pair], settings: Settings, workers: int
         yield _measure_in_new_process(pair, settings)
 
 
-def _measure_in_new_process(pair: Pair, settings: Settings) -> Measured:
+def _measure_in_new_process(pair: CasePair, settings: Settings) -> Measured:
     with _pool(1) as pool:
         try:
             return pool.submit(measure, pair, settings).result()

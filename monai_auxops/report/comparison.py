@@ -23,7 +23,7 @@ MAX_DOTS = 6000
 LARGEST = 5  # cases to name where two runs differ most
 
 
-class Pairing(NamedTuple):
+class RunPair(NamedTuple):
     """Two runs, and their differences by class on the cases of both."""
 
     first: Run
@@ -48,7 +48,7 @@ def run_table(runs: Sequence[Run]) -> str:
     return table(head, rows, numeric=range(2, 6))
 
 
-def pairings(runs: Sequence[Run]) -> list[Pairing]:
+def run_pairs(runs: Sequence[Run]) -> list[RunPair]:
     """Compare pairs of runs on the cases that both measured with the same metric."""
     tables = [class_table(run) for run in runs]
     pairs = list(itertools.combinations(range(len(runs)), 2))
@@ -61,7 +61,7 @@ def pairings(runs: Sequence[Run]) -> list[Pairing]:
             continue
         classes = compare_classes(first, second)
         if classes:
-            found.append(Pairing(runs[i], runs[j], (i, j), first.metric, first.higher, classes))
+            found.append(RunPair(runs[i], runs[j], (i, j), first.metric, first.higher, classes))
     return found
 
 
@@ -84,7 +84,7 @@ def values_by_case(values: dict[str, float]) -> dict[str, float]:
     return dict(zip(bare, values.values(), strict=True)) if len(set(bare)) == len(bare) else values
 
 
-def paired_table(pairing: Pairing) -> str:
+def paired_table(pairing: RunPair) -> str:
     """Return a row per class: how often each run is better, and by how much."""
     first, second = pairing.first.name, pairing.second.name
     head = ["class", "cases", f"{first} better", f"{second} better", "sign test, p", "mean difference", "95 % interval"]
@@ -96,7 +96,7 @@ def paired_table(pairing: Pairing) -> str:
     return table(head, rows, numeric=range(1, 7))
 
 
-def largest_differences(pairing: Pairing) -> str:
+def largest_differences(pairing: RunPair) -> str:
     """Return the cases in which two runs differ most, for the first class (the mean, if there is one)."""
     name, paired = next(iter(pairing.classes.items()))
     order = sorted(range(len(paired.cases)), key=lambda at: -abs(paired.differences[at]))[:LARGEST]
@@ -104,7 +104,7 @@ def largest_differences(pairing: Pairing) -> str:
     return table([f"largest differences, {name}", f"{pairing.second.name} − {pairing.first.name}"], rows, numeric=[1])
 
 
-def difference_chart(pairing: Pairing) -> Chart:
+def difference_chart(pairing: RunPair) -> Chart:
     """Return a dot per case: the difference, in the color of the run that is better."""
     boxes, dots = [], []
     for at, paired in enumerate(pairing.classes.values()):
@@ -145,7 +145,7 @@ def run_chip(run: Run, at: int, palette: Sequence[str]) -> str:
 
 def difference_sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
     """Yield the sections of paired differences; ``card`` adds a chart to the page."""
-    found = pairings(runs)
+    found = run_pairs(runs)
     if found:
         yield "<h2>Case by case</h2>"
         yield "<p class='soft'>Cases that both runs measured, each at its own best epoch. The sign test is exact and "

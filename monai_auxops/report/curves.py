@@ -26,7 +26,7 @@ MAX_DOTS = 3_000  # most dots in a chart with a dot per case
 Chart = dict[str, Any]
 
 
-class Blocks:
+class ChartData:
     """The charts of a page, with the steps that curves share."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
@@ -73,7 +73,7 @@ def thin_curve(curve: Curve, most: int) -> tuple[list[int], list[float]]:
     return curve.steps[ends - 1].tolist(), means.tolist()
 
 
-def family_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
+def family_charts(run: Run, blocks: ChartData) -> list[tuple[str, Chart]]:
     """Return a chart per metric: classes in colors, training dashed; for many classes the mean and a heat map."""
     curves = {name: curve for name, curve in run.by_epoch().items() if run.same.get(name) not in run.series}
     charts: list[tuple[str, Chart]] = []
@@ -131,7 +131,7 @@ def heat_charts(
     return [(name, chart)]
 
 
-def iteration_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
+def iteration_charts(run: Run, blocks: ChartData) -> list[tuple[str, Chart]]:
     """Return a chart per curve over iterations."""
     charts: list[tuple[str, Chart]] = []
     for name, curve in run.by_iteration().items():
@@ -140,7 +140,7 @@ def iteration_charts(run: Run, blocks: Blocks) -> list[tuple[str, Chart]]:
     return charts
 
 
-def rate_chart(run: Run, blocks: Blocks) -> Chart | None:
+def rate_chart(run: Run, blocks: ChartData) -> Chart | None:
     """Return the learning rate over epochs from the run's facts."""
     known = run.facts.get("learning_rate")
     pairs = sorted((int(e), float(v)) for e, v in mapping_or_empty(known).items()) if is_rates(known) else []
@@ -156,7 +156,7 @@ def is_rates(known: Any) -> bool:
     return isinstance(known, dict) and all(str(e).isdecimal() and isinstance(v, int | float) for e, v in known.items())
 
 
-def comparison_charts(runs: Sequence[Run], blocks: Blocks) -> list[tuple[str, Chart]]:
+def comparison_charts(runs: Sequence[Run], blocks: ChartData) -> list[tuple[str, Chart]]:
     """Return a chart per metric and class, with a color per run, training dashed."""
     found: dict[str, list[Chart]] = {}
     for run in runs:
@@ -194,7 +194,7 @@ def strip_chart(table: ClassTable) -> Chart:
     return {"kind": "strip", "rows": names, "boxes": boxes, "dots": dots, "title": table.metric}
 
 
-def seconds_chart(run: Run, blocks: Blocks) -> Chart | None:
+def seconds_chart(run: Run, blocks: ChartData) -> Chart | None:
     """Return the duration of each epoch."""
     pairs = run.seconds
     if not pairs:

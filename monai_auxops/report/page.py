@@ -42,7 +42,7 @@ class Page:
 
     def __init__(self, runs: Sequence[Run], worst: int = 8, folder: Path = Path()) -> None:
         self.runs, self.worst, self.folder = runs, worst, folder
-        self._blocks = curves.Blocks(runs)
+        self._blocks = curves.ChartData(runs)
         self._tables: list[dict[str, Any]] = []
 
     def html(self) -> str:

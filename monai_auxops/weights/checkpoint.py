@@ -35,7 +35,7 @@ _SAVE_AGAIN: Final = "save it again with TensorFlow 1.15 (tf.train.Saver)"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TensorEntry:
     """The location of a tensor."""
 
     dtype: int
@@ -59,7 +59,7 @@ class Checkpoint:
     """
 
     prefix: Path
-    entries: Mapping[str, Entry] = field(init=False)
+    entries: Mapping[str, TensorEntry] = field(init=False)
     shards: int = field(init=False)
     _maps: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
@@ -98,7 +98,7 @@ class Checkpoint:
         values: NDArray[Any] = np.asarray(raw).view(dtype)
         return values.reshape(entry.shape)
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> TensorEntry:
         if name not in self.entries:
             raise WeightsError(
                 f"the checkpoint has no tensor {name!r}, which the graph reads: are both from the same training?"
@@ -117,7 +117,7 @@ class Checkpoint:
         return self._maps[shard]
 
 
-def _read_index(data: memoryview) -> tuple[int, dict[str, Entry]]:
+def _read_index(data: memoryview) -> tuple[int, dict[str, TensorEntry]]:
     shards, entries = 1, {}
     for key, value in _table(data):
         if not key:
@@ -139,10 +139,10 @@ def _shards(header: Message) -> int:
     return shards
 
 
-def _entry(message: Message) -> Entry:
+def _entry(message: Message) -> TensorEntry:
     dims = [dim.integer(1) for shape in message.messages(2) for dim in shape.messages(2)]
     checksums = [int.from_bytes(view, "little") for view in message.views(6)]
-    return Entry(
+    return TensorEntry(
         dtype=message.integer(1),
         shape=tuple(dims),
         shard=message.integer(3),

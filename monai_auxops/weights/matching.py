@@ -22,7 +22,7 @@ _CONVS = (nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class TensorSlot:
     """A place for a tensor in a torch network."""
 
     key: str
@@ -30,10 +30,10 @@ class Slot:
     shape: tuple[int, ...]
 
 
-def tensor_slots(network: nn.Module, image: Tensor) -> list[Slot]:
+def tensor_slots(network: nn.Module, image: Tensor) -> list[TensorSlot]:
     """Return the tensors of a network in order of use; only shapes are computed."""
     shapes = copy.deepcopy(network).to("meta").eval()
-    found: list[Slot] = []
+    found: list[TensorSlot] = []
     names = {module: name for name, module in shapes.named_modules()}
 
     def note(module: nn.Module, *_: object) -> None:
@@ -45,7 +45,7 @@ def tensor_slots(network: nn.Module, image: Tensor) -> list[Slot]:
     return found
 
 
-def _slots_of(name: str, module: nn.Module) -> Iterator[Slot]:
+def _slots_of(name: str, module: nn.Module) -> Iterator[TensorSlot]:
     if isinstance(module, _NORMS):
         roles = {"weight": Role.SCALE, "bias": Role.SHIFT, "running_mean": Role.MEAN, "running_var": Role.VARIANCE}
     elif isinstance(module, (*_CONVS, nn.Linear)):
@@ -55,10 +55,10 @@ def _slots_of(name: str, module: nn.Module) -> Iterator[Slot]:
     for attribute, role in roles.items():
         value = getattr(module, attribute, None)
         if value is not None:
-            yield Slot(f"{name}.{attribute}", role, tuple(value.shape))
+            yield TensorSlot(f"{name}.{attribute}", role, tuple(value.shape))
 
 
-def by_order(roles: Mapping[str, Role], places: list[Slot], tensors: Mapping[str, Array]) -> dict[str, str]:
+def by_order(roles: Mapping[str, Role], places: list[TensorSlot], tensors: Mapping[str, Array]) -> dict[str, str]:
     """Return the key of each weight of the graph.
 
     Args:

@@ -11,11 +11,11 @@ import pytest
 from monai_auxops.attach import child, trial
 from monai_auxops.attach.command import AttachError, Options, attach, settings_of
 from monai_auxops.attach.evidence import Answers
-from monai_auxops.attach.pairs import Pair
+from monai_auxops.attach.pairs import MetricPair
 from monai_auxops.attach.plan import Plan
 from monai_auxops.attach.problem import first_line
 from monai_auxops.attach.table import compare
-from monai_auxops.attach.trial import Outcome
+from monai_auxops.attach.trial import EpochResult
 from monai_auxops.cli import main
 from tests.attach.conftest import ARGMAX, FROM_ENGINE, SIGMOID, compose, metadata, training
 
@@ -225,15 +225,15 @@ def test_without_a_format_of_the_data(bundle):
         attach(Options(bundle.folder, check="synthetic"))
 
 
-PLAN = Plan(None, pairs=[Pair("evaluator", "val_mean_dice", "val_dice", "dice")])
+PLAN = Plan(None, pairs=[MetricPair("evaluator", "val_mean_dice", "val_dice", "dice")])
 
 
 def outcome(weights="a", theirs=0.5, ours=0.5, **labels):
-    return Outcome(weights, {"evaluator": {"val_mean_dice": theirs, "val_dice": ours}}, {"evaluator": labels})
+    return EpochResult(weights, {"evaluator": {"val_mean_dice": theirs, "val_dice": ours}}, {"evaluator": labels})
 
 
 def without(weights="a", theirs=0.5):
-    return Outcome(weights, {"evaluator": {"val_mean_dice": theirs}})
+    return EpochResult(weights, {"evaluator": {"val_mean_dice": theirs}})
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_every_verdict(before, after, note, verdicts):
 
 
 def test_an_accuracy_that_is_more_than_inflated():
-    pair = Pair("evaluator", "val_mean_dice", "val_dice", "accuracy", "element-wise", 4)
+    pair = MetricPair("evaluator", "val_mean_dice", "val_dice", "accuracy", "element-wise", 4)
     right = compare(replace(PLAN, pairs=[pair]), without(theirs=0.75), outcome(theirs=0.75, ours=0.5))
     wrong = compare(replace(PLAN, pairs=[pair]), without(theirs=0.9), outcome(theirs=0.9, ours=0.5))
     assert (right[-1].verdict, right[-1].good) == ("element-wise", True)

@@ -24,7 +24,7 @@ from monai_auxops.counting.counts import count
 from monai_auxops.evaluation.classes import Naming
 from monai_auxops.evaluation.joint import count_joint
 from monai_auxops.evaluation.measure import Settings, measure
-from monai_auxops.evaluation.pairing import Pair
+from monai_auxops.evaluation.pairing import CasePair
 from monai_auxops.evaluation.run import INTERRUPTED, measure_all
 from monai_auxops.report.statistics import describe_sample
 
@@ -263,7 +263,7 @@ def test_what_cannot_be_done(tmp_path, capsys, change, message):
 
 
 def test_an_interrupted_evaluation_keeps_what_was_measured(tmp_path, monkeypatch):
-    pairs = [Pair(name, tmp_path / name, tmp_path / name) for name in "abc"]
+    pairs = [CasePair(name, tmp_path / name, tmp_path / name) for name in "abc"]
 
     def interrupted(pair, settings):
         if pair.case == "b":
@@ -292,10 +292,10 @@ def test_processes_measure_the_same_and_one_that_dies_costs_its_case(tmp_path):
         label_path, path = (
             save(tmp_path / f"{kind}_{case}.nii.gz", v) for kind, v in (("y", label), ("x", prediction))
         )
-        pairs.append(Pair(case, path, label_path))
+        pairs.append(CasePair(case, path, label_path))
     settings = Settings(Naming({}))
     expected = {result.pair.case: result.joint.voxels.tolist() for result in measure_all(pairs, settings)}  # type: ignore[union-attr]
-    fatal = Pair("fatal", Fatal(), tmp_path)  # type: ignore[arg-type]
+    fatal = CasePair("fatal", Fatal(), tmp_path)  # type: ignore[arg-type]
     results = {result.pair.case: result for result in measure_all([fatal, *pairs], settings, workers=2)}
     assert {name: r.joint.voxels.tolist() for name, r in results.items() if r.joint is not None} == expected
     assert "the process that measured it was killed" in results["fatal"].reason

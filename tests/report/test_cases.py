@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from monai_auxops.cli import main
 from monai_auxops.report.classes import class_table
-from monai_auxops.report.comparison import pairings
-from monai_auxops.report.curves import Blocks, family_charts, strip_chart
+from monai_auxops.report.comparison import run_pairs
+from monai_auxops.report.curves import ChartData, family_charts, strip_chart
 from monai_auxops.report.run import read_run
 from monai_auxops.report.statistics import compare, describe_sample, sign_test
 from tests.report.test_report import Parsed, data_in, page_of, write_run
@@ -103,7 +103,7 @@ def test_many_classes_are_a_heat_map(tmp_path, classes):
     names = [f"organ_{at}" for at in range(classes)]
     folder = write_run(tmp_path, {"val_dice": [0.5, 0.6], **{f"val_dice/{name}": [0.5, 0.6] for name in names}})
     run = read_run(folder)
-    charts = [chart for _, chart in family_charts(run, Blocks([run]))]
+    charts = [chart for _, chart in family_charts(run, ChartData([run]))]
     drawn = [chart for chart in charts if chart["kind"] == "heat"]
     assert bool(drawn) == (classes > 10)
     if drawn:
@@ -133,7 +133,7 @@ def test_two_runs_are_compared_case_by_case(tmp_path, monkeypatch):
     for name, values in (("a", first), ("b", second)):
         folder = write_run(tmp_path / name)
         write_table(folder, {"val_dice": values})
-    (pairing,) = pairings([read_run(tmp_path / name) for name in "ab"])
+    (pairing,) = run_pairs([read_run(tmp_path / name) for name in "ab"])
     (paired,) = pairing.classes.values()
     assert (paired.first_wins, paired.second_wins) == (1, 2)
     assert paired.mean == pytest.approx(np.mean(second) - np.mean(first))
@@ -178,7 +178,7 @@ def test_a_difference_has_the_color_of_the_run_that_is_better(tmp_path, higher, 
 
     for name, values in (("a", [0.1, 0.2]), ("b", [0.3, 0.4])):
         write_table(write_run(tmp_path / name, higher_is_better={"val_dice": higher}), {"val_dice": values})
-    (pairing,) = pairings([read_run(tmp_path / name) for name in "ab"])
+    (pairing,) = run_pairs([read_run(tmp_path / name) for name in "ab"])
     chart = difference_chart(pairing)
     assert all(value > 0 for _, value, _ in chart["dots"])
     assert chart["sides"][1] == winner  # of positive differences
@@ -193,5 +193,5 @@ def test_an_average_is_shown_as_the_value_that_it_repeats(tmp_path):
     table = class_table(run)
     assert table is not None
     assert [of_it.name for of_it in table.classes] == ["mean over classes", "grey"]
-    assert "mean_dice" not in [title for title, _ in family_charts(run, Blocks([run]))]
+    assert "mean_dice" not in [title for title, _ in family_charts(run, ChartData([run]))]
     assert "val_mean_dice equals val_dice by definition" in Parsed(page_of(folder)).text

@@ -12,7 +12,7 @@ from monai_auxops.migrate.bundle.folder import LICENSE, LOGGING, dumps
 from monai_auxops.migrate.bundle.stubs import stub_file
 from monai_auxops.migrate.clara4.aux_ops import aux_ops
 from monai_auxops.migrate.clara4.config import Config, Role
-from monai_auxops.migrate.clara4.evaluate import Model, evaluate_json, inference_json
+from monai_auxops.migrate.clara4.evaluate import EvaluatedNetwork, evaluate_json, inference_json
 from monai_auxops.migrate.clara4.metadata import metadata
 from monai_auxops.migrate.clara4.readme import readme
 from monai_auxops.migrate.clara4.sections import datalist_path, single
@@ -88,7 +88,7 @@ def _aux(config: Config, wanted: bool) -> dict[str, Block]:
     return {part: aux_ops(config, part, shape) for part in config.parts} if wanted else {}
 
 
-def model_of(mmar: Mmar4, config: Config, weights: Weights) -> Model:
+def model_of(mmar: Mmar4, config: Config, weights: Weights) -> EvaluatedNetwork:
     """Return the network of an evaluation: its own, the training's, or that of the checkpoint."""
     train = mmar.chosen.get(Role.TRAIN) or weights.train
     item = config.first("", "model") or (train.first("train", "model") if train is not None else None)
@@ -98,7 +98,7 @@ def model_of(mmar: Mmar4, config: Config, weights: Weights) -> Model:
     )
     script = script if script.endswith(".ts") else "model.ts"
     scripted = definition is None or (script in weights.names and checkpoint not in weights.names)
-    return Model(definition, checkpoint, script, scripted)
+    return EvaluatedNetwork(definition, checkpoint, script, scripted)
 
 
 def _data(mmar: Mmar4, config: Config) -> Block:

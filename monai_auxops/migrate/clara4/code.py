@@ -16,7 +16,7 @@ _TAIL: Final = frozenset({"detach", "cpu", "clone", "float"})
 _MAX_LENGTH: Final = 2000
 
 
-class Shape(Enum):
+class CodeForm(Enum):
     """What a string of code does; the value describes it."""
 
     NOTHING = "returns nothing"
@@ -34,11 +34,11 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeText:
     """A string of code, read."""
 
     text: str
-    shape: Shape
+    shape: CodeForm
     fields: tuple[Field, ...] = ()
     first: bool = False
 
@@ -63,7 +63,7 @@ def is_code(text: str) -> bool:
     return text.startswith("#") or re.match(r"\s*lambda\b[^:]*:", text) is not None
 
 
-def read(text: str) -> Code:
+def read(text: str) -> CodeText:
     """Recognize a string of code.
 
     Examples:
@@ -73,12 +73,12 @@ def read(text: str) -> Code:
         True
     """
     if len(text) > _MAX_LENGTH:
-        return Code(text, Shape.UNKNOWN)
+        return CodeText(text, CodeForm.UNKNOWN)
     source = _REFERENCE.sub(r"_ref_\1", text.removeprefix("#").strip())
     try:
         tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Code(text, Shape.UNKNOWN)
+        return CodeText(text, CodeForm.UNKNOWN)
     return _lambda(text, tree) if isinstance(tree, ast.Lambda) else _call(text, tree)
 
 
@@ -105,19 +105,19 @@ def lambda_text(text: str) -> str | None:
     return None if re.search(r"[@#$]|::|\bimport\b|__", found) else found
 
 
-def _lambda(text: str, tree: ast.Lambda) -> Code:
+def _lambda(text: str, tree: ast.Lambda) -> CodeText:
     if not _takes_one(tree):
-        return Code(text, Shape.UNKNOWN)
+        return CodeText(text, CodeForm.UNKNOWN)
     name = tree.args.args[0].arg
     if isinstance(tree.body, ast.Constant) and tree.body.value is None:
-        return Code(text, Shape.NOTHING)
+        return CodeText(text, CodeForm.NOTHING)
     several = isinstance(tree.body, ast.Tuple)
     parts = tree.body.elts if isinstance(tree.body, ast.Tuple) else [tree.body]
     fields = [_field(part, name) for part in parts]
     known = tuple(item for item in fields if item is not None)
     if not known or len(known) != len(fields):
-        return Code(text, Shape.UNKNOWN)
-    return Code(text, Shape.FIELDS, known, first=not several)
+        return CodeText(text, CodeForm.UNKNOWN)
+    return CodeText(text, CodeForm.FIELDS, known, first=not several)
 
 
 def _takes_one(tree: ast.Lambda) -> bool:
@@ -126,21 +126,21 @@ def _takes_one(tree: ast.Lambda) -> bool:
     return len(args.args) == 1 and not any(others)
 
 
-def _call(text: str, tree: ast.expr) -> Code:
+def _call(text: str, tree: ast.expr) -> CodeText:
     path = _path(tree.func) if isinstance(tree, ast.Call) else ""
     if not isinstance(tree, ast.Call):
-        return Code(text, Shape.UNKNOWN)
+        return CodeText(text, CodeForm.UNKNOWN)
     if path == "_ref_model.parameters" and not tree.args and not tree.keywords:
-        return Code(text, Shape.PARAMETERS)
+        return CodeText(text, CodeForm.PARAMETERS)
     if path.rpartition(".")[2] != "from_engine":
-        return Code(text, Shape.UNKNOWN)
+        return CodeText(text, CodeForm.UNKNOWN)
     given = {keyword.arg: _constant(keyword.value) for keyword in tree.keywords}
     keys = _constant(tree.args[0]) if tree.args else given.pop("keys", None)
     first = _constant(tree.args[1]) if len(tree.args) == 2 else given.pop("first", False)
     keys = [keys] if isinstance(keys, str) else keys
     if given or len(tree.args) > 2 or not isinstance(first, bool) or not _texts_in(keys):
-        return Code(text, Shape.UNKNOWN)
-    return Code(text, Shape.FIELDS, tuple(Field(key) for key in keys), first=first)
+        return CodeText(text, CodeForm.UNKNOWN)
+    return CodeText(text, CodeForm.FIELDS, tuple(Field(key) for key in keys), first=first)
 
 
 def _texts_in(value: Any) -> bool:

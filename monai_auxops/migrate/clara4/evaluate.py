@@ -17,7 +17,7 @@ _READS_LABELS: Final = ("MetricsSaver", "CheckpointSaver", "ValidationHandler")
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class EvaluatedNetwork:
     """The network of an evaluation: its definition where one is known, and the files of weights.
 
     ``scripted`` tells that the TorchScript file is used unless a setting says otherwise.
@@ -48,7 +48,7 @@ class Model:
         return [{**block, Expr("_disabled_"): Expr("@use_torchscript")}]
 
 
-def evaluate_json(config: Config, top: Block, model: Model, extra: Block) -> Block:
+def evaluate_json(config: Config, top: Block, model: EvaluatedNetwork, extra: Block) -> Block:
     """Return the evaluation: its own file, or the validation of the training."""
     part = "" if config.role is not Role.TRAIN else "validate"
     handlers = [*model.loader(), *_handlers(config, part)]
@@ -60,7 +60,7 @@ def evaluate_json(config: Config, top: Block, model: Model, extra: Block) -> Blo
     }
 
 
-def inference_json(config: Config, top: Block, model: Model) -> Block:
+def inference_json(config: Config, top: Block, model: EvaluatedNetwork) -> Block:
     """Return the inference: its own file, or an evaluation without its labels."""
     part = "" if config.role is not Role.TRAIN else "validate"
     whole = section(config, part, [])
@@ -85,7 +85,7 @@ def inference_json(config: Config, top: Block, model: Model) -> Block:
     return dict(_unnested(found))
 
 
-def _head(config: Config, top: Block, model: Model) -> Block:
+def _head(config: Config, top: Block, model: EvaluatedNetwork) -> Block:
     amp = {"amp": config.settings.get("amp", False)}
     return {**FOLDERS, **top, "device": DEVICE, **amp, **switches(config), **model.blocks()}
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.adapt import adapt
-from monai_auxops.migrate.clara4.code import Code, Field, Shape, from_engine
+from monai_auxops.migrate.clara4.code import CodeForm, CodeText, Field, from_engine
 from monai_auxops.migrate.encode import Expr
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def inverter(args: Mapping[str, Any], section: str) -> list[Part]:
 def saver(args: Mapping[str, Any], version: Version) -> list[Part] | None:
     """Return the transforms of a SegmentationSaver, or None if its code has none of the known forms."""
     found = args.get("output_transform")
-    picked = found.fields[0] if isinstance(found, Code) and len(found.fields) == 1 else None
-    if picked is None and isinstance(found, Code):
+    picked = found.fields[0] if isinstance(found, CodeText) and len(found.fields) == 1 else None
+    if picked is None and isinstance(found, CodeText):
         return None
     key, before = discretized(picked, version) if picked is not None else ("pred", [])
     given = {name: value for name, value in args.items() if name not in _NOT_PASSED}
@@ -61,8 +61,8 @@ def metric(args: dict[str, Any], version: Version) -> tuple[dict[str, Any], list
     """Return a metric's arguments and the transforms that an AsDiscrete in its code becomes."""
     found = args.get("output_transform")
     if (
-        not isinstance(found, Code)
-        or found.shape is not Shape.FIELDS
+        not isinstance(found, CodeText)
+        or found.shape is not CodeForm.FIELDS
         or not any(item.discrete for item in found.fields)
     ):
         return args, []

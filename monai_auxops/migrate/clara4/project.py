@@ -12,7 +12,7 @@ from monai_auxops.migrate.clara4.config import Config, Role, read_config
 from monai_auxops.migrate.clara4.sections import attribute, datalist_path
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist
-from monai_auxops.migrate.reading.mmar import Kind, Mmar, read_json
+from monai_auxops.migrate.reading.mmar import FileKind, Mmar, read_json
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, parse_settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.reading.datalist import DataList
     from monai_auxops.migrate.reading.json_source import Node
 
-_ROLES: Final = {Kind.TRAIN4: Role.TRAIN, Kind.EVALUATE4: Role.EVALUATE, Kind.INFER4: Role.INFER}
+_ROLES: Final = {FileKind.TRAIN4: Role.TRAIN, FileKind.EVALUATE4: Role.EVALUATE, FileKind.INFER4: Role.INFER}
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".bmp")
 _FIRST: Final = {
     Role.TRAIN: ("config_train.json",),
@@ -92,7 +92,7 @@ def read_mmar4(project: Project, settings: Iterable[str], env: Path | None, trus
 def _environment(mmar: Mmar, env: Path | None) -> Node | None:
     if env is not None:
         return read_json(env, env.name, Log())
-    names = mmar.of(Kind.ENVIRONMENT)
+    names = mmar.of(FileKind.ENVIRONMENT)
     exact = [name for name in names if name.endswith("environment.json")]
     return mmar.files[(exact or names)[0]][1] if names else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.code import Code
+from monai_auxops.migrate.clara4.code import CodeText
 from monai_auxops.migrate.clara4.values import SETTINGS
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import Model, totals
@@ -85,7 +85,7 @@ def _target(block: Mapping[str, Any]) -> Model:
 
 
 def _shown_value(value: Any) -> Any:
-    if isinstance(value, Code):
+    if isinstance(value, CodeText):
         return value.text
     if isinstance(value, Mapping):
         return {str(key): _shown_value(child) for key, child in value.items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.code import Code, Shape, is_code, read
+from monai_auxops.migrate.clara4.code import CodeForm, CodeText, is_code, read
 from monai_auxops.migrate.encode import Expr, literal
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Values:
             if f"{{{name}}}" in text:
                 text = text.replace(f"{{{name}}}", str(self.variables.lookup(name, node.where)))
         found = read(text)
-        return PARAMETERS if found.shape is Shape.PARAMETERS else found
+        return PARAMETERS if found.shape is CodeForm.PARAMETERS else found
 
     def reference(self, name: str, where: Where) -> Any:
         """Return the bundle's name of an object of the section, or of another section if Clara shared it."""
@@ -152,9 +152,9 @@ def leaves(path: str) -> bool:
     return ".." in PurePosixPath(path.replace("\\", "/")).parts
 
 
-def codes_in(value: Any) -> list[Code]:
+def codes_in(value: Any) -> list[CodeText]:
     """Return the code that is left anywhere in a value."""
-    if isinstance(value, Code):
+    if isinstance(value, CodeText):
         return [value]
     children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return [code for child in children for code in codes_in(child)]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.conversion.network import evidence
+from monai_auxops.migrate.conversion.network import class_counts_told
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 from monai_auxops.migrate.rules.facts import QUESTIONS, Facts
@@ -187,7 +187,7 @@ def _unknown(config: Config, log: Log) -> None:
     if model is None or not asked:
         return
     questions = " and ".join(QUESTIONS[name] for name in sorted(asked))
-    told = ", ".join(f"{source}: {count}" for source, count in evidence(config.facts["train"]))
+    told = ", ".join(f"{source}: {count}" for source, count in class_counts_told(config.facts["train"]))
     disagree = f" ({told})" if told and "classes" in asked else ""
     answers = " ".join(f"{name}={_ANSWERS[name]}" for name in sorted(asked))
     message = f"nothing says {questions}{disagree}"

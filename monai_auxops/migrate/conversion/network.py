@@ -73,13 +73,13 @@ def settle(facts: Facts, answers: Answers, known_label_format: tuple[int, ...]) 
     facts = facts.update(known_label_format=facts.known_label_format or known_label_format or answers.label_format)
     activation = facts.final_activation or answers.activation
     classes = facts.out_channels or answers.classes
-    told = set(dict(evidence(facts)).values())
+    told = set(dict(class_counts_told(facts)).values())
     if classes is None and not facts.known_label_format and len(told) == 1:
         classes = told.pop()
     return facts.update(final_activation=activation, out_channels=classes)
 
 
-def evidence(facts: Facts) -> Iterator[tuple[str, int]]:
+def class_counts_told(facts: Facts) -> Iterator[tuple[str, int]]:
     """Yield what other components tell of the number of classes, each with its source."""
     if facts.measured_classes is not None:
         yield "the tags of DiceMaskedOutput", facts.measured_classes

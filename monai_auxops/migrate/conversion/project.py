@@ -13,7 +13,7 @@ from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of
 from monai_auxops.migrate.conversion.roles import Roles, choose, leave_out, script_of
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
-from monai_auxops.migrate.reading.mmar import CLARA4, Kind, Mmar, read_file, read_folder, read_json
+from monai_auxops.migrate.reading.mmar import CLARA4, FileKind, Mmar, read_file, read_folder, read_json
 from monai_auxops.migrate.reading.scripts import ScriptRun, read_commands
 from monai_auxops.migrate.reading.scripts import report as report_scripts
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
@@ -86,7 +86,7 @@ def read(
 def _environment(mmar: Mmar, env: Path | None, log: Log) -> Node | None:
     if env is not None:
         return read_json(env, env.name, log)
-    found = mmar.of(Kind.ENVIRONMENT)
+    found = mmar.of(FileKind.ENVIRONMENT)
     exact = [name for name in found if name.endswith("environment.json")]
     return mmar.files[(exact or found)[0]][1] if found else None
 
@@ -113,13 +113,13 @@ class _Binding:
 
 def _others(project: Project) -> None:
     """Report what the other files are."""
-    bundles = project.mmar.of(Kind.BUNDLE)
+    bundles = project.mmar.of(FileKind.BUNDLE)
     if bundles:
         project.log.add("CT111", Where(project.source.name), f"{', '.join(bundles[:4])}: a MONAI bundle already")
     newer = [name for kind in CLARA4 for name in project.mmar.of(kind)]
     alone = not project.configs and not newer
     for name, (kind, _) in project.mmar.files.items():
-        if kind in (Kind.AUTOML, Kind.AIAA, Kind.FEDERATED, Kind.TRAINER):
+        if kind in (FileKind.AUTOML, FileKind.AIAA, FileKind.FEDERATED, FileKind.TRAINER):
             project.log.add("CT118" if alone else "CT110", Where(name), kind.value)
         elif alone and project.mmar.paths[name] == project.source and not bundles:
             project.log.add("CT118", Where(name), kind.value)
@@ -132,13 +132,13 @@ def _others(project: Project) -> None:
 def _convert(project: Project, binding: _Binding) -> None:
     """Convert every configuration: the chosen training first, since the evaluations borrow its model's facts."""
     roles, mmar = project.roles, project.mmar
-    trains = sorted(mmar.of(Kind.TRAIN), key=lambda name: name != roles.train)
+    trains = sorted(mmar.of(FileKind.TRAIN), key=lambda name: name != roles.train)
     converted = {name: _converted(project, binding.bind(name, "train")) for name in trains}
     project.train = converted.get(roles.train)
-    for name in mmar.of(Kind.EVALUATE):
+    for name in mmar.of(FileKind.EVALUATE):
         role = "infer" if name == roles.infer != roles.evaluate else "evaluate"
         converted[name] = _converted(project, binding.bind(name, role))
-    project.configs = [converted[name] for name in (*mmar.of(Kind.TRAIN), *mmar.of(Kind.EVALUATE))]
+    project.configs = [converted[name] for name in (*mmar.of(FileKind.TRAIN), *mmar.of(FileKind.EVALUATE))]
     project.evaluate = converted.get(roles.evaluate)
     project.infer = converted.get(roles.infer)
     if roles.infer and roles.infer == roles.evaluate:

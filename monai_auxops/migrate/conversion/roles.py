@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Log, Where
-from monai_auxops.migrate.reading.mmar import Kind, Mmar
+from monai_auxops.migrate.reading.mmar import FileKind, Mmar
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.reading.scripts import ScriptRun
@@ -31,11 +31,11 @@ class Roles:
 
 def choose(mmar: Mmar, runs: list[ScriptRun], log: Log, only: str = "") -> Roles:
     """Choose the files: those that the MMAR's scripts name, or those with Clara's usual names."""
-    train = _training(mmar.of(Kind.TRAIN))
+    train = _training(mmar.of(FileKind.TRAIN))
     if only == "training":
         return Roles(train)
     broken = _broken(log) if train else set()
-    files = [name for name in mmar.of(Kind.EVALUATE) if name not in broken]
+    files = [name for name in mmar.of(FileKind.EVALUATE) if name not in broken]
     evaluate = _file_of_runs(mmar, files, (run for run in runs if run.validates)) or _validation(files)
     infer = _file_of_runs(mmar, files, (run for run in runs if run.infers)) or _inference(files) or evaluate
     return Roles(train, evaluate, infer)
@@ -75,7 +75,7 @@ def leave_out(roles: Roles, mmar: Mmar, log: Log) -> None:
     """Turn the problems of unused files into warnings, and report which files could not be read."""
     if not roles.train:
         return
-    needed = roles.used | set(mmar.of(Kind.ENVIRONMENT))
+    needed = roles.used | set(mmar.of(FileKind.ENVIRONMENT))
     broken = {name for name in _broken(log) - needed if name in mmar.seen and not _always_needed(name)}
     log.set_aside({*(set(mmar.seen) - needed), *broken})
     for name in sorted(broken):

@@ -18,7 +18,7 @@ _WEIGHTS: Final = ("*.ckpt.*", "*.ckpt", "*.fzn.pb", "*.trt.pb", "*.pb", "checkp
 _LISTS: Final = frozenset({"training", "validation", "test", "testing"})
 
 
-class Kind(Enum):
+class FileKind(Enum):
     """The kind of a JSON file of an MMAR; the value describes it."""
 
     TRAIN = "a training configuration"
@@ -36,7 +36,7 @@ class Kind(Enum):
     UNKNOWN = "not a file of an MMAR"
 
 
-CLARA4: Final = (Kind.TRAIN4, Kind.EVALUATE4, Kind.INFER4)
+CLARA4: Final = (FileKind.TRAIN4, FileKind.EVALUATE4, FileKind.INFER4)
 """The kinds that Clara Train 4 wrote."""
 
 
@@ -45,7 +45,7 @@ class Mmar:
     """The files found; none of them was run."""
 
     root: Path
-    files: dict[str, tuple[Kind, Node]] = field(default_factory=dict)
+    files: dict[str, tuple[FileKind, Node]] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
     weights: list[str] = field(default_factory=list)
     bundle: bool = False
@@ -61,18 +61,18 @@ class Mmar:
         root = self.root.absolute()
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
-    def of(self, kind: Kind) -> list[str]:
+    def of(self, kind: FileKind) -> list[str]:
         """Return the names of the files of a kind, in order."""
         return [name for name, (found, _) in self.files.items() if found is kind]
 
 
-def classify(root: Node, name: str = "") -> Kind:
+def classify(root: Node, name: str = "") -> FileKind:
     """Return the kind of a file, told by its keys."""
     keys = set(root.value)
     for kind, test in _TESTS:
         if test(root, keys, name.lower()):
             return kind
-    return Kind.UNKNOWN
+    return FileKind.UNKNOWN
 
 
 def _is_bundle(root: Node, keys: set[str], _: str) -> bool:
@@ -143,18 +143,18 @@ def _is_environment(root: Node, keys: set[str], _: str) -> bool:
 
 
 _TESTS: Final = (
-    (Kind.BUNDLE, _is_bundle),
-    (Kind.FEDERATED, _is_federated),
-    (Kind.AIAA, _is_aiaa),
-    (Kind.AUTOML, _is_automl),
-    (Kind.TRAIN4, _is_train4),
-    (Kind.EVALUATE4, _is_evaluate4),
-    (Kind.INFER4, _is_infer4),
-    (Kind.TRAIN, _is_train),
-    (Kind.EVALUATE, _is_evaluate),
-    (Kind.DATALIST, _is_datalist),
-    (Kind.ENVIRONMENT, _is_environment),
-    (Kind.TRAINER, _is_trainer),
+    (FileKind.BUNDLE, _is_bundle),
+    (FileKind.FEDERATED, _is_federated),
+    (FileKind.AIAA, _is_aiaa),
+    (FileKind.AUTOML, _is_automl),
+    (FileKind.TRAIN4, _is_train4),
+    (FileKind.EVALUATE4, _is_evaluate4),
+    (FileKind.INFER4, _is_infer4),
+    (FileKind.TRAIN, _is_train),
+    (FileKind.EVALUATE, _is_evaluate),
+    (FileKind.DATALIST, _is_datalist),
+    (FileKind.ENVIRONMENT, _is_environment),
+    (FileKind.TRAINER, _is_trainer),
 )
 
 
@@ -179,11 +179,11 @@ def read_file(path: Path, log: Log, evaluation: Path | None = None) -> Mmar:
     mmar = Mmar(folder.parent if folder.name.startswith("config") else folder)
     _add(mmar, path, log, name=path.name)
     beside = [folder / "environment.json"]
-    if mmar.of(Kind.EVALUATE) or mmar.of(Kind.EVALUATE4) or mmar.of(Kind.INFER4):
+    if mmar.of(FileKind.EVALUATE) or mmar.of(FileKind.EVALUATE4) or mmar.of(FileKind.INFER4):
         beside.append(folder / "config_train.json")
     if evaluation is not None:
         beside.append(evaluation)
-    elif mmar.of(Kind.TRAIN) and (folder / "config_validation.json").is_file():
+    elif mmar.of(FileKind.TRAIN) and (folder / "config_validation.json").is_file():
         log.add("CT120", Where(path.name), "config_validation.json beside it was not read")
     for other in beside:
         if other.is_file() and other != path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.codes import CODES, Severity
 from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
-from monai_auxops.migrate.reading.mmar import Kind
+from monai_auxops.migrate.reading.mmar import FileKind
 from monai_auxops.migrate.rules.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def printable(value: Any) -> Any:
 
 
 def _others(project: Project) -> list[Model]:
-    used = (Kind.TRAIN, Kind.EVALUATE, Kind.TRAIN4, Kind.EVALUATE4, Kind.INFER4)
+    used = (FileKind.TRAIN, FileKind.EVALUATE, FileKind.TRAIN4, FileKind.EVALUATE4, FileKind.INFER4)
     found = project.mmar.files.items()
     return [{"file": name, "kind": kind.value} for name, (kind, _) in found if kind not in used]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_auxops.migrate.clara4.code import Shape, is_code, lambda_text, read
+from monai_auxops.migrate.clara4.code import CodeForm, is_code, lambda_text, read
 
 DISCRETE = "__import__('monai').transforms.AsDiscrete(argmax=True, to_onehot=True, n_classes=2)"
 
@@ -27,14 +27,14 @@ DISCRETE = "__import__('monai').transforms.AsDiscrete(argmax=True, to_onehot=Tru
 def test_shapes(text, keys, first):
     found = read(text)
     if keys is None:
-        assert found.shape is Shape.UNKNOWN
+        assert found.shape is CodeForm.UNKNOWN
         return
-    assert (found.shape, found.keys, found.first) == (Shape.FIELDS, keys, first)
+    assert (found.shape, found.keys, found.first) == (CodeForm.FIELDS, keys, first)
 
 
 def test_nothing_and_parameters():
-    assert read("lambda x: None").shape is Shape.NOTHING
-    assert read("#@model.parameters()").shape is Shape.PARAMETERS
+    assert read("lambda x: None").shape is CodeForm.NOTHING
+    assert read("#@model.parameters()").shape is CodeForm.PARAMETERS
 
 
 def test_an_as_discrete_around_a_field():
@@ -66,7 +66,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_code_is_no_known_shape(text):
-    assert read(text).shape is Shape.UNKNOWN
+    assert read(text).shape is CodeForm.UNKNOWN
 
 
 @given(st.text(max_size=60))

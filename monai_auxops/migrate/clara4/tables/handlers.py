@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from monai_auxops.migrate.clara4.code import Code, Shape, from_engine
+from monai_auxops.migrate.clara4.code import CodeForm, CodeText, from_engine
 from monai_auxops.migrate.clara4.tables.base import Draft, Row
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
@@ -17,19 +17,19 @@ FINAL_FILE: Final = "final_model.pt"
 def _output_transform(draft: Draft) -> None:
     """Write what an engine's output is turned into: a list of dictionaries since MONAI 0.6."""
     found = draft.args.get("output_transform")
-    if not isinstance(found, Code):
+    if not isinstance(found, CodeText):
         return
-    if found.shape is Shape.NOTHING:
+    if found.shape is CodeForm.NOTHING:
         del draft.args["output_transform"]
         draft.args["iteration_log"] = False
-    elif found.shape is Shape.FIELDS and all(item.discrete is None for item in found.fields):
+    elif found.shape is CodeForm.FIELDS and all(item.discrete is None for item in found.fields):
         draft.args["output_transform"] = from_engine(found.keys, found.first)
 
 
 def _stats(draft: Draft) -> None:
     _output_transform(draft)
     for name in ("iteration_print_logger", "epoch_print_logger"):
-        if isinstance(draft.args.get(name), Code):
+        if isinstance(draft.args.get(name), CodeText):
             draft.drop(name, _TEXT)
     draft.rename("iteration_interval", "iteration_log")
     draft.rename("epoch_interval", "epoch_log")
@@ -38,7 +38,7 @@ def _stats(draft: Draft) -> None:
 def _meta_reader(draft: Draft) -> None:
     """Read the metadata from the image itself."""
     found = draft.args.get("batch_transform")
-    if isinstance(found, Code) and found.keys and found.keys[0].endswith("_meta_dict"):
+    if isinstance(found, CodeText) and found.keys and found.keys[0].endswith("_meta_dict"):
         key = found.keys[0].removesuffix("_meta_dict")
         draft.args["batch_transform"] = Expr(f"$lambda batch: [item[{literal(key)}].meta for item in batch]")
 
@@ -59,7 +59,11 @@ def _classification_saver(draft: Draft) -> None:
 
 def _metric(draft: Draft) -> None:
     found = draft.args.get("output_transform")
-    if isinstance(found, Code) and found.shape is Shape.FIELDS and not any(item.discrete for item in found.fields):
+    if (
+        isinstance(found, CodeText)
+        and found.shape is CodeForm.FIELDS
+        and not any(item.discrete for item in found.fields)
+    ):
         draft.args["output_transform"] = from_engine(found.keys, found.first and not found.is_lambda)
 
 
