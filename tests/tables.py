@@ -1,4 +1,4 @@
-"""The tables of the docs that are made from the package: `python -m tests.tables` writes them anew."""
+"""The tables of the docs that are generated from the package: `python -m tests.tables` rewrites them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever is imported first: nothing heavy before it is needed, and MONAI's bundle parser finds the short names."""
+"""Whichever is imported first: nothing heavy is loaded early, and MONAI's bundle parser finds the short names."""
 
 from __future__ import annotations
 

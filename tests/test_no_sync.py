@@ -1,4 +1,4 @@
-"""No aux-op looks at a value while an epoch runs.
+"""No aux-op reads a value on the host while an epoch runs.
 
 Tensors on PyTorch's ``meta`` device have shapes but no data: whatever needs a value on the host (``item``, ``nonzero``,
 ``if tensor:``) raises there, as it would wait for the device on a GPU. Where there is a GPU, CUDA itself is asked.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monai_auxops.weights.network import GraphNetwork
 
 BOUND: Final = 1e-10
-"""A correct one differs by 1e-13; a wrong epsilon by 6e-9 or more, wrong padding or upsampling by 0.1 or more."""
+"""A correct conversion differs by 1e-13, a wrong epsilon by 6e-9 or more, wrong padding by 0.1 or more."""
 LIMIT: Final = 2**27
 """The most elements of a tensor in a proof: the inputs are small, so larger tensors mean a hostile file."""
 _SIZES: Final = {

@@ -1,4 +1,4 @@
-"""``attach --report``: handlers exchanged in place, and the configuration that runs."""
+"""``attach --report``: handlers replaced in place, and the configuration that runs."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""``attach --check``: one epoch without and with aux-ops, and what is said of every value."""
+"""``attach --check``: one epoch without and with aux-ops, and the verdict on every value."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The short way of an iteration gives what the ordinary way gives, and costs what it promises."""
+"""The fast path of an iteration gives what the full run gives, and costs what it promises."""
 
 from __future__ import annotations
 

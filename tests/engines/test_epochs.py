@@ -1,4 +1,4 @@
-"""Epochs are the trainer's, whoever counts his own."""
+"""Epochs are the trainer's, whatever an evaluator's own counter says."""
 
 from __future__ import annotations
 

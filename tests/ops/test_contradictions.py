@@ -1,4 +1,4 @@
-"""What cannot be as the options say is said once, at the epoch's end, with the option that mends it."""
+"""Data that contradicts the options is reported once, at the end of the epoch, with the option to set."""
 
 from __future__ import annotations
 

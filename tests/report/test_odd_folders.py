@@ -1,4 +1,4 @@
-"""Folders that others left, or a kill: what can be shown is shown, what cannot is said, and nothing is a traceback."""
+"""Folders of other tools or killed runs: the page shows what it can, names the rest, and never ends in a traceback."""
 
 from __future__ import annotations
 

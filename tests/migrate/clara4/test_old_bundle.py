@@ -1,4 +1,4 @@
-"""Bundles of an older MONAI: what changed is written anew, what is current stays byte for byte."""
+"""Bundles of an older MONAI: what changed is rewritten, and what is current stays byte for byte."""
 
 import json
 

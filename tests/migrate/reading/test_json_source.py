@@ -1,4 +1,4 @@
-"""JSON with places, and what is said of text that is not JSON."""
+"""JSON with positions, and what is reported about text that is not JSON."""
 
 import gc
 import json
