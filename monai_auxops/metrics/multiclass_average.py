@@ -40,6 +40,7 @@ class ComputeMulticlassAverage(AUCMetric):
         ValueError: no label_format, shapes that do not fit it, a label that does not exist.
 
     Examples:
+        >>> import torch
         >>> metric = ComputeMulticlassAverage("auc", "model", "label", label_format=[3])
         >>> _ = metric(torch.eye(3), torch.tensor([[0], [1], [2]]))
         >>> metric.aggregate()
