@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if hint:
         sys.stderr.write(f"monai-auxops: unknown command {given[0]!r}; {hint}\n")
         return 2
-    args = parser().parse_args(given)
+    args = parser().parse_args(given or ["--help"])
     try:
         run = {"migrate": migrate, "attach": attach, "components": components, "explain": explain, "demo": demo}
         run |= {"report": report, "evaluate": evaluate, "weights": weights}

@@ -157,3 +157,10 @@ def test_an_op_is_described_before_its_migration(capsys):
     assert "DiceOptions: names of the classes" in capsys.readouterr().out
     assert main(["explain", "MetricOpp"]) == 2
     assert 'did you mean "MetricOp"' in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit) as done:
+        main([])
+    assert done.value.code == 0
+    assert "first steps:" in capsys.readouterr().out
