@@ -107,7 +107,9 @@ def _packed(rows: Rows) -> Rows:
     labels = rows.labels
     if labels.shape[1] != rows.scores.shape[1] or labels.dtype in (torch.int8, torch.uint8, torch.bool):
         return rows
-    labels = labels if labels.dtype.is_signed else labels.long()
+    if not labels.is_floating_point():
+        labels = labels if labels.dtype.is_signed else labels.long()
+        return rows._replace(labels=labels.clamp(-1, 2).to(torch.int8))
     odd = (labels > 0) & ~is_binary(labels)
     code = (labels == 1).to(torch.int8) + 2 * odd.to(torch.int8) - (~(labels >= 0)).to(torch.int8)
     return rows._replace(labels=code)
