@@ -1,12 +1,15 @@
 """Print what means, accuracies of elements and AUC cost: time, memory beyond their input, operations.
 
-``python -m benchmarks.sums [--rounds 7] [--scores 1000000]``
+``python -m benchmarks.sums [--rounds 7] [--scores 1000000] [--device cuda]``
 
 The first table is of one batch (workload c: B1 C3 128³, one-hot float32 label) on one thread: CPU time as a multiple of
 reading predictions and label once, the most memory beyond them as a share of them, with plain torch and with numba, and
 the operations that a GPU without Triton would be sent in an iteration. Beside it is *whole tensors*, the same sums
 without blocks. The second table is of an epoch of scores: time beside scikit-learn's ``roc_auc_score``, in turn, bytes
 kept per score, and the most memory to compute the value.
+
+With ``--device cuda`` there is one table, of B8 C14 96³ with a uint8 label: time on the device as a multiple of what
+reading it takes at the bandwidth of a copy, the most memory, kernels and waits, with plain torch and with Triton.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import torch
 from torch import Tensor
 
 import monai_auxops as ma
+from benchmarks.gpu import copy_bandwidth, device_ms, extra, kernels, waits
 from benchmarks.host import operations
 from benchmarks.memory import peak
 from benchmarks.workloads import WORKLOADS
@@ -94,6 +98,24 @@ def on_meta(make: Callable[[], ma.AuxiliaryOperation]) -> Run:
     return lambda: op(x, x)
 
 
+def on_gpu(rounds: int) -> None:
+    """Print the table of a GPU."""
+    x = torch.randn(8, 14, 96, 96, 96, device="cuda")
+    y = torch.randint(0, 2, x.shape, dtype=torch.uint8, device="cuda")
+    cold = torch.zeros(64_000_000, device="cuda")
+    copied = (x.nbytes + y.nbytes) / copy_bandwidth(cold)
+    print(f"B8 C14 96^3\n{'':37}{'ms':>8}{'x copy':>8}{'memory':>8}{'kernels':>9}{'waits':>7}")
+    for name, make in OPS.items():
+        for way in ("vectorized", "triton"):
+            with mock.patch.dict(os.environ, MONAI_AUXOPS_COUNTS=way):
+                run = make()
+                run(x, y)  # compiles
+                ms = statistics.median(device_ms(run, x, y, cold) for _ in range(rounds))
+                share = extra(run, x, y) * x.nbytes / (x.nbytes + y.nbytes)
+                figures = f"{ms:8.2f}{ms / copied:8.1f}{share:8.2f}{kernels(run, x, y):9}{waits(run, x, y):7}"
+            print(f"{name:20}{way:17}{figures}")
+
+
 def scores(number: int, columns: int) -> tuple[Tensor, Tensor]:
     """Scores ``[N, columns]`` with ties, and binary labels that they predict a little."""
     make = torch.Generator().manual_seed(0)
@@ -134,9 +156,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--scores", type=int, default=1_000_000)
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = options.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    if args.device == "cuda":
+        on_gpu(args.rounds)
+        return
     batches(args.rounds)
     epochs(args.scores, args.rounds)
 
