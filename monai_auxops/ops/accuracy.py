@@ -121,7 +121,7 @@ class ComputeAccuracy(AuxiliaryOperation):
 
     def _reading(self, build_ctx: BuildContext) -> Reading | None:
         """Return how classes are read; None if elements are compared."""
-        predictions, label = _with_channels(build_ctx, self.num_classes)
+        predictions, label = _with_channels(build_ctx, self._indices)
         same = predictions.shape == label.shape
         if self.num_classes is not None:
             return self._indices if label.shape[1] == 1 else self._onehot
@@ -143,7 +143,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         ignored = ignored_labels(self.ignore_index)
 
         def compute() -> Shares:
-            predictions, label = _with_channels(build_ctx, self.num_classes)
+            predictions, label = _with_channels(build_ctx, self._indices)
             return of_elements(predictions, label, self._cut, ignored, self._mask(label, build_ctx))
 
         return build_ctx.once(("elements", self._cut, ignored, self.mask_key), compute)
@@ -176,7 +176,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         Labels that are not a class; samples whose predictions are not what the options say; labels that overlap under
         an argmax, and labels that are one-hot although elements are compared.
         """
-        reading, (predictions, label) = self._reading(build_ctx), _with_channels(build_ctx, self.num_classes)
+        reading, (predictions, label) = self._reading(build_ctx), _with_channels(build_ctx, self._indices)
         nothing = torch.zeros(build_ctx.batch_size, dtype=torch.int64, device=predictions.device)
         no_class = outside = overlaps = one_hot = nothing
         self._channels = predictions.shape[1] if reading is None else reading.num_classes or predictions.shape[1]
@@ -210,11 +210,11 @@ class ComputeAccuracy(AuxiliaryOperation):
             yield noted.ONE_HOT, message
 
 
-def _with_channels(build_ctx: BuildContext, num_classes: int | None) -> tuple[Tensor, Tensor]:
+def _with_channels(build_ctx: BuildContext, reading: Reading) -> tuple[Tensor, Tensor]:
     predictions, label = build_ctx.predictions, build_ctx.label
     if label is None:
         raise ValueError("expected a label, got None")
-    predictions = Reading(num_classes=num_classes).with_channel(predictions, label)
+    predictions = reading.with_channel(predictions, label)
     if label.shape == predictions.shape[:1] + predictions.shape[2:]:
         label = label.unsqueeze(1)
     return predictions, label

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import array, element_accuracy, reduce_mean_masked
 
-from benchmarks.host import Operations
+import monai_auxops as ma
+from benchmarks.host import Operations, calls, operations
 from benchmarks.memory import Storages, peak
+from monai_auxops.core.plan import measure_together
 from monai_auxops.counting import blocks
 from monai_auxops.counting.elements import of_elements
 from monai_auxops.counting.means import valid_sums
@@ -236,3 +238,23 @@ def test_storages_are_counted_once_and_forgotten():
         y = torch.zeros(50)
     assert (fresh.total, fresh.most) == (600, 400)
     assert y.shape == (50,)
+
+
+def iteration_of(op, device):
+    x, plan = torch.zeros(2, 3, 8, 8, device=device), None
+
+    def step():
+        nonlocal plan
+        _, plan = measure_together([op], ma.BuildContext(x, x), plan)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("make", "sent", "called"),
+    [(lambda: ma.ReduceMeanMasked("mean"), 12, 250), (lambda: ma.ComputeAccuracy("accuracy"), 27, 280)],
+    ids=["mean", "accuracy"],
+)
+def test_operations_and_calls_of_an_iteration(make, sent, called):
+    assert len(operations(iteration_of(make(), "meta")).kernels) == sent
+    assert calls(iteration_of(make(), "cpu")) <= called
