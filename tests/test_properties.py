@@ -25,6 +25,8 @@ from monai_auxops import (
 )
 from monai_auxops.core.running import Totals
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:monai_auxops")  # arbitrary data contradict options
+
 CLASSES = 3
 TAGS = ["mean", *"abc"]
 

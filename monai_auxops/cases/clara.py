@@ -23,8 +23,9 @@ def summary_text(name: str, values: Sequence[float]) -> str:
     valid = np.asarray([value for value in values if not math.isnan(value)], dtype=np.float64)
     numbers = [np.nan] * 6
     if len(valid):
-        tenth = np.percentile(valid, 10)
-        numbers = [valid.mean(), np.median(valid), valid.max(), valid.min(), tenth, valid.std()]
+        with np.errstate(invalid="ignore"):  # with an infinite distance, the deviation is NaN
+            tenth, deviation = np.percentile(valid, 10), valid.std()
+        numbers = [valid.mean(), np.median(valid), valid.max(), valid.min(), tenth, deviation]
     row = "".join(f"{number:8.3f}" for number in numbers[:5]) + f"{numbers[5]:10.3f}"
     return f"{name} (statistics of {len(valid)} valid cases):\n{HEADER}\n{row}\n\n"
 

@@ -39,6 +39,7 @@ def test_the_project_s_license(bundle):
     assert (bundle / "LICENSE").read_text() == (Path(__file__).parents[2] / "LICENSE").read_text()
 
 
+@pytest.mark.filterwarnings("ignore:No hash value provided")
 def test_metadata(bundle, tmp_path):
     schema = shutil.copy(validate.SCHEMA, tmp_path / "schema.json")  # one that is there is not downloaded
     verify_metadata(meta_file=str(bundle / "configs/metadata.json"), filepath=str(schema))

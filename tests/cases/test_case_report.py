@@ -63,6 +63,7 @@ def test_90percent_is_the_10th_percentile(tmp_path, seed):
     assert float(row[4]) < float(row[1]) < np.percentile(values, 90)
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing to measure")
 @pytest.mark.parametrize("batches", [[], [[math.nan]]], ids=["no_case", "no_valid_case"])
 def test_nothing_valid_is_nan(tmp_path, batches):
     fed(ComputeAverage("dice", "model", report_path=tmp_path), batches).aggregate()

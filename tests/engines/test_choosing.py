@@ -17,6 +17,7 @@ import monai_auxops as ma
 from monai_auxops.engine.choosing import nan_loses, prefers_larger
 from tests.engines.conftest import network
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*nothing to measure")
 NAN = math.nan
 DIRECTIONS = {"more": (1, lambda new, best: new > best), "less": (-1, lambda new, best: new < best)}
 # Values where more is better, and the epoch whose value is the best.
@@ -180,6 +181,7 @@ def test_ignites_model_checkpoint_by_name(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["best_net_val_score=0.5000.pt"]
 
 
+@pytest.mark.filterwarnings("ignore:'(min_delta|cumulative_delta)' is deprecated")
 @pytest.mark.parametrize(
     ("values", "stops"),
     [

@@ -115,7 +115,8 @@ def test_a_nan_key_metric_is_shown_as_nan(engines, caplog, tmp_path):
     )
     with caplog.at_level(logging.INFO, logger="nan"):
         logging.getLogger("nan").propagate = True
-        evaluator.run()
+        with pytest.warns(UserWarning, match="nothing to measure"):
+            evaluator.run()
     assert math.isnan(evaluator.state.metrics["val_nothing"])
     assert any("val_nothing: nan" in record.getMessage() for record in caplog.records)
     assert math.isnan(scalars(tmp_path)["val/nothing"][0][1])

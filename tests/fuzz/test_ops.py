@@ -27,7 +27,10 @@ INTEGERS = st.sampled_from([torch.int64, torch.int32, torch.int16, torch.int8, t
 LAYOUTS = st.sampled_from(["contiguous", "strided", "transposed", "offset", "meta"])
 BOOL = st.booleans()
 
-pytestmark = pytest.mark.usefixtures("plain_counts")
+pytestmark = [
+    pytest.mark.usefixtures("plain_counts"),
+    pytest.mark.filterwarnings("ignore::UserWarning:monai_auxops"),  # arbitrary data contradict the options
+]
 
 
 def laid_out(x: torch.Tensor, layout: str) -> torch.Tensor:

@@ -266,7 +266,10 @@ def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
 
     monkeypatch.setattr("monai_auxops.handlers.run_facts.replace_text", full)
     monkeypatch.setattr("monai_auxops.handlers.worst_cases.save_png", full)
-    with pytest.warns(UserWarning, match=r"AuxRunFactsHandler: run.json left out.*No space left"):
+    with (
+        pytest.warns(UserWarning, match=r"AuxRunFactsHandler: run.json left out.*No space left"),
+        pytest.warns(UserWarning, match=r"AuxWorstCasesHandler: the epoch left out.*No space left"),
+    ):
         validated(tmp_path, volume, {"val_dice": ma.ComputeDice("dice")})
 
 

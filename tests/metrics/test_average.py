@@ -19,6 +19,7 @@ def averaged(*batches, **options):
     return metric.aggregate()["mean"]
 
 
+@pytest.mark.filterwarnings("ignore:.*labels are not class indices")
 def test_reads_what_an_aux_op_wrote():
     op, metric, expected = ComputeDice("dice"), ComputeAverage("val_dice", "dice"), []
     for size in (3, 1, 2):
@@ -64,6 +65,7 @@ def test_nan_is_always_skipped_and_inf_stays():
     assert averaged([1.0, math.inf]) == math.inf
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing to measure")
 @pytest.mark.parametrize("batches", [[], [[math.nan, math.nan]], [[-1.0]]], ids=["no_batch", "nan", "invalid"])
 def test_nothing_valid_is_nan(batches):
     assert math.isnan(averaged(*batches, invalid_value=-1))

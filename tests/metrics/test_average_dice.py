@@ -76,7 +76,8 @@ def test_a_case_without_any_class_is_skipped():
     assert metric.aggregate() == {"dice": 1.0}
     metric.reset()
     metric(torch.tensor([[[0.9]]]), torch.tensor([[[0]]]))
-    assert math.isnan(metric.aggregate()["dice"])
+    with pytest.warns(UserWarning, match="nothing to measure"):
+        assert math.isnan(metric.aggregate()["dice"])
 
 
 WRONG = {

@@ -371,6 +371,7 @@ def test_a_numpy_array_is_refused_by_name():
         ComputeDice("dice")(torch.zeros((1, 2, 3)), np.zeros((1, 1, 3)))
 
 
+@pytest.mark.filterwarnings("ignore:.*labels are not class indices")
 @pytest.mark.parametrize(
     "make", [ComputeDice, DiceMaskedOutput, lambda tag: DiceMaskedOutput([tag, f"{tag}_0", f"{tag}_1"])]
 )

@@ -149,6 +149,7 @@ def test_half_precision_of_more_voxels_than_it_can_count(dtype):
     assert mean.aggregate()["mean"] == pytest.approx(float(p.double().mean()), abs=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing to measure")
 def test_what_was_written_stays_when_a_users_op_raises(caplog):
     """The epoch before is in state.metrics and in the checkpoint's hands; the error names the op."""
 
@@ -173,6 +174,7 @@ def test_what_was_written_stays_when_a_users_op_raises(caplog):
     assert trainer.state.metrics["dice"] == pytest.approx(truth(net, cases(7, 0)), abs=1e-7)
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing to measure")
 def test_all_logits_nan_is_no_hit_anywhere():
     x, y = torch.full((2, 3, 4), math.nan), torch.zeros(2, 1, 4)
     for op in (ma.ComputeDice("d"), ma.ComputeAccuracy("d"), ma.ComputeDice("d", is_independent_predictions=True)):

@@ -113,6 +113,7 @@ def test_a_training_gives_the_old_losses_and_metrics(name, tmp_path):
     same_metrics(metrics, expected["metrics"])
 
 
+@pytest.mark.filterwarnings("ignore:.*Current default value of argument .labels:FutureWarning")
 @pytest.mark.parametrize("name", names("evaluate"))
 def test_an_evaluation_gives_the_old_metrics_and_files(name, tmp_path):
     expected = printed(name)
@@ -145,6 +146,7 @@ def same_table(mine, theirs):
             assert Path(a).name == Path(b).name or float(a) == pytest.approx(float(b), abs=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:.*Current default value of argument .labels:FutureWarning")
 @pytest.mark.parametrize("name", names("transforms"))
 def test_transforms_give_the_old_images(name, tmp_path):
     expected = printed(name)

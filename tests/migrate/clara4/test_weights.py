@@ -119,6 +119,7 @@ def test_an_evaluation_alone_without_a_network_says_so(mmar4, here):
     assert "CT804" in mmar4.codes()
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_torchscript_is_used_where_only_that_is_there(mmar4, here):
     folder = mmar4.folder / "models"
     folder.mkdir(parents=True)

@@ -19,6 +19,7 @@ TRAINED = ["brats", "chest_xray", "png_lesion", "polyp", "view_classes", "tlt1"]
 QUICK = ("png_lesion", "view_classes")
 
 
+@pytest.mark.filterwarnings("ignore:cache_num is greater", "ignore:.*all binary predictions lie within 0 to 1")
 @pytest.mark.parametrize(
     "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in TRAINED]
 )
