@@ -70,14 +70,10 @@ class AuxConfusionHandler(IntervalViewer):
         threshold: float | None = None,
         best: BestSet | None = None,
     ) -> None:
-        super().__init__(interval, log_dir, summary_writer)
+        super().__init__(interval, log_dir, summary_writer, best)
         self.class_names = None if class_names is None else tuple(class_names)
-        self.threshold, self.best = threshold, best
+        self.threshold = threshold
         self.start_epoch()
-
-    def _start_epoch_if_due(self, engine: Engine) -> None:
-        super()._start_epoch_if_due(engine)
-        self._skips = self._skips and self.best is None
 
     def start_epoch(self) -> None:
         """Count from zero."""
@@ -92,16 +88,15 @@ class AuxConfusionHandler(IntervalViewer):
             table = confusion_of(predictions, label, self._reading)
         self._table = table if self._table is None else self._table + table
 
-    def write_epoch(self, engine: Engine) -> None:
+    def write_epoch(self, engine: Engine, best: BestSet | None) -> None:
         """Write the table and the picture."""
-        epoch = training_epoch(engine)
-        is_best = self.best is not None and self.best.is_best(engine)
-        if self._table is None or not (is_best or self.is_due(epoch)):
+        if self._table is None:
             return
+        epoch = training_epoch(engine)
         rows: list[list[int]] = self._table.tolist()
         names = names_of_classes(len(rows), self.class_names, self._reading)
-        if is_best and self.best is not None:
-            self.best.update(matrix=rows, classes=names)
+        if best is not None:
+            best.update(matrix=rows, classes=names)
         if self.is_due(epoch):
             self._append([[epoch, name, run_id(engine), *row] for name, row in zip(names, rows, strict=True)], names)
             self.writer.add_figure("confusion", draw_matrix(rows, names).figure, epoch)

@@ -14,15 +14,12 @@ from typing import Any, TextIO
 import torch
 from ignite.engine import Engine, Events
 
-from monai_auxops.core import ranks
 from monai_auxops.core.running import RunningMean
 from monai_auxops.drawing.names import families
-from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.handlers.best import BestValue
-from monai_auxops.handlers.curves import engines_of
+from monai_auxops.handlers.epoch_viewer import EpochViewer
 from monai_auxops.handlers.stats import is_number, loss_of, metrics_of, number_of, scalars_of
-from monai_auxops.handlers.viewer import Careful
 
 WIDTH = 7  # characters of a number such as -0.1234
 BEST = "  best"
@@ -32,7 +29,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{rema
 BESIDE_BAR = 60  # characters of the line that the bar takes
 
 
-class AuxConsoleHandler(Careful):
+class AuxConsoleHandler(EpochViewer):
     """A handler that prints a line per epoch with the loss, all values, and a mark at the best epoch.
 
     On a terminal a progress bar (of ``tqdm``, if installed) shows the running means during the epoch. Elsewhere
@@ -56,8 +53,8 @@ class AuxConsoleHandler(Careful):
     """
 
     def __init__(self, evaluator: Engine | Iterable[Engine] | None = None, stream: TextIO | None = None) -> None:
-        self.evaluators, self._stream = engines_of(evaluator), stream
-        self._ran: dict[int, int] = {}  # by evaluator, the trainer's epoch in which it last ran
+        super().__init__(evaluator)
+        self._stream = stream
         self._losses: dict[str, RunningMean] = {}
         self._known: list[str] = []
         self._best = BestValue()
@@ -69,16 +66,6 @@ class AuxConsoleHandler(Careful):
     def stream(self) -> TextIO:
         """The stream to print to; looked up late, because standard output may be replaced."""
         return self._stream or sys.stdout
-
-    def attach(self, engine: Engine) -> None:
-        """Show the epochs of ``engine``, a trainer."""
-        if ranks.is_first():
-            engine.add_event_handler(Events.STARTED, self._started)
-            for evaluator in self.evaluators:
-                evaluator.add_event_handler(Events.COMPLETED, self._validated)
-
-    def _validated(self, evaluator: Engine) -> None:
-        self._ran[id(evaluator)] = training_epoch(evaluator)
 
     def _started(self, engine: Engine) -> None:
         self._known, self._columns, self._best = [], [], BestValue()
@@ -131,7 +118,7 @@ class AuxConsoleHandler(Careful):
             self._bar = None
         values, judge = self._values(engine), (self.evaluators or [engine])[0]
         is_best = judge is not engine or hasattr(judge.state, "best_metric_epoch")  # there is no best epoch by loss
-        is_best = is_best and self._has_run(judge, engine) and self._best.take(judge)
+        is_best = is_best and judge in self.sources(engine) and self._best.take(judge)
         new = [name for name in dict.fromkeys([*values, *self._later(judge)]) if name not in self._known]
         if new:
             self._known += new
@@ -147,13 +134,9 @@ class AuxConsoleHandler(Careful):
 
     def _values(self, engine: Engine) -> dict[str, float]:
         values = self._loss_means()
-        for source in [engine, *self.evaluators]:
-            if self._has_run(source, engine):
-                values |= epoch_values(source)
+        for source in self.sources(engine):
+            values |= epoch_values(source)
         return values
-
-    def _has_run(self, source: Engine, trainer: Engine) -> bool:
-        return source is trainer or self._ran.get(id(source)) == trainer.state.epoch
 
     def _later(self, judge: Engine) -> list[str]:
         """Return the columns of evaluators that have not run yet."""

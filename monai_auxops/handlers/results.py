@@ -9,15 +9,12 @@ from pathlib import Path
 
 from ignite.engine import Engine, Events
 
-from monai_auxops.core import ranks
 from monai_auxops.drawing.results import Curves, draw_results
-from monai_auxops.engine.epochs import training_epoch
-from monai_auxops.handlers.curves import engines_of
+from monai_auxops.handlers.epoch_viewer import EpochViewer
 from monai_auxops.handlers.stats import is_number, metrics_of, number_of
-from monai_auxops.handlers.viewer import Careful
 
 
-class AuxResultsHandler(Careful):
+class AuxResultsHandler(EpochViewer):
     """A handler that draws ``<log_dir>/results.png`` after each epoch, with training and validation in one panel.
 
     It needs matplotlib; without it there is no picture and no warning. It starts with the second epoch, because one
@@ -29,19 +26,9 @@ class AuxResultsHandler(Careful):
     """
 
     def __init__(self, evaluator: Engine | Iterable[Engine] | None = None, log_dir: str | Path = "./runs") -> None:
-        self.evaluators, self.path = engines_of(evaluator), Path(log_dir) / "results.png"
+        super().__init__(evaluator)
+        self.path = Path(log_dir) / "results.png"
         self.curves: Curves = {}
-        self._ran: dict[int, int] = {}
-
-    def attach(self, engine: Engine) -> None:
-        """Draw the epochs of ``engine``, a trainer."""
-        if ranks.is_first():
-            engine.add_event_handler(Events.STARTED, self._started)
-            for evaluator in self.evaluators:
-                evaluator.add_event_handler(Events.COMPLETED, self._validated)
-
-    def _validated(self, evaluator: Engine) -> None:
-        self._ran[id(evaluator)] = training_epoch(evaluator)
 
     def _started(self, engine: Engine) -> None:
         if engine.state.epoch == 0:
@@ -53,9 +40,8 @@ class AuxResultsHandler(Careful):
         self.careful("results.png", self._draw)(engine)
 
     def _draw(self, engine: Engine) -> None:
-        for source in [engine, *self.evaluators]:
-            ran = source is engine or self._ran.get(id(source)) == engine.state.epoch
-            for name, value in metrics_of(source, "do_summary").items() if ran else ():
+        for source in self.sources(engine):
+            for name, value in metrics_of(source, "do_summary").items():
                 if is_number(value) and math.isfinite(value := number_of(value)):
                     self.curves.setdefault(name, {})[engine.state.epoch] = value
         if max((len(points) for points in self.curves.values()), default=0) < 2:

@@ -18,6 +18,8 @@ from monai_auxops.engine.runs import note_start, training_of
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from monai_auxops.handlers.best import BestSet
+
 Interval = int | Callable[[int], bool]
 
 
@@ -117,13 +119,20 @@ class IntervalViewer(Viewer):
         interval: a number of epochs, or a function that says whether an epoch's number is due.
         log_dir: where TensorBoard's events and our files go.
         summary_writer: use this instead of an own writer in ``log_dir``.
+        best: the set of the best epoch, which is also to get what is shown; then the batches of every epoch are read.
     """
 
-    def __init__(self, interval: Interval = 5, log_dir: str | Path = "./runs", summary_writer: Any = None) -> None:
+    def __init__(
+        self,
+        interval: Interval = 5,
+        log_dir: str | Path = "./runs",
+        summary_writer: Any = None,
+        best: BestSet | None = None,
+    ) -> None:
         if isinstance(interval, int) and interval < 1:
             raise ValueError(f"{type(self).__name__}: expected interval to be at least 1 epoch, got {interval}")
         super().__init__(log_dir, summary_writer)
-        self.interval = interval
+        self.interval, self.best = interval, best
         self._skips = False
 
     def is_due(self, epoch: int) -> bool:
@@ -138,7 +147,7 @@ class IntervalViewer(Viewer):
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.careful("the epoch", self._write_epoch_if_due))
 
     def _start_epoch_if_due(self, engine: Engine) -> None:
-        self._skips = not self.is_due(training_epoch(engine))
+        self._skips = self.best is None and not self.is_due(training_epoch(engine))
         self.start_epoch()
 
     def _try_to_read(self, engine: Engine) -> None:
@@ -159,8 +168,11 @@ class IntervalViewer(Viewer):
             self.leave_out(self.shows, error)
 
     def _write_epoch_if_due(self, engine: Engine) -> None:
-        if not self._skips:
-            self.write_epoch(engine)
+        if self._skips:
+            return
+        best = self.best if self.best is not None and self.best.is_best(engine) else None
+        if best is not None or self.is_due(training_epoch(engine)):
+            self.write_epoch(engine, best)
 
     shows = "the epoch"
 
@@ -174,6 +186,11 @@ class IntervalViewer(Viewer):
     def finish_iteration(self, engine: Engine) -> None:
         """Finish an iteration after all aux-ops have measured it."""
 
-    def write_epoch(self, engine: Engine) -> None:
-        """Copy results to the host at the end of the epoch, and write them."""
+    def write_epoch(self, engine: Engine, best: BestSet | None) -> None:
+        """Copy results to the host at the end of an epoch that is due or the best, and write them.
+
+        Args:
+            engine: the engine whose epoch ended.
+            best: the set to write to if the epoch is the best so far.
+        """
         raise NotImplementedError

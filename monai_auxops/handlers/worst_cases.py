@@ -68,14 +68,10 @@ class AuxWorstCasesHandler(IntervalViewer):
         threshold: float | None = None,
         best: BestSet | None = None,
     ) -> None:
-        super().__init__(interval, log_dir, summary_writer)
+        super().__init__(interval, log_dir, summary_writer, best)
         self.tag, self.number, self.case_key = tag, number, case_key
-        self.threshold, self.best = threshold, best
+        self.threshold = threshold
         self.start_epoch()
-
-    def _start_epoch_if_due(self, engine: Engine) -> None:
-        super()._start_epoch_if_due(engine)
-        self._skips = self._skips and self.best is None
 
     def start_epoch(self) -> None:
         """Discard the epoch's cases."""
@@ -122,17 +118,15 @@ class AuxWorstCasesHandler(IntervalViewer):
         self._sign = -1.0 if getattr(attachment.op, "higher_is_better", None) is False else 1.0
         return values[name]
 
-    def write_epoch(self, engine: Engine) -> None:
+    def write_epoch(self, engine: Engine, best: BestSet | None) -> None:
         """Copy the worst cases to the host, once, and write them."""
-        epoch = training_epoch(engine)
-        is_best = self.best is not None and self.best.is_best(engine)
-        if self._cases.worst is None or not (is_best or self.is_due(epoch)):
+        if self._cases.worst is None:
             return
-        worst = self._cases.worst.cpu()
+        epoch, worst = training_epoch(engine), self._cases.worst.cpu()
         if self.is_due(epoch):
             self._draw_due(engine, epoch, worst)
-        if is_best and self.best is not None:
-            draw_best(self._cases, worst, self._shapes, epoch, self.best, self._sign)
+        if best is not None:
+            draw_best(self._cases, worst, self._shapes, epoch, best, self._sign)
 
     def _draw_due(self, engine: Engine, epoch: int, worst: KeptCases) -> None:
         (self.log_dir / "worst_cases").mkdir(exist_ok=True)

@@ -69,12 +69,15 @@ def files(project: Project) -> dict[str, str]:
     }
     if "validate" in training or project.evaluate is not None:
         configs["evaluate.json"] = evaluate_json(train, project.evaluate)
+    return all_files(configs, readme(project), stubs(project), copied_list(project.data, project.mmar.root))
+
+
+def all_files(configs: dict[str, Block], text: str, code: str, datalist: Path | None) -> dict[str, str]:
+    """Return the files of a bundle: its configurations, README, stubs of classes if any, and the data list if small."""
     found = {f"configs/{name}": dumps(block) for name, block in configs.items()}
-    found |= {"configs/logging.conf": LOGGING, "LICENSE": LICENSE, "docs/README.md": readme(project)}
-    code = stubs(project)
+    found |= {"configs/logging.conf": LOGGING, "LICENSE": LICENSE, "docs/README.md": text}
     if code:
         found |= {"scripts/__init__.py": "", "scripts/manual.py": code}
-    datalist = copied_list(project)
     if datalist is not None:
         found[COPY] = datalist.read_text(encoding="utf-8-sig")
     return dict(sorted(found.items()))

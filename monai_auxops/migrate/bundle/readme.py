@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from monai_auxops.migrate.bundle.data import data_options
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.diagnostics import Log, Outcome
 from monai_auxops.migrate.packages import INSTALL
 from monai_auxops.migrate.reading.datalist import find
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.conversion.project import Project
     from monai_auxops.migrate.reading.scripts import ScriptRun
 
-_RUN: Final = "python -m monai.bundle run"
-TRAIN: Final = f"{_RUN} --config_file configs/train.json"
+RUN: Final = "python -m monai.bundle run"
+TRAIN: Final = f"{RUN} --config_file configs/train.json"
 _EVALUATE: Final = "\"['configs/train.json','configs/evaluate.json']\""
 _BOTH: Final = "\"['configs/train.json','configs/multi_gpu_train.json']\""
 _NAMES: Final = {
@@ -63,8 +64,8 @@ def _commands(project: Project) -> str:
     commands = [
         [TRAIN, *where],
         [multi_gpu_command(2), *where],
-        *([[f"{_RUN} --config_file {_EVALUATE}", *where]] if evaluates else []),
-        [f"{_RUN} --config_file configs/inference.json", *where],
+        *([[f"{RUN} --config_file {_EVALUATE}", *where]] if evaluates else []),
+        [f"{RUN} --config_file configs/inference.json", *where],
         [TRAIN, "--finetune models/model.pt", *where],
         ["monai-auxops report eval"],
     ]
@@ -83,9 +84,13 @@ def _commands(project: Project) -> str:
 
 
 def _scripts(project: Project) -> list[str]:
-    """Describe what the MMAR's own scripts become."""
     runs = [run for run in project.runs if run.app in ("train", "evaluate")]
-    rows = [f"| {code_text(run.script)} | {code_text(_command(run, project))} |" for run in runs]
+    return scripts_table([(run.script, _command(run, project)) for run in runs])
+
+
+def scripts_table(commands: Sequence[tuple[str, str]]) -> list[str]:
+    """Describe what the MMAR's own scripts become; nothing if there are none."""
+    rows = [f"| {code_text(script)} | {code_text(command)} |" for script, command in commands]
     return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
 
 
@@ -109,7 +114,7 @@ def _list_of(path: str, project: Project) -> str:
 
 def _start(run: ScriptRun) -> str:
     if run.app == "evaluate":
-        return f"{_RUN} --config_file {'configs/inference.json' if run.infers else _EVALUATE}"
+        return f"{RUN} --config_file {'configs/inference.json' if run.infers else _EVALUATE}"
     return TRAIN if run.gpus == 1 else multi_gpu_command(run.gpus)
 
 
@@ -119,39 +124,58 @@ def used_entries(project: Project) -> list[Converted]:
 
 
 def _migrated(project: Project) -> str:
-    entries = used_entries(project)
-    counts = Counter(entry.outcome for entry in entries)
-    total = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
     rows = [
-        f"| {code_text(_path(entry))} | {escape_text(entry.component.name)} | {escape_text(_targets(entry))} "
-        f"| {entry.outcome.value} | {escape_text(entry.why)} |"
-        for entry in entries
+        Migrated(entry.component.where.path, entry.component.name, _targets(entry), entry.outcome, entry.why)
+        for entry in used_entries(project)
+    ]
+    return migrated_section(rows)
+
+
+class Migrated(NamedTuple):
+    """A row of the table of what was migrated."""
+
+    path: str
+    name: str
+    targets: str
+    outcome: Outcome
+    why: str
+
+
+def migrated_section(rows: Sequence[Migrated]) -> str:
+    """Return the section that lists all components."""
+    counts = Counter(row.outcome for row in rows)
+    total = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
+    lines = [
+        f"| {code_text(row.path)} | {escape_text(row.name)} | {escape_text(row.targets)} | {row.outcome.value} "
+        f"| {escape_text(row.why)} |"
+        for row in rows
     ]
     head = ["| where | Clara | here | outcome | why |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join(["## What was migrated", "", f"{len(entries)} components: {total}.", "", *head, *rows, ""])
-
-
-def _path(entry: Converted) -> str:
-    return entry.component.where.path
+    return "\n".join(["## What was migrated", "", f"{len(rows)} components: {total}.", "", *head, *lines, ""])
 
 
 def _targets(entry: Converted) -> str:
     return ", ".join(built.target.removeprefix("monai_auxops.clara.") for built in entry.built) or "-"
 
 
-def _to_check(project: Project) -> str:
-    wanted = [item for item in project.log.sorted() if item.severity is not Severity.INFO]
+def check_section(log: Log, advice: Sequence[str]) -> str:
+    """Return the section of what to check: the log's problems, and ``advice``."""
+    wanted = [item for item in log.sorted() if item.severity is not Severity.INFO]
     rows = [
         f"- {item.code} {escape_text(item.where.path or item.where.file)}: {escape_text(item.message)}"
         for item in wanted
     ]
-    names = [
+    return "\n".join(["## What to check", "", *rows, *advice, ""])
+
+
+def _to_check(project: Project) -> str:
+    advice = [
         "- The network emits logits: Clara's `final_activation` is in the loss, the post-processing and the aux-ops.",
         "- Training values have the names `train_<tag>`, validation values the names of Clara's metrics.",
         "- `train_loss` is the loss of one iteration; Clara printed its running mean. Compare the first iteration with "
         "an old log, and the tags, which are running means in both.",
     ]
-    return "\n".join(["## What to check", "", *rows, *names, ""])
+    return check_section(project.log, advice)
 
 
 def _weights(project: Project) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.blocks import Block
+from monai_auxops.migrate.bundle.data import copied_list, data_places
 from monai_auxops.migrate.bundle.evaluate import multi_gpu_json
-from monai_auxops.migrate.bundle.folder import LICENSE, LOGGING, dumps
+from monai_auxops.migrate.bundle.folder import all_files
 from monai_auxops.migrate.bundle.stubs import stub_file
 from monai_auxops.migrate.clara4.aux_ops import aux_ops
 from monai_auxops.migrate.clara4.config import Config, Role
@@ -19,15 +20,12 @@ from monai_auxops.migrate.clara4.sections import datalist_path, single
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.clara4.train import train_json
 from monai_auxops.migrate.clara4.wiring import weights_name
-from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.facts import Facts
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.project import Mmar4
     from monai_auxops.migrate.clara4.weights import Weights
 
-_COPY: Final = "configs/datalist.json"
-_MAX_COPY: Final = 8 * 1024 * 1024
 _OWN_CODE: Final = '''"""The MMAR's own classes, as they were; their modules find each other here."""
 
 import sys
@@ -39,16 +37,10 @@ sys.path.append(str(Path(__file__).parent))
 
 def files(mmar: Mmar4, weights: Weights, with_aux: bool, trust: bool) -> dict[str, str]:
     """Return the text of every file of the bundle."""
-    found = {f"configs/{name}": dumps(block) for name, block in configs(mmar, weights, with_aux).items()}
-    found |= {"configs/logging.conf": LOGGING, "LICENSE": LICENSE, "docs/README.md": readme(mmar, weights)}
-    code = stub_file(mmar.used, _facts(mmar))
-    if code:
-        found |= {"scripts/__init__.py": "", "scripts/manual.py": code}
+    code, datalist = stub_file(mmar.used, _facts(mmar)), copied_list(mmar.data, mmar.root)
+    found = all_files(configs(mmar, weights, with_aux), readme(mmar, weights), code, datalist)
     if trust:
         found |= own_code(mmar)
-    copied = copied_list(mmar)
-    if copied is not None:
-        found[_COPY] = copied.read_text(encoding="utf-8-sig")
     return dict(sorted(found.items()))
 
 
@@ -104,37 +96,12 @@ def model_of(mmar: Mmar4, config: Config, weights: Weights) -> EvaluatedNetwork:
 def _data(mmar: Mmar4, config: Config) -> Block:
     """Return dataset_dir and datalist; the user can override both when running the bundle."""
     root = str(config.variables.values.get("DATA_ROOT", ""))
-    path = datalist_path(config)
-    return {"dataset_dir": _folder(root, mmar.project.mmar.root), "datalist": _datalist(mmar, path)}
-
-
-def _folder(path: str, root: Path) -> Any:
-    if not path or "{" in path:
-        return Expr("$@bundle_root + '/data'")
-    if PurePosixPath(path).is_absolute() or ":" in path:
-        return path
-    return (root.resolve() / path).as_posix()
-
-
-def _datalist(mmar: Mmar4, path: str) -> Any:
-    if copied_list(mmar) is not None:
-        return Expr(f"$@bundle_root + '/{_COPY}'")
-    if not path or "{" in path:
-        return Expr("$@dataset_dir + '/dataset.json'")
-    return path
-
-
-def copied_list(mmar: Mmar4) -> Path | None:
-    """Return the data list if the bundle takes a copy of it: it is inside the MMAR and small."""
-    found = mmar.data.path.resolve() if mmar.data is not None else None
-    if found is None or not found.is_relative_to(mmar.project.mmar.root.resolve()):
-        return None
-    return found if found.stat().st_size <= _MAX_COPY else None
+    return data_places(root, datalist_path(config), mmar.root, copied_list(mmar.data, mmar.root))
 
 
 def own_code(mmar: Mmar4) -> dict[str, str]:
     """Return the Python files of the MMAR's custom folder."""
-    folder = mmar.project.mmar.root / "custom"
+    folder = mmar.root / "custom"
     modules = {item.occurrence.path for item in mmar.used if item.active and item.occurrence.path}
     if not folder.is_dir() or not modules:
         return {}

@@ -40,6 +40,11 @@ class Mmar4:
     data: DataList | None = None
 
     @property
+    def root(self) -> Path:
+        """The MMAR's folder."""
+        return self.project.mmar.root
+
+    @property
     def log(self) -> Log:
         """Where every problem goes."""
         return self.project.log

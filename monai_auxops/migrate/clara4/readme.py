@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.bundle.readme import code_text, escape_text
+from monai_auxops.migrate.bundle.readme import (
+    RUN,
+    TRAIN,
+    Migrated,
+    check_section,
+    code_text,
+    migrated_section,
+    multi_gpu_command,
+    scripts_table,
+)
 from monai_auxops.migrate.clara4.config import Role
-from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.diagnostics import Outcome
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.convert import Item
     from monai_auxops.migrate.clara4.project import Mmar4
     from monai_auxops.migrate.clara4.weights import Weights
+    from monai_auxops.migrate.reading.scripts import ScriptRun
 
-_RUN: Final = "python -m monai.bundle run"
 _GIVEN: Final = "--dataset_dir DATA --datalist DATA/dataset.json"
 _SETTINGS: Final = {
     "epochs": "epochs",
@@ -41,31 +47,27 @@ def _head(mmar: Mmar4) -> str:
 
 
 def _commands(mmar: Mmar4) -> str:
-    train = f"{_RUN} --config_file configs/train.json"
-    both = "\"['configs/train.json','configs/multi_gpu_train.json']\""
     lines = ["## Commands", "", "Run them in this folder, with `pip install monai-auxops[bundle,tensorboard]`.", ""]
     lines.append("```bash")
     if Role.TRAIN in mmar.chosen:
         lines += [
-            f"{train} {_GIVEN}",
-            f"{train} --finetune models/model.pt",
-            f"torchrun --nproc_per_node=2 -m monai.bundle run --config_file {both}",
+            f"{TRAIN} {_GIVEN}",
+            f"{TRAIN} --finetune models/model.pt",
+            multi_gpu_command(2),
         ]
-    lines += [f"{_RUN} --config_file configs/{name}" for name in ("evaluate.json", "inference.json")]
-    return "\n".join([*lines, "```", "", *_scripts(mmar, train, both)])
+    lines += [f"{RUN} --config_file configs/{name}" for name in ("evaluate.json", "inference.json")]
+    return "\n".join([*lines, "```", "", *_scripts(mmar)])
 
 
-def _scripts(mmar: Mmar4, train: str, both: str) -> list[str]:
-    """Describe what the MMAR's own scripts become."""
-    rows = []
-    for run in (run for run in mmar.project.runs if run.app == "train"):
-        start = (
-            train if run.gpus == 1 else f"torchrun --nproc_per_node={run.gpus} -m monai.bundle run --config_file {both}"
-        )
-        options = [f"--{_SETTINGS[name]} {value}" for name, value in run.settings.items() if name in _SETTINGS]
-        command = " ".join([start, *options, *(["--finetune models/model.pt"] if run.fine_tunes else [])])
-        rows.append(f"| {code_text(run.script)} | {code_text(command)} |")
-    return ["The MMAR's own scripts:", "", "| script | here |", "| --- | --- |", *rows, ""] if rows else []
+def _scripts(mmar: Mmar4) -> list[str]:
+    return scripts_table([(run.script, _command(run)) for run in mmar.project.runs if run.app == "train"])
+
+
+def _command(run: ScriptRun) -> str:
+    start = TRAIN if run.gpus == 1 else multi_gpu_command(run.gpus)
+    options = [f"--{_SETTINGS[name]} {value}" for name, value in run.settings.items() if name in _SETTINGS]
+    finetune = ["--finetune models/model.pt"] if run.fine_tunes else []
+    return " ".join([start, *options, *finetune])
 
 
 def _weights(weights: Weights) -> str:
@@ -77,15 +79,11 @@ def _weights(weights: Weights) -> str:
 
 
 def _migrated(mmar: Mmar4) -> str:
-    counts = Counter(item.outcome for item in mmar.used)
-    total = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome])
     rows = [
-        f"| {code_text(item.occurrence.where.path)} | {escape_text(item.occurrence.name)} "
-        f"| {escape_text(_targets(item))} | {item.outcome.value} | {escape_text(item.why)} |"
+        Migrated(item.occurrence.where.path, item.occurrence.name, _targets(item), item.outcome, item.why)
         for item in mmar.used
     ]
-    head = ["| where | Clara | here | outcome | why |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join(["## What was migrated", "", f"{len(mmar.used)} components: {total}.", "", *head, *rows, ""])
+    return migrated_section(rows)
 
 
 def _targets(item: Item) -> str:
@@ -93,10 +91,4 @@ def _targets(item: Item) -> str:
 
 
 def _to_check(mmar: Mmar4) -> str:
-    wanted = [item for item in mmar.log.sorted() if item.severity is not Severity.INFO]
-    rows = [
-        f"- {item.code} {escape_text(item.where.path or item.where.file)}: {escape_text(item.message)}"
-        for item in wanted
-    ]
-    rows.append("- Compare the first losses with an old log if you have one.")
-    return "\n".join(["## What to check", "", *rows, ""])
+    return check_section(mmar.log, ["- Compare the first losses with an old log if you have one."])

@@ -52,7 +52,7 @@ def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
         "files_per_image": mmar.data.channels if mmar.data is not None else 1,
         "keys": [key for key in keys if key],
         "datalist": str(mmar.data.path) if mmar.data is not None else "",
-        "data_root": "" if not root or "{" in root else str((mmar.project.mmar.root / root).resolve()),
+        "data_root": "" if not root or "{" in root else str((mmar.root / root).resolve()),
         "own": {},
         "python_path": [],
     }

@@ -38,7 +38,7 @@ class Weights:
 
 def find_weights(mmar: Mmar4) -> Weights:
     """Return the weights beside the configurations; an evaluation without a training asks its checkpoint."""
-    folder = mmar.project.mmar.root / "models"
+    folder = mmar.root / "models"
     files = sorted({path for pattern in _PATTERNS for path in folder.glob(pattern) if _is_inside(path, folder)})
     return Weights(tuple(files), _train_of(mmar, files))
 
