@@ -161,7 +161,7 @@ def test_ignored_labels_and_a_mask(way):
     x, y = batch(high=4)
     mask = torch.randint(0, 2, (2, 1, 3, 5)).expand(x.shape)
     left = y.masked_fill((y == 0) | (y == 3) | (mask <= 0), -1)
-    expected = check_elements("whole", x, left)
+    expected = check_elements(way, x, left)
     got = of_elements(x, y, ignored=(0, 3), mask=mask)
     assert [part.tolist() for part in got] == [part.tolist() for part in expected]
     np.testing.assert_allclose(got.accuracy().numpy(), element_accuracy(x, left), rtol=1e-6)
