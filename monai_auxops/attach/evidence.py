@@ -64,7 +64,7 @@ class Measure:
         onehot_before: the same, before post-processing.
         skip_background: whether class 0 is left out.
         jaccard: IoU instead of Dice.
-        empty_value: of a class that is absent; None where it does not count.
+        empty_value: of a class that is absent; None if it does not count.
         stage: before or after post-processing.
         inverted: whether post-processing goes back to the original grid.
         names: of all channels, or None.

@@ -20,7 +20,7 @@ _WRAPS: Final = ("DistributedDataParallel", "DataParallel", "SyncBatchNorm")
 
 @dataclass(frozen=True)
 class Output:
-    """What metadata.json tells about the network's output; None where it does not.
+    """What metadata.json tells about the network's output; None if it does not.
 
     Args:
         kind: ``format`` of the prediction, such as ``"segmentation"``.
@@ -36,7 +36,7 @@ class Output:
 
 
 def read_metadata(configs: Path) -> dict[str, Any]:
-    """Return the metadata, empty where there is none."""
+    """Return the metadata, empty if there is none."""
     for suffix in SUFFIXES:
         path = configs / f"metadata{suffix}"
         if path.is_file():

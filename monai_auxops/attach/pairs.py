@@ -23,7 +23,7 @@ class MetricPair:
         ours: the aux-op's value.
         kind: ``"dice"``, ``"iou"`` or ``"accuracy"``.
         note: what is known to differ, or nothing.
-        classes: of one-hot outputs on which an accuracy is element-wise; 0 where it is not.
+        classes: of one-hot outputs on which an accuracy is element-wise; 0 if it is not.
     """
 
     engine: str

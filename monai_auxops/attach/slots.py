@@ -64,7 +64,7 @@ def _metric(config: Config, item_id: str) -> Any:
 def slot_overrides(config: Config, engine: EngineItem, ops: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides that put ``ops`` into an engine's slots.
 
-    MONAI attaches additional metrics only where there is a key metric: without one the first op becomes it.
+    MONAI attaches additional metrics only if there is a key metric; without one, the first op becomes it.
     """
     key, more = read_slot(config, engine.key_slot), read_slot(config, engine.additional_slot)
     block: dict[str, Any] = {}

@@ -94,7 +94,7 @@ def _wait(store: Store, members: Sequence[int], purpose: str) -> None:
         if waited >= limit:
             raise RuntimeError(
                 f"{message}. Attach the same aux-ops on every rank (in metric slots, not in handlers that some ranks "
-                "lack); if a rank is only slow, raise the process group's timeout, or MONAI_AUXOPS_TIMEOUT where set"
+                "lack); if a rank is only slow, raise the process group's timeout, or MONAI_AUXOPS_TIMEOUT if it is set"
             )
         warnings.warn(f"{message}; this becomes an error after {limit:.0f} s", stacklevel=2)
         warned = True

@@ -1,4 +1,4 @@
-"""Communication between processes: one sum per epoch, and a gather where a sum is not enough."""
+"""Communication between processes: one sum per epoch, and a gather if a sum is not enough."""
 
 from __future__ import annotations
 

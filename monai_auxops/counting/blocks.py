@@ -31,7 +31,7 @@ def summed(parts: Parts, tensors: Sequence[Tensor], axes: Sequence[int], whole: 
         whole: axes that a block must not cut.
 
     Returns:
-        The sums; where there are several blocks, those of floating-point numbers as float64.
+        The sums; if there are several blocks, those of floating-point numbers as float64.
 
     Examples:
         >>> [total.tolist() for total in summed(lambda x: iter([x, x > 1]), [torch.tensor([[0.5, 2.0]])], [1])]

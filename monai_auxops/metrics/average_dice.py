@@ -34,7 +34,7 @@ class ComputeAverageDice(CaseMetric):
         field: ``"model"``, the prediction, or a key of the engine's output that post-processing made.
         label_field: the same for the label.
         is_2d: check that the volumes have two spatial dimensions.
-        remove_bg: leave out class 0, where there is more than one channel.
+        remove_bg: leave out class 0 if there is more than one channel.
         logit_thresh: threshold of one channel and of independent channels.
         is_one_hot_targets: the label has a channel per class.
         report_path: folder for ``<name>_raw_results.txt``, ``<name>_summary_results.txt`` and ``<name>_cases.csv``.

@@ -34,7 +34,7 @@ _I, _W, _E, _F = Severity.INFO, Severity.WARNING, Severity.ERROR, Severity.FATAL
 
 CODES: Final[dict[str, Code]] = {
     # files and JSON
-    "CT101": Code("malformed JSON", _F, "Correct the character shown; Clara's own reader refused such a file too."),
+    "CT101": Code("malformed JSON", _F, "Correct the character shown; Clara's own reader also refused such a file."),
     "CT102": Code("misspelled literal", _F, "Write true, false or null, in lower case and without quotes."),
     "CT103": Code("trailing comma", _F, "Remove the comma before the closing bracket."),
     "CT104": Code(
@@ -151,7 +151,7 @@ CODES: Final[dict[str, Code]] = {
     "CT402": Code(
         "unknown argument", _W, "Clara's documentation does not list this argument; it has no effect in the bundle."
     ),
-    "CT403": Code("wrong type of an argument", _E, "Correct the value; the default is used where there is one."),
+    "CT403": Code("wrong type of an argument", _E, "Correct the value; the default is used if there is one."),
     "CT404": Code(
         "argument without counterpart", _I, "The value has no place in the bundle; the message gives the reason."
     ),

@@ -27,7 +27,7 @@ class ModelFiles:
 
     Attributes:
         graph: the nodes of the graph.
-        checkpoint: the tensors, where the graph itself does not hold them.
+        checkpoint: the tensors, if the graph itself does not hold them.
         names: the names of the files that were read, as text.
     """
 

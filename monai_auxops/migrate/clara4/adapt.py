@@ -117,7 +117,7 @@ def _target(name: str, row: Row | None, then: Signature | None) -> str:
 
 
 def _dictionary_form(name: str, args: Mapping[str, Any]) -> str:
-    """Return the dictionary transform where the array transform was given keys, as early access wrote it."""
+    """Return the dictionary transform if the array transform was given keys, as early access wrote it."""
     found = signatures.find(name)
     if "keys" in args and found is not None and "keys" not in {*found.args, *found.known((0, 8, 1))}:
         return f"{name}d" if signatures.find(f"{name}d") is not None else name

@@ -55,7 +55,7 @@ def _facts(mmar: Mmar4) -> Facts:
 
 
 def configs(mmar: Mmar4, weights: Weights, with_aux: bool) -> dict[str, Block]:
-    """Return the configurations: training where there is one, evaluation and inference with the old weights."""
+    """Return the configurations: training if there is one, evaluation and inference with the old weights."""
     train, found = mmar.chosen.get(Role.TRAIN), dict[str, Block]()
     if train is not None:
         training = train_json(train, _data(mmar, train), _aux(train, with_aux))

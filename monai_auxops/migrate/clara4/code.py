@@ -94,7 +94,7 @@ def from_engine(keys: list[str], first: bool = False) -> Expr:
 
 
 def lambda_text(text: str) -> str | None:
-    """Return a lambda of one argument in Python's own spelling, None where it is none or MONAI would interpret it."""
+    """Return a lambda of one argument in Python's own spelling, None if it is none or MONAI would interpret it."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -18,7 +18,7 @@ _READS_LABELS: Final = ("MetricsSaver", "CheckpointSaver", "ValidationHandler")
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedNetwork:
-    """The network of an evaluation: its definition where one is known, and the files of weights.
+    """The network of an evaluation: its definition if one is known, and the files of weights.
 
     ``scripted`` tells that the TorchScript file is used unless a setting says otherwise.
     """

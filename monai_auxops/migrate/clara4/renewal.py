@@ -30,7 +30,7 @@ class Renewal:
         self.written: Path | None = None
 
     def run(self) -> None:
-        """Say what changed, and write the bundle where one is asked for."""
+        """Say what changed, and write the bundle if one is asked for."""
         version = ".".join(map(str, self.bundle.version))
         changed = f"{len(self.bundle.renewed)} objects changed" if self.bundle.renewed else "nothing changed"
         self.project.log.add("CT807", Where(self.project.source.name), f"written for MONAI {version}; {changed} since")

@@ -66,7 +66,7 @@ def _fine_tuning(config: Config) -> set[str]:
 
 
 def _finetune(config: Config) -> Any:
-    """Return the weights that a training starts from: none where Clara's switch said so."""
+    """Return the weights that a training starts from: none if Clara's switch said so."""
     loader = next((item for item in config.at("train", "handlers") if item.occurrence.name == LOADER), None)
     if loader is None or not loader.blocks:
         return ""

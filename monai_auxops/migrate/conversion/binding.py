@@ -129,7 +129,7 @@ class Binder:
                 yield param.name, node
 
     def value(self, component: Component, param: Param, node: Node | None, matters: bool) -> Any:
-        """Return an argument's value, the default where none or a wrong one is given (REQUIRED if there is none)."""
+        """Return an argument's value, the default if none or a wrong one is given (REQUIRED if there is none)."""
         resolve = self.variables.resolve if matters else self.variables.quietly
         raw = resolve(node) if node is not None else None
         where = node.where if node is not None else component.where

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The files that train.json, evaluate.json and inference.json are made of; empty where there is none."""
+    """The files that train.json, evaluate.json and inference.json are made of; empty if there is none."""
 
     train: str = ""
     evaluate: str = ""

@@ -65,7 +65,7 @@ class Component:
 
     @property
     def args(self) -> Node | None:
-        """The arguments of the component (of the one referred to, where it is a ref)."""
+        """The arguments of the component (of the one referred to, if it is a ref)."""
         return self.node.get("args")
 
 
@@ -125,7 +125,7 @@ class Reader:
         where = (node.get("ref") or node).where
         target = self.known.get(ref)
         if len(set(node.value) & KEYS) > 1:
-            self.log.add("CT307", where, f'the ref to "{ref}" has other keys too')
+            self.log.add("CT307", where, f'the ref to "{ref}" also has other keys')
         if target is None:
             self.log.add("CT303", where, f'there is no component "{ref}"', did_you_mean(ref, self.known))
             return Component(place, ref, node, where, disabled="a ref to nothing")

@@ -71,7 +71,7 @@ def _tag_numbers(tags: list[str], skip_background: bool, facts: Facts) -> str:
 
 
 def _classes_of(tags: list[str], skip_background: bool) -> int | None:
-    """Return the number of classes that the tags name, None where there is only the average."""
+    """Return the number of classes that the tags name, None if there is only the average."""
     return len(tags) - 1 + skip_background if len(tags) > 2 else None
 
 

@@ -68,7 +68,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class A:
-    """The value of Clara's argument ``name``, through ``via``; left out where Clara's default is not documented."""
+    """The value of Clara's argument ``name``, through ``via``; left out if Clara's default is not documented."""
 
     name: str
     via: Callable[[Any], Any] | None = None
@@ -81,7 +81,7 @@ class A:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The value of Clara's argument ``name`` where the configuration gives it; otherwise the class's default counts."""
+    """The value of Clara's argument ``name`` if the configuration gives it; otherwise the class's default counts."""
 
     name: str
 
@@ -162,7 +162,7 @@ class Each:
 class Caveat:
     """A remark on some occurrences of a component; it may lower the outcome or carry a diagnostic code.
 
-    The text may be a Value, where it names numbers of the occurrence.
+    The text may be a Value if it names numbers of the occurrence.
     """
 
     when: Condition

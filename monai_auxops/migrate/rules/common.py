@@ -56,7 +56,7 @@ def _size(size: list[int], facts: Facts) -> Any:
 
 
 SIZE: Final = F(_size)
-"""A size in voxels: the bundle's patch_size where it is the same."""
+"""A size in voxels: the bundle's patch_size if it is the same."""
 
 
 def linear(facts: Facts) -> str:
@@ -65,7 +65,7 @@ def linear(facts: Facts) -> str:
 
 
 NUMPY_DTYPE: Final = A("dtype", lambda dtype: Expr(f"$numpy.{dtype}") if dtype in DTYPES else OMIT)
-"""A NumPy dtype, left out where none or an unknown one is given."""
+"""A NumPy dtype, left out if none or an unknown one is given."""
 MODES: Final = A("fields", lambda fields: ["nearest" if field.startswith("label") else "bilinear" for field in fields])
 """One interpolation mode per key: nearest for segmentation labels."""
 

@@ -62,7 +62,7 @@ class Facts:
 
     @property
     def channels(self) -> int:
-        """Channels of the network's output; the label format decides where the model does not."""
+        """Channels of the network's output; the label format decides if the model does not."""
         known = self.out_channels or sum(self.known_label_format)
         if not known:
             raise UnknownFactError("classes")
@@ -75,7 +75,7 @@ class Facts:
 
     @property
     def activation(self) -> str | None:
-        """What Clara's network ended in: softmax (sigmoid, where there is one channel), sigmoid, or None."""
+        """What Clara's network ended in: softmax (sigmoid if there is one channel), sigmoid, or None."""
         if self.final_activation is None:
             raise UnknownFactError("activation")
         if self.final_activation == "linear":

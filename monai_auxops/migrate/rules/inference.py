@@ -121,7 +121,7 @@ LOADERS: Final = (
         ),
         targets=(_LOAD,),
         outcome=Outcome.APPROXIMATE,
-        why="The bundle loads models/model.pt: of its own training, or Clara's weights where --weights proves them.",
+        why="The bundle loads models/model.pt: of its own training, or Clara's weights if --weights proved them.",
         clara="Loads a checkpoint.",
     ),
 )

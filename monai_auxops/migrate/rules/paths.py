@@ -31,7 +31,7 @@ def escapes(name: str) -> Caveat:
 
 
 def output_path(path: str, facts: Facts) -> Any:
-    """Return an output path: the bundle's output folder where it is the MMAR's, or below the bundle."""
+    """Return an output path: the bundle's output folder if it is the MMAR's, or below the bundle."""
     if not path or path == facts.output_dir or leaves(path) or "{" in path:
         return OUTPUT
     if PurePosixPath(path).is_absolute():

@@ -106,7 +106,7 @@ SPATIAL: Final = (
             ),
         ),
         outcome=Outcome.APPROXIMATE,
-        why="MONAI inverts all spatial transforms of the image, crops and orientation too.",
+        why="MONAI inverts all spatial transforms of the image, including crops and orientation.",
         clara="Scales the prediction back to the shape of the image file.",
     ),
     Rule(

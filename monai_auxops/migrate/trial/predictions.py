@@ -7,7 +7,7 @@ from typing import Any
 
 
 def compare(network: Any, item: dict[str, Any], spec: dict[str, Any]) -> None:
-    """Raise ValueError where the network's output does not fit the label of one item."""
+    """Raise ValueError if the network's output does not fit the label of one item."""
     import torch
 
     network.eval()
@@ -26,7 +26,7 @@ def compare(network: Any, item: dict[str, Any], spec: dict[str, Any]) -> None:
 
 
 def check(files: list[Path], spec: dict[str, Any], cases: list[Any]) -> str:
-    """Return a sentence about the predictions; raise ValueError where they are not one per case and field."""
+    """Return a sentence about the predictions; raise ValueError if they are not one per case and field."""
     tables = [path for path in files if path.suffix == ".csv"]
     for path in tables:
         rows = path.read_text(encoding="utf-8").splitlines()

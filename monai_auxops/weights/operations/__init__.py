@@ -1,7 +1,7 @@
 """TensorFlow's operations on torch: one function each, found by name.
 
 A function gets the step (the node, and what the run is about) and the values that the node reads. It returns one value,
-or a list of them where the node has several outputs.
+or a list of them if the node has several outputs.
 """
 
 from monai_auxops.weights.operations.registry import OPERATIONS, Step, operation

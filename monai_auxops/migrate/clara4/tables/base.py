@@ -53,7 +53,7 @@ class Draft:
 class Row:
     """A class whose name, arguments or meaning changed.
 
-    ``names`` are the names that configurations used; ``target`` is today's class where it has another name; ``rename``,
+    ``names`` are the names that configurations used; ``target`` is today's class if it has another name; ``rename``,
     ``drop`` and ``add`` say what becomes of arguments; ``edit`` does what a table cannot; ``until``: the first MONAI in
     which the row no longer applies, so that a bundle of that version keeps what it has.
     """
