@@ -93,7 +93,9 @@ class Group:
         if self.speaker is not None:
             build_ctx.once(self.says, lambda: self.speaker)
         counts = shared_counts(build_ctx, self.reading, self.mask_key).counts
-        return evaluate(counts, build_ctx.predictions[0, 0].numel(), self.columns)
+        samples, classes = counts.tp.shape
+        voxels = build_ctx.predictions.numel() // (samples * classes)  # a score per class, wherever the channels are
+        return evaluate(counts, voxels, self.columns)
 
     def outputs(self, evaluated: Evaluated) -> dict[Op, dict[str, Tensor]]:
         """Return the values of each op's tags, ``[B]`` each."""

@@ -35,7 +35,8 @@ def find_pairs(predictions: Path, labels: Path) -> CasePairing:
 
     Names are compared in three steps, each for the files that are still unpaired: the path below the folder, the file
     name, and the name without suffixes of tools (``_0000``, ``_seg``, ``_pred``, ``_label`` and the like) or the name
-    of a folder that contains a single file. If a step finds more than one candidate, none is taken.
+    of a folder that contains a single file. If a step finds more than one candidate, none is taken. A name that several
+    files of a folder have, or that is only a suffix of tools (``seg.nii.gz``), does not say which case a file is of.
 
     Raises:
         ValueError: a folder without an image.
@@ -56,14 +57,15 @@ class _Side:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.files = folder, dict.fromkeys(image_files(folder))
+        self.all_files = tuple(self.files)
         if not self.files:
             raise ValueError(f"no image in {folder}: expected files that end in {', '.join(SUFFIXES)}")
         self.in_folder = Counter(path.parent for path in self.files)
 
     def by_key(self, keys_of: Callable[[Path, _Side], set[str]]) -> dict[str, list[Path]]:
-        """Group the files by key."""
+        """Group all files by key, including those that are paired."""
         table: dict[str, list[Path]] = defaultdict(list)
-        for path in self.files:
+        for path in self.all_files:
             for key in keys_of(path, self):
                 table[key].append(path)
         return table
@@ -104,13 +106,18 @@ def path_keys(path: Path, side: _Side) -> set[str]:
 
 def name_keys(path: Path, _: _Side) -> set[str]:
     """Identify a file by its name."""
-    return {case_name(path)}
+    return _identifying(case_name(path))
 
 
 def bare_keys(path: Path, side: _Side) -> set[str]:
     """Identify a file by its bare name, and by its folder's name if it is the only file there."""
     alone = path.parent != side.folder and side.in_folder[path.parent] == 1
-    return {bare_name(case_name(path)), *([path.parent.name] if alone else [])}
+    return _identifying(bare_name(case_name(path))) | ({path.parent.name} if alone else set())
+
+
+def _identifying(name: str) -> set[str]:
+    """Return the name as a key; no key if it is only a word of tools, such as ``seg``, which every case may have."""
+    return set() if ENDINGS.fullmatch(f"_{name}") else {name}
 
 
 def _take_pairs(
@@ -121,9 +128,10 @@ def _take_pairs(
     for key in sorted(mine_by_key.keys() & theirs_by_key.keys()):
         mine = [path for path in mine_by_key[key] if path in predicted.files]
         theirs = [path for path in theirs_by_key[key] if path in labeled.files]
-        if len(mine) == 1 and len(theirs) == 1:
+        is_last = len(mine) == len(theirs) == 1  # of several files of this name, perhaps of two cases
+        if is_last and len(mine_by_key[key]) == len(theirs_by_key[key]) == 1:
             pairing.pairs.append(CasePair(key, mine[0], theirs[0]))
-        elif mine and theirs:
+        elif mine and theirs and not is_last:
             names = ", ".join(map(str, [*mine, *theirs]))
             pairing.problems.append(f"{key}: not measured, because there is more than one file for the case ({names})")
         else:

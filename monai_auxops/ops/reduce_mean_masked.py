@@ -114,8 +114,11 @@ class ReduceMeanMasked(AuxiliaryOperation):
 
 
 def aligned(label: Tensor | None, values: Tensor) -> Tensor | None:
-    """Return the label with the axes of ``values``; None if it does not broadcast to their shape."""
-    if label is None:
+    """Return the label with the axes of ``values``; None if it cannot mark a value as invalid.
+
+    That is a label which does not broadcast to their shape, or whose dtype has neither NaN nor negative numbers.
+    """
+    if label is None or not label.dtype.is_signed:
         return None
     if values.dim() == 1 and label.shape == (len(values), 1):
         label = label[:, 0]

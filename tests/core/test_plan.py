@@ -90,6 +90,21 @@ def test_both_ways_find_the_same(names, sizes):
     assert notes(short) == notes(ordinary)
 
 
+@pytest.mark.parametrize("unknown", [0, 3])
+def test_both_ways_note_the_same_of_channels_last(unknown):
+    label = torch.randint(0, 3, (2, 5, 9, 1))
+    label[0, 0, :unknown] = 7
+    found = []
+    for planned in (True, False):
+        op, plan = ma.ComputeDice("dice", data_format="channels_last"), None
+        for _ in range(3):
+            context = ma.BuildContext(torch.rand(2, 5, 9, 3), label)
+            plan = measure_together([op], context, plan)[1] if planned else op.measure(context) and None
+        found.append(notes([op]))
+    assert found[0] == found[1]
+    assert found[0]["note/no_class"] == 3 * unknown
+
+
 def test_every_op_alone_takes_the_way_it_should():
     short = {"dice", "iou", "classes", "named", "empty", "accuracy", "ignored", "masked", "thresholded"}
     for name, make in OPS.items():

@@ -47,6 +47,25 @@ def test_two_files_for_one_case_are_not_guessed_between(tmp_path):
     assert "a_pred.nii.gz" in problem
 
 
+@pytest.mark.parametrize(
+    ("predictions", "labels"),
+    [
+        (["1/seg.nii", "2/seg.nii", "3/seg.nii"], ["1/seg.nii", "2/seg.nii", "4/seg.nii"]),
+        (["1/scan.nii", "3/scan.nii"], ["1/scan.nii", "4/scan.nii"]),
+        (["1/scan_seg.nii", "3/scan_seg.nii"], ["1/scan.nii", "4/scan.nii"]),
+        (["1/pred.nii", "3/pred.nii"], ["1/label.nii", "4/label.nii"]),
+        (["1.nii", "3/seg.nii"], ["1.nii", "4/seg.nii"]),
+    ],
+)
+def test_the_last_files_of_a_name_are_not_one_case(tmp_path, predictions, labels):
+    pairing = find_pairs(*folders(tmp_path, predictions, labels))
+    assert all(
+        pair.prediction.parent.name == pair.label.parent.name or "1." in pair.label.name for pair in pairing.pairs
+    )
+    assert len(pairing.pairs) == len(predictions) - 1
+    assert len(pairing.problems) == 2
+
+
 def test_two_formats_of_one_case_are_two_files(tmp_path):
     pairing = find_pairs(*folders(tmp_path, ["a.nii", "a.nii.gz"], ["a.nii.gz"]))
     assert pairing.pairs == []

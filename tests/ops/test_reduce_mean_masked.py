@@ -124,6 +124,14 @@ def test_two_outputs_always_plain_tensors():
     assert not out["mean"].requires_grad
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64], ids=str)
+@pytest.mark.parametrize("axis", [None, [2]])
+def test_an_unsigned_label_leaves_nothing_out(dtype, axis):
+    predictions, label = torch.randn(2, 1, 4), torch.ones(2, 1, 4)
+    out = ReduceMeanMasked("mean", axis=axis)(predictions, label.to(dtype))
+    torch.testing.assert_close(out, ReduceMeanMasked("mean", axis=axis)(predictions, label))
+
+
 def test_layouts():
     predictions, label = batch((4, 6))
     expected = ReduceMeanMasked("mean")(predictions, label)["mean"]
