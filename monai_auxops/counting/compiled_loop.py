@@ -30,7 +30,7 @@ Kernel = Callable[..., Any]
 compiled: Callable[[Kernel], Kernel] = njit(nogil=True, cache=True, error_model="numpy")
 
 
-@compiled
+@njit(nogil=True, error_model="numpy")  # not cached: numba cannot compile a caller of a generator that it loads
 def _tiles(start, stop, voxels, tile):  # type: ignore[no-untyped-def]
     """Yield sample, first voxel and size of each tile; a tile is of one sample."""
     while start < stop:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -602,3 +603,18 @@ def test_autocast_changes_nothing(device: str) -> None:
     x, index, _ = batch(3, (5, 6), device)
     with torch.autocast(device, dtype=torch.bfloat16):
         check(x + torch.rand_like(x) * 1e-4, index)
+
+
+def test_other_dtypes_are_compiled_after_a_process_that_filled_the_cache(tmp_path: Path) -> None:
+    """Numba's cache once held a generator, which it cannot compile into a new loop after loading it."""
+    pytest.importorskip("numba")
+    program = (
+        "import sys, torch; from monai_auxops.counting.counts import count\n"
+        "x = torch.zeros(1, 2, 9, dtype=getattr(torch, sys.argv[1]))\n"
+        "print(count(x, torch.zeros(1, 2, 9), independent=True, onehot=True).tn.tolist())"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "MONAI_AUXOPS_COUNTS": "numba"}
+    for dtype in ("float32", "float64"):
+        command = [sys.executable, "-c", program, dtype]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=120)
+        assert done.stdout.strip() == "[[9, 9]]"
