@@ -50,6 +50,11 @@ def stub(entry: Converted) -> Block:
     return component(f"scripts.manual.{stub_name(entry)}", **stub_args(entry))
 
 
+def present(**parts: Any) -> Block:
+    """Return the parts of a block that are not empty."""
+    return {name: part for name, part in parts.items() if part}
+
+
 def stub_args(entry: Converted) -> Mapping[str, Any]:
     """Return the original's arguments that a Python call accepts."""
     named = {key: _bundle_keys(key, value) for key, value in entry.args.items()}
@@ -60,9 +65,7 @@ def _bundle_keys(argument: str, value: Any) -> Any:
     """Return an argument that names fields, with the bundle's names for those fields."""
     if argument not in _NAME_FIELDS:
         return value
-    return (
-        [key_of(item) if isinstance(item, str) else item for item in value] if isinstance(value, list) else _key(value)
-    )
+    return [_key(item) for item in value] if isinstance(value, list) else _key(value)
 
 
 def _key(value: Any) -> Any:

@@ -17,6 +17,7 @@ from monai_auxops.migrate.bundle.blocks import (
     label_vector,
     object_block,
     objects,
+    present,
     rebase,
     single,
     without,
@@ -63,17 +64,18 @@ def _evaluation(train: Config, evaluation: Config) -> Block:
     key = key_metric(metrics)
     key_block = {key.args["name"]: object_block(key.built[0])} if key is not None else validate_metrics(train)[0]
     rest = {entry.args["name"]: object_block(entry.built[0]) for entry in metrics if entry is not key}
+    processing = {"postprocessing": compose(post)} if post else {}
+    measures = present(key_metric=key_block, additional_metrics=rest)
     return {
         "preprocessing": compose(_image_and_label(evaluation.at("", "pre_transforms"), before, facts)),
         "data": datalist(_LIST_KEY, facts),
         "dataset": component("Dataset", data=Expr("@validate#data"), transform=Expr("@validate#preprocessing")),
         "dataloader": {**_DATALOADER, "dataset": Expr("@validate#dataset")},
         "inferer": single(evaluation.first("", "inferer"), component("SimpleInferer")),
-        **({"postprocessing": compose(post)} if post else {}),
+        **processing,
         "handlers": [_LOADER, component("monai_auxops.AuxStatsHandler", iteration_log=False)],
-        **({"key_metric": key_block} if key_block else {}),
-        **({"additional_metrics": rest} if rest else {}),
-        "evaluator": evaluator(bool(post), bool(key_block), bool(rest)),
+        **measures,
+        "evaluator": evaluator({**processing, **measures}),
     }
 
 
@@ -128,7 +130,8 @@ def _output_folder(facts: Facts) -> Expr:
     """Return the folder of the predictions: the folder that the inference names, inside the bundle."""
     named = facts.output_dir.removeprefix("./")
     usable = named and not leaves(named) and "{" not in named and not PurePosixPath(named).is_absolute()
-    return Expr(f"$@bundle_root + {literal('/' + (named if usable else 'eval'))}")
+    folder = named if usable else "eval"
+    return Expr(f"$@bundle_root + {literal('/' + folder)}")
 
 
 def _inferer(train: Config, evaluation: Config | None) -> Converted | None:

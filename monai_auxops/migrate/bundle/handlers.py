@@ -19,9 +19,12 @@ def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Bl
     slots = [block for entry in config.entries if entry.active for block in objects([entry], "train_handlers")]
     pipeline = config.first("train", "image_pipeline")
     slots += objects([pipeline], "handlers") if pipeline is not None else []
-    validation = component(
-        "ValidationHandler", validator=Expr("@validate#evaluator"), epoch_level=True, interval=Expr("@val_interval")
-    )
+    validation, reporting = [], []
+    if validates:
+        interval = Expr("@val_interval")
+        evaluator = Expr("@validate#evaluator")
+        validation = [component("ValidationHandler", validator=evaluator, epoch_level=True, interval=interval)]
+        reporting = report_handler(config, names)
     finetune = {
         **component("CheckpointLoader", load_path=Expr("@finetune"), load_dict={"model": Expr("@network")}),
         Expr("_disabled_"): Expr("$not @finetune"),
@@ -30,7 +33,7 @@ def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Bl
     own = [entry for entry in config.at("train", "handlers") if entry.manual]
     return [
         finetune,
-        *([validation] if validates else []),
+        *validation,
         *slots,
         *(stub(entry) for entry in own),
         component("monai_auxops.AuxStatsHandler", tag_name="train_loss"),
@@ -40,7 +43,7 @@ def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Bl
             tag_name="train_loss",
             iteration_log=interval,
         ),
-        *(report_handler(config, names) if validates else []),
+        *reporting,
         component(
             "CheckpointSaver",
             save_dir=Expr("@ckpt_dir"),

@@ -89,11 +89,14 @@ def _image(network: Network) -> Block:
 
 
 def _pred(network: Network) -> Block:
+    kind = {"type": "image", "format": "segmentation"}
+    shape = network.spatial_shape
+    if network.classifies:
+        kind, shape = {"type": "probabilities", "format": "classes"}, []
     return {
-        "type": "probabilities" if network.classifies else "image",
-        "format": "classes" if network.classifies else "segmentation",
+        **kind,
         "num_channels": len(network.classes),
-        "spatial_shape": [] if network.classifies else network.spatial_shape,
+        "spatial_shape": shape,
         "dtype": "float32",
         "value_range": [0, 1],
         "is_patch_data": network.scans,

@@ -114,7 +114,8 @@ def _list_of(path: str, project: Project) -> str:
 
 def _start(run: ScriptRun) -> str:
     if run.app == "evaluate":
-        return f"{RUN} --config_file {'configs/inference.json' if run.infers else _EVALUATE}"
+        files = "configs/inference.json" if run.infers else _EVALUATE
+        return f"{RUN} --config_file {files}"
     return TRAIN if run.gpus == 1 else multi_gpu_command(run.gpus)
 
 

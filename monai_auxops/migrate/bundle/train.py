@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.blocks import (
@@ -13,6 +14,7 @@ from monai_auxops.migrate.bundle.blocks import (
     compose,
     datalist,
     label_vector,
+    present,
     rebase,
     single,
 )
@@ -33,6 +35,7 @@ def train_json(config: Config, data: Block, names: list[str]) -> Block:
     """Return the training configuration of the bundle; ``names`` are those of the output's channels."""
     facts = config.facts["train"]
     validates = config.root.get("validate") is not None and config.first("validate", "image_pipeline") is not None
+    validation = {"validate": validate_block(config)} if validates else {}
     return {
         "bundle_root": ".",
         "ckpt_dir": Expr("$@bundle_root + '/models'"),
@@ -41,10 +44,10 @@ def train_json(config: Config, data: Block, names: list[str]) -> Block:
         "finetune": "",
         "device": DEVICE,
         **_settings(config),
-        **({"patch_size": list(facts.patch_size)} if facts.patch_size else {}),
+        **present(patch_size=list(facts.patch_size)),
         **_network(config),
         "train": _train(config, validates, names),
-        **({"validate": validate_block(config)} if validates else {}),
+        **validation,
         "initialize": _initialize(config),
         "run": [Expr("$@train#trainer.run()")],
     }
@@ -77,14 +80,14 @@ def _train(config: Config, validates: bool, names: list[str]) -> Block:
     pipeline = config.first("train", "image_pipeline")
     transforms = [*config.at("train", "pre_transforms"), *config.at("train", "batch_transforms")]
     key, additional = train_metrics(config)
+    measures = present(key_metric=key, additional_metrics=additional)
     block = {
         "preprocessing": compose(preprocessing(transforms, facts)),
         "data": datalist(facts.data_key, facts),
         **_loading("train", pipeline),
         "inferer": component("SimpleInferer"),
         "handlers": train_handlers(config, validates, names),
-        **({"key_metric": key} if key else {}),
-        **({"additional_metrics": additional} if additional else {}),
+        **measures,
         "trainer": component(
             "SupervisedTrainer",
             max_epochs=Expr("@epochs"),
@@ -95,12 +98,17 @@ def _train(config: Config, validates: bool, names: list[str]) -> Block:
             optimizer=Expr("@optimizer"),
             inferer=Expr("@train#inferer"),
             train_handlers=Expr("@train#handlers"),
-            **({"key_train_metric": Expr("@train#key_metric")} if key else {}),
-            **({"additional_metrics": Expr("@train#additional_metrics")} if additional else {}),
+            **_slots("train", measures),
             amp=Expr("@amp"),
         ),
     }
     return dict(rebase(block, {"@dataset": "@train#dataset", "@preprocessing": "@train#preprocessing"}))
+
+
+def _slots(part: str, names: Iterable[str]) -> Block:
+    """Return the arguments of an engine that refer to the optional blocks of its part."""
+    arguments = {"train": {"key_metric": "key_train_metric"}, "validate": {"key_metric": "key_val_metric"}}
+    return {arguments[part].get(name, name): Expr(f"@{part}#{name}") for name in names}
 
 
 def preprocessing(transforms: list[Converted], facts: Facts) -> list[Block]:
@@ -128,31 +136,30 @@ def validate_block(config: Config) -> Block:
     facts = config.facts["validate"]
     key, additional = validate_metrics(config)
     post = activation(facts, ["pred"])
+    processing = {"postprocessing": compose(post)} if post else {}
+    measures = present(key_metric=key, additional_metrics=additional)
     block = {
         "preprocessing": compose(preprocessing(config.at("validate", "pre_transforms"), facts)),
         "data": datalist(facts.data_key, facts),
         **_loading("validate", config.first("validate", "image_pipeline")),
         "inferer": single(config.first("validate", "inferer"), component("SimpleInferer")),
-        **({"postprocessing": compose(post)} if post else {}),
+        **processing,
         "handlers": val_handlers(config, bool(key)),
-        **({"key_metric": key} if key else {}),
-        **({"additional_metrics": additional} if additional else {}),
-        "evaluator": evaluator(bool(post), bool(key), bool(additional)),
+        **measures,
+        "evaluator": evaluator({**processing, **measures}),
     }
     return dict(rebase(block, {"@dataset": "@validate#dataset", "@preprocessing": "@validate#preprocessing"}))
 
 
-def evaluator(post: bool, key: bool, additional: bool) -> Block:
-    """Return the engine that validates."""
+def evaluator(optional: Block) -> Block:
+    """Return the engine that validates, with the ``optional`` parts of its block that are there."""
     return component(
         "SupervisedEvaluator",
         device=Expr("@device"),
         val_data_loader=Expr("@validate#dataloader"),
         network=Expr("@network"),
         inferer=Expr("@validate#inferer"),
-        **({"postprocessing": Expr("@validate#postprocessing")} if post else {}),
-        **({"key_val_metric": Expr("@validate#key_metric")} if key else {}),
-        **({"additional_metrics": Expr("@validate#additional_metrics")} if additional else {}),
+        **_slots("validate", optional),
         val_handlers=Expr("@validate#handlers"),
         amp=Expr("@amp"),
     )

@@ -96,7 +96,9 @@ def adapt(name: str, args: Mapping[str, Any], version: Version, in_bundle: bool 
         return Adapted(target, draft.args, Outcome.MANUAL, why, tuple(draft.notes), draft.unused)
     lost, unknown = _leave_out(draft, then, now)
     written = _write_defaults(draft, then, now, args)
-    why = row.why if row is not None else _CHANGED if written else _SAME
+    why = _CHANGED if written else _SAME
+    if row is not None:
+        why = row.why
     return Adapted(
         now.target,
         draft.args,
@@ -141,7 +143,9 @@ def named_today(name: str, now: Signature) -> set[str]:
     if now.name in _WIRED:
         found |= LOADER_ARGS
     row = tables.find(name) or tables.find(now.name)
-    others = [*(row.keeps if row is not None else ()), *([_PARENTS[now.name]] if now.name in _PARENTS else [])]
+    others = list(row.keeps) if row is not None else []
+    if now.name in _PARENTS:
+        others.append(_PARENTS[now.name])
     for other in others:
         signature = signatures.find(other)
         found |= set(signature.args) if signature is not None else set()

@@ -113,7 +113,8 @@ def _inverted_alone(config: Config, part: str, log: Log) -> None:
         if item.occurrence.name not in _MOVES:
             continue
         keys = item.given.get("keys", [])
-        moved = "the label too" if "label" in ([keys] if isinstance(keys, str) else keys) else "the image alone"
+        names = [keys] if isinstance(keys, str) else keys
+        moved = "the label too" if "label" in names else "the image alone"
         message = (
             f"{item.occurrence.name} moves {moved}, and the prediction is moved back before the metrics, as before"
         )

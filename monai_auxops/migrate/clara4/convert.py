@@ -224,7 +224,8 @@ class Converter:
         text = lambda_text(code[0].text) if len(code) == 1 else None
         if text is None or not self.trust:
             why = "Code of the MMAR on an array: pass --trust-code to wrap it for today's MetaTensor."
-            self.log.add("CT321", found.where, f"{found.name}: {_shorten(code[0].text if code else '?')} is arithmetic")
+            arithmetic = code[0].text if code else "?"
+            self.log.add("CT321", found.where, f"{found.name}: {_shorten(arithmetic)} is arithmetic")
             return Item(found, Outcome.MANUAL, why, given=given)
         func = Expr(f"$lambda x: monai.utils.convert_to_dst_type(({text})(x.numpy()), x)[0]")
         row = adapt(found.name, {**args, "func": func}, self.dialect.version)

@@ -34,7 +34,8 @@ class Dialect(Enum):
     @property
     def title(self) -> str:
         """The dialect in a sentence."""
-        return f"Clara Train {self.value}, MONAI {'0.8' if self is Dialect.V41 else '0.5'}"
+        major, minor, _ = self.version
+        return f"Clara Train {self.value}, MONAI {major}.{minor}"
 
 
 def dialect_of(root: Node) -> Dialect:

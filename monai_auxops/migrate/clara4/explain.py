@@ -65,7 +65,8 @@ def _lines(name: str) -> Iterator[str]:
     found = _today(name)
     yield f"{name} (Clara Train 4): {found.outcome.value}"
     yield ""
-    yield from _wrap(f"In the bundle    {'-' if found.manual else found.target}")
+    target = "-" if found.manual else found.target
+    yield from _wrap(f"In the bundle    {target}")
     yield from _wrap(f"Why              {found.why}")
     for sentence in _changes(name):
         yield from _wrap(f"                 {sentence}")

@@ -51,8 +51,8 @@ def discretized(field: Field, version: Version) -> tuple[str, list[Part]]:
     """Return the key of a field and the transforms that make it; an AsDiscrete works on a copy."""
     if field.discrete is None:
         return field.key, []
-    onehot = bool(field.discrete.get("to_onehot"))
-    copy = f"{field.key}_{'onehot' if onehot else 'classes'}"
+    form = "onehot" if field.discrete.get("to_onehot") else "classes"
+    copy = f"{field.key}_{form}"
     args = adapt("AsDiscreted", {"keys": copy, **field.discrete}, version).args
     return copy, [("CopyItemsd", {"keys": field.key, "names": copy}), ("AsDiscreted", args)]
 

@@ -36,14 +36,15 @@ def shape_of(config: Config) -> NetworkShape:
     args = model.given if model is not None else {}
     patch = _size(config)
     dims = next((args[name] for name in ("spatial_dims", "dimensions") if _is_count(args.get(name))), len(patch) or 3)
+    dims = 2 if dims == 2 else 3
     part = "train" if "train" in config.parts else ""
     return NetworkShape(
         in_channels=_count(args, _INPUTS, 1),
         out_channels=_count(args, _OUTPUTS, 0),
-        spatial_dims=2 if dims == 2 else 3,
+        spatial_dims=dims,
         activation=_activation(config, part),
         task=str(config.variables.values.get("PROCESSING_TASK") or "segmentation"),
-        patch=patch if len(patch) == (2 if dims == 2 else 3) else (),
+        patch=patch if len(patch) == dims else (),
         windows=any(item.occurrence.name == "SlidingWindowInferer" for item in config.at("validate", "inferer")),
     )
 

@@ -40,6 +40,8 @@ def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
     shape = shape_of(train)
     keys = [attribute(train, train.first(part, "dataset"), "data_list_key") for part in train.parts]
     root = str(train.variables.values.get("DATA_ROOT", ""))
+    folder = "" if not root or "{" in root else str((mmar.root / root).resolve())
+    data = mmar.data
     return {
         "task": shape.task,
         "label_scale": 1.0,
@@ -49,10 +51,10 @@ def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
         "label_format": [],
         "spatial_dims": shape.spatial_dims,
         "brats": any("Brats" in item.occurrence.name for item in train.items),
-        "files_per_image": mmar.data.channels if mmar.data is not None else 1,
+        "files_per_image": 1 if data is None else data.channels,
         "keys": [key for key in keys if key],
-        "datalist": str(mmar.data.path) if mmar.data is not None else "",
-        "data_root": "" if not root or "{" in root else str((mmar.root / root).resolve()),
+        "datalist": "" if data is None else str(data.path),
+        "data_root": folder,
         "own": {},
         "python_path": [],
     }

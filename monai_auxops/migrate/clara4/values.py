@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -156,5 +156,9 @@ def codes_in(value: Any) -> list[CodeText]:
     """Return the code that is left anywhere in a value."""
     if isinstance(value, CodeText):
         return [value]
-    children = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    children: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        children = value.values()
+    elif isinstance(value, list):
+        children = value
     return [code for child in children for code in codes_in(child)]

@@ -92,13 +92,14 @@ def _run(script: str, line: str, known: Mapping[str, str], log: Log) -> ScriptRu
     app, gpus = _APP.search(line), _GPUS.search(line)
     items = _items(words)
     closed = [item for item in items if "$" not in item and "`" not in item]
+    numbers = [int(number) for number in gpus.groups() if number] if gpus else []
     return ScriptRun(
         script,
         app.group(1) if app else "",
         _relative(_after(words, "-c")),
         {name: _relative(value) for name, value in parse_settings(closed, log).items()},
         tuple(item for item in items if item not in closed),
-        next((int(number) for number in gpus.groups() if number), 1) if gpus else 1,
+        next(iter(numbers), 1),
     )
 
 

@@ -49,7 +49,9 @@ def parse_value(text: str) -> int | float | bool | str:
             return convert(text)
         except ValueError:
             continue
-    return True if text.lower() in _TRUE else False if text.lower() in _FALSE else text
+    if text.lower() in _TRUE:
+        return True
+    return False if text.lower() in _FALSE else text
 
 
 def parse_settings(items: Iterable[str], log: Log) -> dict[str, Any]:

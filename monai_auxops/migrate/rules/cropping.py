@@ -21,7 +21,7 @@ _SAMPLES = {**_PATCH, "samples": A("batch_size")}
 
 
 def _with_label(fields: list[str], label_field: str) -> list[str]:
-    return keys_of([*fields, *(f for f in [label_field] if f not in fields)])
+    return keys_of(list(dict.fromkeys([*fields, label_field])))
 
 
 def _pos_neg(keys: F) -> tuple[Target, Target]:

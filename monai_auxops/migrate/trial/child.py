@@ -164,9 +164,11 @@ def _shorten_run(parser: Any) -> None:
 
 def _walk(config: Any) -> Any:
     """Yield every object of a configuration."""
+    children = config if isinstance(config, list) else []
     if isinstance(config, dict):
         yield config
-    for child in config.values() if isinstance(config, dict) else config if isinstance(config, list) else ():
+        children = list(config.values())
+    for child in children:
         yield from _walk(child)
 
 
