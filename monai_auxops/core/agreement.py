@@ -30,7 +30,8 @@ def signature(op: HasTags) -> str:
     Differences that do no harm are left out: object addresses, and where a report is written.
     """
     tags = [tag for state in op.states for tag in state.tags if not tag.startswith(NOT_COMPARED)]
-    return f"{same_everywhere(repr(op))} of {'tags to be found' if _is_open(op) else tags}"
+    summed = "tags to be found" if _is_open(op) else str(tags)
+    return f"{same_everywhere(repr(op))} of {summed}"
 
 
 def same_everywhere(description: str) -> str:

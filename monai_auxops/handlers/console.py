@@ -235,8 +235,8 @@ def group_of(name: str) -> str:
 
 def row_text(epoch: str, columns: Sequence[str], values: Mapping[str, float]) -> str:
     """Format the numbers of one epoch, with blanks for missing ones."""
-    cells = [f"{number_text(values[name]) if name in values else '':>{column_width(name)}}" for name in columns]
-    return f"{epoch:>5}" + "".join(cells)
+    texts = {name: number_text(value) for name, value in values.items()}
+    return f"{epoch:>5}" + "".join(f"{texts.get(name, ''):>{column_width(name)}}" for name in columns)
 
 
 def number_text(value: float) -> str:
@@ -249,4 +249,6 @@ def number_text(value: float) -> str:
     if math.isfinite(value) and value.is_integer() and 1 < abs(value) < 10**WIDTH:
         return f"{value:.0f}"
     text = f"{value:.4f}"
-    return text if len(text) <= WIDTH else f"{value:.{5 if abs(value) < 10_000 else 2}g}"
+    if len(text) <= WIDTH:
+        return text
+    return f"{value:.5g}" if abs(value) < 10_000 else f"{value:.2g}"

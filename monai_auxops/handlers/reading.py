@@ -85,6 +85,8 @@ def _read_by_dice(op: DiceOperation) -> ClassRule:
     if op.final_activation == "sigmoid":
         cut = math.log(cut / (1 - cut))
     ignored = op.ignore_index
+    if ignored is None:
+        ignored = ()
     return ClassRule(
         cut=cut,
         independent=op.is_independent_predictions,
@@ -92,7 +94,7 @@ def _read_by_dice(op: DiceOperation) -> ClassRule:
         onehot=op.is_onehot_targets,
         softmax=op.final_activation == "softmax",
         channels_last=op.data_format == "channels_last",
-        ignored=() if ignored is None else tuple(ignored) if isinstance(ignored, Iterable) else (ignored,),
+        ignored=tuple(ignored) if isinstance(ignored, Iterable) else (ignored,),
         mask_key=op.mask_key,
         class_names=None if op.class_names is None else tuple(op.class_names),
     )

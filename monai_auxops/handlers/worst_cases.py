@@ -177,13 +177,10 @@ def describe_case(
     number = int(kept.numbers[place])
     shape = shapes[number]
     height, width = size_of_panel(shape)
-    is_volume = len(shape) == 3
-    facts = {
-        "file": cases.files[number],
-        "value": sign * float(kept.values[place]),
-        "slice": int(kept.slices[place]) + 1 if is_volume else None,
-        "slices": shape[2] if is_volume else None,
-    }
+    facts: dict[str, Any] = {"file": cases.files[number], "value": sign * float(kept.values[place])}
+    facts |= {"slice": None, "slices": None}
+    if len(shape) == 3:  # a volume
+        facts |= {"slice": int(kept.slices[place]) + 1, "slices": shape[2]}
     return facts, np.asarray(kept.pictures[place, :, :height, :width].numpy())
 
 

@@ -37,7 +37,8 @@ MEASURED_COLUMNS = ("case", "class", "status", "reason")
 def class_section(shown: ClassTable) -> str:
     """Return a table as in a paper, with a row per class."""
     head = ["class", "mean ± sd", "95 % interval", "median", "worst case", "present", "missed", "hallucinated"]
-    top = "".join(f"<th class='{'name' if i in (0, 4) else 'n'}'>{text}</th>" for i, text in enumerate(head))
+    kinds = ["name", "n", "n", "n", "name", "n", "n", "n"]
+    top = "".join(f"<th class='{kind}'>{text}</th>" for kind, text in zip(kinds, head, strict=True))
     lines = "".join(class_row(of_it, shown.higher) for of_it in shown.classes)
     told = any(of_it.hallucinated is not None for of_it in shown.classes)
     remark = "Present: cases in which the class is labeled. Missed: labeled, but nothing of it was found."
@@ -58,7 +59,8 @@ def class_row(of_it: ClassValues, higher: bool) -> str:
     ]
     cells += [("name", worst), ("n", str(numbers.get("n", 0)))]
     for count in (of_it.missed, of_it.hallucinated):
-        cells.append(("n few" if count else "n", "–" if count is None else str(count)))
+        text = "–" if count is None else str(count)
+        cells.append(("n few" if count else "n", text))
     texts = "".join(f"<td class='{kind}'>{escape(text)}</td>" for kind, text in cells)
     return f"<tr><td class='name'>{escape(of_it.name)}</td>{texts}</tr>"
 

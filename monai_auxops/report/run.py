@@ -188,15 +188,7 @@ def read_foreign(run: Run) -> str | None:
         return None
     if logs:
         run.tool = "nnU-Net"
-        for path in logs:  # one log per start; later ones continue
-            found = try_read(lambda: foreign.read_nnunet(path), path, run.problems)  # noqa: B023
-            for name, curve in (found[0] if found else {}).items():
-                run.series[name] = curve if name not in run.series else join_curves(run.series[name], curve)
-            run.facts["seconds"] = {**mapping_or_empty(run.facts.get("seconds")), **(found[1] if found else {})}
-        summaries = sorted(run.folder.rglob("validation*/summary.json"))[:1]
-        for path in summaries:
-            rows = try_read(lambda: foreign.read_nnunet_summary(path), path, run.problems)  # noqa: B023
-            run.measured = [{key: str(value) for key, value in row.items()} for row in rows or []]
+        read_nnunet(run, logs)
         return "val_dice"
     if tables and not run.series:
         run.tool = "Lightning"
@@ -208,6 +200,19 @@ def read_foreign(run: Run) -> str | None:
     elif run.series:
         run.tool = "TensorBoard"
     return None
+
+
+def read_nnunet(run: Run, logs: list[Path]) -> None:
+    """Read nnU-Net's logs, one per start, of which later ones continue, and its validation's summary."""
+    for path in logs:
+        found = try_read(lambda: foreign.read_nnunet(path), path, run.problems)  # noqa: B023
+        curves, seconds = found or ({}, {})
+        for name, curve in curves.items():
+            run.series[name] = join_curves(run.series[name], curve) if name in run.series else curve
+        run.facts["seconds"] = {**mapping_or_empty(run.facts.get("seconds")), **seconds}
+    for path in sorted(run.folder.rglob("validation*/summary.json"))[:1]:
+        rows = try_read(lambda: foreign.read_nnunet_summary(path), path, run.problems)  # noqa: B023
+        run.measured = [{key: str(value) for key, value in row.items()} for row in rows or []]
 
 
 def join_curves(first: Curve, second: Curve) -> Curve:
@@ -260,14 +265,19 @@ def join_tables(tables: list[Table], run: Run) -> Table | None:
                 first.columns.append(name)
                 for file, row in zip(files, first.rows, strict=True):
                     row[name] = other[file][name]
+    leave_out_equal(first, run)
+    return first
+
+
+def leave_out_equal(table: Table, run: Run) -> None:
+    """Leave out columns that equal an earlier one in every case."""
     seen: dict[tuple[str, ...], str] = {}
-    for name in numeric_columns(first):
-        values = tuple(row[name] for row in first.rows)
+    for name in numeric_columns(table):
+        values = tuple(row[name] for row in table.rows)
         if values in seen and len(values) > 1:
-            first.columns.remove(name)
+            table.columns.remove(name)
             run.remarks.append(f"{name} is not shown, because it equals {seen[values]} in every case.")
         seen.setdefault(values, name)
-    return first
 
 
 def name_as_measured(table: Table, run: Run) -> None:
