@@ -139,7 +139,8 @@ def test_an_auc_and_a_report_see_every_case_once(two):
 def auc_of(items) -> float:
     """By scikit-learn, of the scores of :class:`First`."""
     net = network()
-    scores = [float(net(item["image"][None].float())[:, 0].mean()) for item in items]
+    with torch.no_grad():
+        scores = [float(net(item["image"][None].float())[:, 0].mean()) for item in items]
     return roc_auc_score([int(item["label"].max()) == 2 for item in items], scores)
 
 
