@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 
 class Target(NamedTuple):
     """A class or a region: its name, and the label values that belong to it."""
@@ -22,6 +25,18 @@ class Naming(NamedTuple):
     regions: tuple[Target, ...] = ()
     ignored: tuple[int, ...] = ()
 
+    def unannotated(self, label: npt.NDArray[Any]) -> tuple[int, ...]:
+        """Return the values of voxels without annotation: those to ignore, and negative ones without a name.
+
+        Examples:
+            >>> Naming({-2: "air"}, ignored=(255,)).unannotated(np.array([0, -1, -2, 255]))
+            (255, -1)
+        """
+        if not label.size or label.min() >= 0:
+            return self.ignored
+        named = {*self.names, *(value for region in self.regions for value in region.values)}
+        return (*self.ignored, *(value for value in np.unique(label[label < 0]).tolist() if value not in named))
+
 
 def read_naming(classes: Sequence[str], regions: Sequence[str] = (), ignored: Iterable[int] = ()) -> Naming:
     """Read the options ``--classes``, ``--regions`` and ``--ignore``.
@@ -30,7 +45,8 @@ def read_naming(classes: Sequence[str], regions: Sequence[str] = (), ignored: It
         classes: names of the values 0, 1, 2 …, or ``NAME=VALUE``, or one path of a bundle's ``metadata.json`` or of a
             ``dataset.json`` of nnU-Net or the Medical Segmentation Decathlon.
         regions: ``NAME=VALUE,VALUE``.
-        ignored: label values without annotation, whose voxels are not counted.
+        ignored: label values without annotation, whose voxels are not counted; nor are those of negative values
+            without a name.
 
     Raises:
         ValueError: an option that cannot be parsed, with its text.

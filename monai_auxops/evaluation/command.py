@@ -123,7 +123,7 @@ def unnamed_values(naming: Naming, found: Iterable[int]) -> list[str]:
         return []
     in_regions = {value for region in naming.regions for value in region.values}
     known = {0, *naming.names, *naming.ignored, *in_regions}
-    odd = [str(value) for value in found if value not in known]
+    odd = [str(value) for value in found if value >= 0 and value not in known]
     if not odd:
         return []
     return [f"values without a name in --classes: {', '.join(odd)}; measured as label {odd[0]} and so on"]
@@ -133,6 +133,9 @@ def remarks(naming: Naming, found: Iterable[int], results: Sequence[Measured]) -
     """Return remarks that a reader should know although nothing went wrong."""
     unseen = [name for value, name in naming.names.items() if value not in set(found) and value != 0]
     said = [f"classes in no label and no prediction: {', '.join(unseen)}"] if unseen else []
+    negative = [str(value) for value in found if value < 0 and value not in naming.names]
+    if negative:
+        said.append(f"negative values, which are no class; voxels labeled so are not counted: {', '.join(negative)}")
     spacings = {result.spacing for result in results if result.joint is not None}
     if any(set(spacing) == {1.0} for spacing in spacings):
         said.append(

@@ -123,7 +123,7 @@ def read_pair(pair: CasePair, settings: Settings) -> tuple[volumes.Volume, volum
 
 def _measure(pair: CasePair, settings: Settings) -> Measured:
     label, truth, predicted = read_pair(pair, settings)
-    joint = count_joint(truth, predicted, settings.naming.ignored)
+    joint = count_joint(truth, predicted, settings.naming.unannotated(truth))
     result = Measured(pair, joint, math.prod(label.spacing), label.spacing)
     if settings.surface:
         result.distances = _distances(truth, predicted, result, settings)
@@ -133,7 +133,7 @@ def _measure(pair: CasePair, settings: Settings) -> Measured:
 def _distances(truth: Any, predicted: Any, measured: Measured, settings: Settings) -> dict[str, dict[str, float]]:
     """Measure the surfaces of every class and region that occurs in both files."""
     assert measured.joint is not None
-    annotated = ~np.isin(truth, settings.naming.ignored)
+    annotated = ~np.isin(truth, settings.naming.unannotated(truth))
     found = {}
     for target in targets(settings.naming, measured.joint.values.tolist(), settings.background):
         masks = [np.isin(values, target.values) & annotated for values in (predicted, truth)]

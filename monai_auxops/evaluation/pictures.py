@@ -96,7 +96,7 @@ def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tup
         picture = read_volume(image)
         if grid_difference(picture, Volume(truth, label.affine, label.path)) is None:
             background = picture.values.astype(np.float32)
-    left_out = np.isin(truth, settings.naming.ignored)
+    left_out = np.isin(truth, settings.naming.unannotated(truth))
     shown = [
         reorient(x, label.affine)
         for x in (background, np.where(left_out, -1, truth), np.where(left_out, -1, predicted))

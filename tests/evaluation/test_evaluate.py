@@ -139,6 +139,17 @@ def test_regions_and_ignored_labels(tmp_path):
     ]
 
 
+def test_negative_labels_are_not_annotated(tmp_path):
+    save(tmp_path / "label/a.nii", np.array([[[0, 1, -1, -1]]], np.int16))
+    save(tmp_path / "pred/a.nii", np.array([[[0, 1, 1, 0]]], np.int16))
+    rows, summary = run(tmp_path, "--surface", "--classes", "air", "label 1")
+    assert summary["remarks"][0] == "negative values, which are no class; voxels labeled so are not counted: -1"
+    assert [(row["class"], row["dice"], row["tp"], row["fp"], row["fn"]) for row in rows] == [
+        ("label 1", "1", "1", "0", "0")
+    ]
+    assert float(rows[0]["hd95_mm"]) == 0
+
+
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".png", ".tif"])
 def test_formats(tmp_path, suffix):
     label, prediction = (values[:, :, 4] for values in blobs(0))
