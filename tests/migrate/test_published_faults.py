@@ -8,6 +8,7 @@ import pytest
 from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.report.model import model
 from monai_auxops.migrate.rules import RuleBook
 from tests.migrate.conftest import EVALUATE, GOLDEN, IMAGES, component, target_of
 
@@ -306,3 +307,11 @@ def test_a_missing_package_is_not_the_configurations_fault(mmar, tmp_path, monke
     report, code = run(Options(mmar.write(), output=tmp_path / "out", check=True, form="json"))
     codes = [item["code"] for item in json.loads(report)["diagnostics"]]
     assert (code, "CT708" in codes, "CT702" in codes, "CT705" in codes) == (1, True, False, False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", "{ROUNDS}"), ("learning_rate", "fast"), ("use_amp", 3)])
+def test_a_default_for_a_setting_that_cannot_be_read_is_not_exact(mmar, name, value):
+    (config,) = model(mmar.set(name, value).read())["files"]
+    outcomes = {setting["name"]: setting["outcome"] for setting in config["settings"]}
+    assert outcomes.pop(name) == "manual"
+    assert "manual" not in outcomes.values()

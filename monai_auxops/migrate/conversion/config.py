@@ -117,13 +117,14 @@ def _settings(root: Node, variables: Variables, log: Log) -> Iterator[tuple[str,
             yield row.name, row.default
             continue
         try:
-            yield row.name, row.kind(_value(root, variables, name))
+            yield row.name, row.kind(setting_value(root, variables, name))
         except ValueError as error:
             log.add("CT206", node.where if node is not None else root.where, f"{name}: {error}")
             yield row.name, row.default
 
 
-def _value(root: Node, variables: Variables, name: str) -> Any:
+def setting_value(root: Node, variables: Variables, name: str) -> Any:
+    """Return the value that a setting has in a configuration or its variables."""
     node = root.get(name)
     return node.plain() if node is not None and _is_object(root, name) else variables.values[name]
 

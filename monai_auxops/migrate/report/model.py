@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.codes import CODES, Severity
+from monai_auxops.migrate.conversion.config import setting_value
 from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
 from monai_auxops.migrate.reading.mmar import FileKind
-from monai_auxops.migrate.rules.settings import SETTINGS
+from monai_auxops.migrate.rules.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.conversion.config import Config
@@ -78,8 +79,19 @@ def _settings(config: Config) -> Iterable[Model]:
         if names:
             value = config.settings[row.name] if row.to else None
             outcome, reason = row.outcome.value, row.reason
+            if row.to and not _is_readable(row, config, names[0]):
+                outcome, reason = Outcome.MANUAL.value, "The value cannot be read; this is Clara's default."
             source = given.sources.get(names[0], "")
             yield {"name": names[0], "value": value, "to": row.to, "from": source, "outcome": outcome, "reason": reason}
+
+
+def _is_readable(row: Setting, config: Config, name: str) -> bool:
+    """Tell whether a setting's value is of its type; CT206 reports one that is not."""
+    try:
+        row.kind(setting_value(config.root, config.variables, name))
+    except ValueError:
+        return False
+    return True
 
 
 def _entry(entry: Converted) -> Model:
