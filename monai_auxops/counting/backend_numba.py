@@ -106,6 +106,7 @@ def _tile_memory() -> Any:
 
 def _elements(t: Tensor) -> tuple[Any, int, int]:
     """Return the elements of ``[B, C, n]`` in memory order, and the strides of samples and channels."""
-    length = 1 + sum((size - 1) * stride for size, stride in zip(t.shape, t.stride(), strict=True))
+    (samples, channels, voxels), (by_sample, by_channel, by_voxel) = t.shape, t.stride()
+    length = 1 + (samples - 1) * by_sample + (channels - 1) * by_channel + (voxels - 1) * by_voxel
     memory = t.as_strided((length,), (1,)).numpy()
-    return memory.view(np.uint8) if t.dtype == torch.bool else memory, t.stride(0), t.stride(1)
+    return memory.view(np.uint8) if t.dtype == torch.bool else memory, by_sample, by_channel
