@@ -309,9 +309,17 @@ def test_a_missing_package_is_not_the_configurations_fault(mmar, tmp_path, monke
     assert (code, "CT708" in codes, "CT702" in codes, "CT705" in codes) == (1, True, False, False)
 
 
-@pytest.mark.parametrize(("name", "value"), [("epochs", "{ROUNDS}"), ("learning_rate", "fast"), ("use_amp", 3)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", "{ROUNDS}"), ("learning_rate", "fast"), ("use_amp", 3), ("multi_gpu", "yes")]
+)
 def test_a_default_for_a_setting_that_cannot_be_read_is_not_exact(mmar, name, value):
     (config,) = model(mmar.set(name, value).read())["files"]
     outcomes = {setting["name"]: setting["outcome"] for setting in config["settings"]}
     assert outcomes.pop(name) == "manual"
     assert "manual" not in outcomes.values()
+
+
+def test_a_setting_may_name_a_variable(mmar):
+    project = mmar.set("rate", 0.25).set("learning_rate", "{rate}").read()
+    assert project.train.settings["learning_rate"] == 0.25
+    assert "CT206" not in [item.code for item in project.log.items]

@@ -142,7 +142,7 @@ class Reader:
         variable = flag.value[1:-1] if isinstance(flag.value, str) and flag.value.startswith("{") else ""
         truth = _truth(value)
         if truth is None:
-            self.log.add("CT308", flag.where, f"disabled is {flag.plain()!r}; the component stays")
+            self.log.add("CT308", flag.where, f"disabled is {_disabled_text(flag, value)}; the component stays")
             return found
         if variable and (found.name == _FINE_TUNES or found.place.key in MANY):
             return replace(found, switch=variable)
@@ -166,6 +166,12 @@ class Reader:
         for item in usable[1:]:
             self.log.add("CT309", item.where, f"{_title(item)} is an alternative to {_title(chosen[0])}, which is used")
         return [item if item.off or item in chosen else replace(item, off="an alternative of AutoML") for item in found]
+
+
+def _disabled_text(flag: Node, value: Any) -> str:
+    """Return what is written, and what a variable in it stands for."""
+    written = flag.plain()
+    return repr(written) if written == value else f"{written!r}, which is {value!r}"
 
 
 def _title(item: Occurrence) -> str:

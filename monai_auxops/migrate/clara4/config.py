@@ -11,10 +11,10 @@ from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
 from monai_auxops.migrate.clara4.components import Reader
 from monai_auxops.migrate.clara4.convert import Converter, Item
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
-from monai_auxops.migrate.clara4.values import DEFAULTS, SETTINGS, Values
+from monai_auxops.migrate.clara4.settings import GivenSetting, read_settings
+from monai_auxops.migrate.clara4.values import DEFAULTS, Values
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.reading.variables import Variables, collect
-from monai_auxops.migrate.rules.kinds import flag, integer, number
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.diagnostics import Log
@@ -29,8 +29,6 @@ class Role(Enum):
     INFER = "inference"
 
 
-_KINDS: Final = {"epochs": (integer, 1), "num_interval_per_valid": (integer, 1), "learning_rate": (number, 1e-4),
-                 "amp": (flag, False)}  # fmt: skip
 _STATES: Final = ("model", "optimizer", "lr_scheduler")
 
 
@@ -44,7 +42,7 @@ class Config:
     variables: Variables
     dialect: Dialect
     items: list[Item] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
+    given: tuple[GivenSetting, ...] = ()
 
     def at(self, part: str, *keys: str) -> list[Item]:
         """Return the active items of places, in order."""
@@ -53,6 +51,15 @@ class Config:
     def first(self, part: str, key: str) -> Item | None:
         """Return the item of a single place."""
         return next(iter(self.at(part, key)), None)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the bundle."""
+        return {setting.row.to: setting.value for setting in self.given if setting.row.to}
+
+    def setting(self, name: str) -> Any:
+        """Return the value of a setting, or None if the file does not have it."""
+        return next((setting.value for setting in self.given if setting.row.name == name), None)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -84,27 +91,9 @@ def read_config(
     converter = Converter(values, config.dialect, known, old, trust, log)
     converter.pictures = pictures
     config.items = [converter.item(item) for item in found if not _is_weights(item.node)]
-    config.settings = _settings(config, log)
+    config.given = tuple(read_settings(root, variables, log))
     return config
 
 
 def _is_weights(node: Node) -> bool:
     return node.get("ts_path") is not None or node.get("ckpt_path") is not None
-
-
-def _settings(config: Config, log: Log) -> dict[str, Any]:
-    """Return the settings of the bundle; a wrong setting is reported and gets its default."""
-    found = {}
-    for name, target in SETTINGS.items():
-        kind, default = _KINDS[name]
-        value = config.variables.values.get(name)
-        if value is None:
-            continue
-        config.variables.read.add(name)
-        try:
-            found[target] = kind(value)
-        except ValueError as error:
-            node = config.root.get(name)
-            log.add("CT206", node.where if node is not None else config.root.where, f"{name}: {error}")
-            found[target] = default
-    return found

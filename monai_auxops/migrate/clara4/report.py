@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.clara4.code import CodeText
-from monai_auxops.migrate.clara4.values import SETTINGS
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import Model, totals
 
@@ -14,18 +13,7 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.config import Config
     from monai_auxops.migrate.clara4.convert import Item
     from monai_auxops.migrate.clara4.project import Mmar4
-
-_OTHER_SETTINGS: Final = {
-    "multi_gpu": ("equivalent", "torchrun with configs/multi_gpu_train.json."),
-    "use_gpu": ("dropped", "The device is the GPU if there is one."),
-    "determinism": ("exact", "initialize sets the seed."),
-    "cudnn_benchmark": ("exact", "initialize sets it."),
-    "tf32": ("exact", "initialize sets it."),
-    "dont_load_ckpt_model": ("exact", "finetune names the weights to start from, or nothing."),
-    "dont_load_ts_model": ("exact", "use_torchscript in evaluate.json and inference.json."),
-    "search": ("dropped", "AutoML: the static values are kept."),
-    "network_summary": ("dropped", "A printout."),
-}
+    from monai_auxops.migrate.clara4.settings import GivenSetting
 
 
 def files(mmar: Mmar4) -> list[Model]:
@@ -40,24 +28,23 @@ def _file(mmar: Mmar4, config: Config) -> Model:
         "dialect": config.dialect.value,
         "used": config in mmar.chosen.values(),
         **totals(config.items),  # type: ignore[arg-type]
-        "settings": list(_settings(config)),
+        "settings": [_setting(setting) for setting in config.given],
         "entries": [_entry(item) for item in config.items],
     }
 
 
-def _settings(config: Config) -> Iterable[Model]:
-    for name, target in SETTINGS.items():
-        if target in config.settings:
-            reason = "A setting at the top of the bundle."
-            source = config.variables.sources.get(name, "")
-            yield {**_setting(name, config.settings[target], target, "exact", reason), "from": source}
-    for name, (outcome, reason) in _OTHER_SETTINGS.items():
-        if config.root.get(name) is not None:
-            yield _setting(name, None, "", outcome, reason)
-
-
-def _setting(name: str, value: Any, target: str, outcome: str, reason: str) -> Model:
-    return {"name": name, "value": value, "to": target, "from": "", "outcome": outcome, "reason": reason}
+def _setting(setting: GivenSetting) -> Model:
+    row = setting.row
+    value = setting.value if row.to else None
+    outcome, reason = setting.outcome.value, setting.reason
+    return {
+        "name": row.name,
+        "value": value,
+        "to": row.to,
+        "from": setting.source,
+        "outcome": outcome,
+        "reason": reason,
+    }
 
 
 def _entry(item: Item) -> Model:

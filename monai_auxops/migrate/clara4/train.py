@@ -96,14 +96,12 @@ def loader(states: Any, block: Block | None = None) -> Block:
 def initialize(config: Config) -> list[Expr]:
     """Return what runs first: the seed, then the switches of cuDNN and TF32."""
     found = []
-    seeds = config.root.get("determinism")
-    seed = config.variables.values.get("random_seed") if seeds is not None else None
-    if isinstance(seed, int) and not isinstance(seed, bool):
-        found.append(Expr(f"$monai.utils.set_determinism(seed={seed % 2**32})"))
-    benchmark, tf32 = (config.variables.values.get(name) for name in ("cudnn_benchmark", "tf32"))
-    if isinstance(benchmark, bool):
+    seed, benchmark, tf32 = map(config.setting, ("determinism", "cudnn_benchmark", "tf32"))
+    if seed is not None:
+        found.append(Expr(f"$monai.utils.set_determinism(seed={seed})"))
+    if benchmark is not None:
         found.append(Expr(f"$setattr(torch.backends.cudnn, 'benchmark', {benchmark})"))
-    if isinstance(tf32, bool):
+    if tf32 is not None:
         found.append(Expr(f"$setattr(torch.backends.cuda.matmul, 'allow_tf32', {tf32})"))
     return found
 

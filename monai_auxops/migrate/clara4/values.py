@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.code import CodeForm, CodeText, is_code, read
+from monai_auxops.migrate.clara4.settings import TARGETS
 from monai_auxops.migrate.encode import Expr, literal
 
 if TYPE_CHECKING:
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.reading.json_source import Node
     from monai_auxops.migrate.reading.variables import Variables
 
-SETTINGS: Final = {
-    "epochs": "epochs",
-    "num_interval_per_valid": "val_interval",
-    "learning_rate": "learning_rate",
-    "amp": "amp",
-}
-"""Variables that stay settings of the bundle, under the model zoo's names."""
 FOLDERS: Final = {"MMAR_CKPT_DIR": "@ckpt_dir", "MMAR_EVAL_OUTPUT_PATH": "@output_dir", "DATA_ROOT": "@dataset_dir"}
 DEFAULTS: Final = {
     "MMAR_CKPT_DIR": "models",
@@ -95,9 +89,9 @@ class Values:
         if is_code(text):
             return self._code(text, node)
         name = text[1:-1] if text.startswith("{") and text.endswith("}") else ""
-        if name in SETTINGS and name in self.variables.values:
+        if name in TARGETS and name in self.variables.values:
             self.variables.read.add(name)
-            return Expr(f"@{SETTINGS[name]}")
+            return Expr(f"@{TARGETS[name]}")
         if name in FOLDERS and name in self.variables.values:
             self.variables.read.add(name)
             return Expr(FOLDERS[name])

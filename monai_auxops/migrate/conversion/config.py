@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.conversion.binding import Binder, Bound
 from monai_auxops.migrate.conversion.convert import Converted, convert, created_fields, facts_of
-from monai_auxops.migrate.diagnostics import Log, did_you_mean
+from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.reading.components import PLACES, Reader
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, Variables
 from monai_auxops.migrate.rules.facts import Facts
@@ -113,7 +113,7 @@ def _settings(root: Node, variables: Variables, log: Log) -> Iterator[tuple[str,
             (name for name in (row.name, *row.also) if name in variables.values or _is_object(root, name)), None
         )
         node = root.get(name) if name is not None else None
-        if name is None or not row.to:
+        if name is None or row.outcome is Outcome.DROPPED:
             yield row.name, row.default
             continue
         try:
@@ -126,7 +126,9 @@ def _settings(root: Node, variables: Variables, log: Log) -> Iterator[tuple[str,
 def setting_value(root: Node, variables: Variables, name: str) -> Any:
     """Return the value that a setting has in a configuration or its variables."""
     node = root.get(name)
-    return node.plain() if node is not None and _is_object(root, name) else variables.values[name]
+    if node is not None and _is_object(root, name):
+        return node.plain()
+    return variables.lookup(name, (node or root).where)
 
 
 def _is_object(root: Node, name: str) -> bool:

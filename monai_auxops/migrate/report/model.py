@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.codes import CODES, Severity
 from monai_auxops.migrate.conversion.config import setting_value
@@ -72,6 +72,9 @@ def _file(project: Project, config: Config) -> Model:
     }
 
 
+_UNREADABLE: Final = "The value cannot be read; this is Clara's default."
+
+
 def _settings(config: Config) -> Iterable[Model]:
     for row in SETTINGS:
         given = config.variables
@@ -79,8 +82,8 @@ def _settings(config: Config) -> Iterable[Model]:
         if names:
             value = config.settings[row.name] if row.to else None
             outcome, reason = row.outcome.value, row.reason
-            if row.to and not _is_readable(row, config, names[0]):
-                outcome, reason = Outcome.MANUAL.value, "The value cannot be read; this is Clara's default."
+            if row.outcome is not Outcome.DROPPED and not _is_readable(row, config, names[0]):
+                outcome, reason = Outcome.MANUAL.value, _UNREADABLE if row.to else "The value cannot be read."
             source = given.sources.get(names[0], "")
             yield {"name": names[0], "value": value, "to": row.to, "from": source, "outcome": outcome, "reason": reason}
 

@@ -351,3 +351,30 @@ def test_published_mmars_migrate(name, tmp_path):
     options = Options(CONFIGS / "FL" / name, output=tmp_path / "bundle", validate=asks, form="json")
     text, code = run(options)
     assert (code, json.loads(text)["written"]) == (0, str(tmp_path / "bundle"))
+
+
+def setting_of(report, name):
+    return next(item for item in report["files"][0]["settings"] if item["name"] == name)
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("epochs", "{ROUNDS}"), ("learning_rate", "fast"), ("amp", None), ("multi_gpu", "yes"), ("multi_gpu", "{GPUS}"),
+    ("determinism", 7), ("determinism", {"seed": 7}), ("cudnn_benchmark", "False"), ("tf32", "yes"),
+    ("dont_load_ckpt_model", "yes"),
+])  # fmt: skip
+def test_a_setting_that_cannot_be_read_is_reported_and_manual(mmar4, name, value):
+    report, code = mmar4.set(name, value).run()
+    assert (code, setting_of(report, name)["outcome"]) == (1, "manual")
+    assert find(report, "CT206")["message"].startswith(f"{name}: expected ")
+
+
+@pytest.mark.parametrize("value", ["7", "{SEED}"])
+def test_a_seed_may_be_text_or_a_variable(mmar4, value):
+    mmar4.set("SEED", 7).set("determinism", {"random_seed": value})
+    assert mmar4.bundle()["initialize"][0] == "$monai.utils.set_determinism(seed=7)"
+    assert mmar4.bundle(settings=["random_seed=8"])["initialize"][0] == "$monai.utils.set_determinism(seed=8)"
+
+
+def test_an_unreadable_switch_names_what_its_variable_holds(mmar4):
+    report, _ = mmar4.set("dont_load_ckpt_model", "yes").run()
+    assert "which is 'yes'; the component stays" in find(report, "CT308")["message"]
