@@ -8,4 +8,14 @@ from monai_auxops.weights.operations.registry import OPERATIONS, Step, operation
 
 __all__ = ["OPERATIONS", "Step", "operation"]
 
-from monai_auxops.weights.operations import arithmetic, layers, resampling, structure  # noqa: F401  (they register)
+from monai_auxops.weights.operations import (  # noqa: F401  (they register)
+    creation,
+    elementwise,
+    flow,
+    layers,
+    padding,
+    parts,
+    reductions,
+    resampling,
+    shapes,
+)
