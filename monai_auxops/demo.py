@@ -149,8 +149,10 @@ def draw_result(evaluator: Any, checkpoint: Path, path: Path) -> str:
 
     from monai_auxops.drawing.errors import paint_errors
     from monai_auxops.drawing.paint import paint
-    from monai_auxops.handlers.reading import arrange_tensors, class_maps, class_rule_of
+    from monai_auxops.handlers.class_maps import class_maps
+    from monai_auxops.handlers.class_rule import class_rule_of
     from monai_auxops.handlers.slices import panels, size_of_panel
+    from monai_auxops.handlers.tensors import arrange_tensors
     from monai_auxops.handlers.worst_cases import image_of
 
     network, batch = evaluator.network.eval(), next(iter(evaluator.data_loader))

@@ -21,12 +21,14 @@ from monai_auxops.drawing.results import Curves, draw_results
 from monai_auxops.engine.runs import new_run_id
 from monai_auxops.handlers.best import BestSet, comparison_for
 from monai_auxops.handlers.case_pictures import CasePictures, KeptCases
+from monai_auxops.handlers.class_maps import class_maps_of_any
 from monai_auxops.handlers.class_writers import ClassWriters
-from monai_auxops.handlers.console import BEST, NO_TERMINAL, fitting_columns, header_lines, in_group_order, row_text
-from monai_auxops.handlers.reading import class_maps_of_any
-from monai_auxops.handlers.run_facts import current_time, device_name, versions, write_run
+from monai_auxops.handlers.console import NO_TERMINAL
+from monai_auxops.handlers.console_lines import BEST, LineLayout
+from monai_auxops.handlers.run_facts import device_name, versions
+from monai_auxops.handlers.run_file import current_time, write_run
 from monai_auxops.handlers.slices import panels
-from monai_auxops.handlers.stats import flatten_metrics, is_number, number_of
+from monai_auxops.handlers.values import flatten_metrics, is_number, number_of
 from monai_auxops.handlers.worst_cases import draw_best, image_of
 from monai_auxops.ops.base import AuxiliaryOperation
 
@@ -90,8 +92,7 @@ class Recorder:
         self._directions: dict[str, bool | None] = {}
         self._epoch = 0
         self._printed = True
-        self._columns: list[str] = []
-        self._known: list[str] = []
+        self._layout = LineLayout()
         self._tables: dict[str, tuple[int, CaseFile, list[Case], tuple[str, ...]]] = {}
         self._pictures: tuple[int, CasePictures, list[tuple[int, ...]]] | None = None
         self._writer: Any = None
@@ -231,14 +232,10 @@ class Recorder:
         is_best = self._best.judge(self.run, self._epoch, self.key, value, better)
         if is_best:
             self._best_epoch = self._epoch
-        new = [name for name in values if name not in self._known]
-        if new:
-            self._known = in_group_order([*self._known, *new])
-            self._columns = fitting_columns(self._known, self._room(), key=self.key)
-            for line in header_lines(self._columns, left_out=len(self._known) - len(self._columns)):
-                print(line, file=self.stream)
+        for line in self._layout.header(values, self._room(), self.key):
+            print(line, file=self.stream)
         of = f"/{self.epochs}" if self.epochs else ""
-        line = row_text(f"{self._epoch}{of}", self._columns, values)
+        line = self._layout.row(f"{self._epoch}{of}", values)
         print(line + BEST if is_best else line, file=self.stream, flush=True)
         self._safely("files", lambda: self._write_files(is_best))
 

@@ -7,7 +7,8 @@ from monai_auxops.handlers.curves import AuxCurvesHandler
 from monai_auxops.handlers.report import AuxReportHandler
 from monai_auxops.handlers.results import AuxResultsHandler
 from monai_auxops.handlers.run_facts import AuxRunFactsHandler
-from monai_auxops.handlers.stats import AuxStatsHandler, AuxTensorBoardStatsHandler, loss_of
+from monai_auxops.handlers.stats import AuxStatsHandler, AuxTensorBoardStatsHandler
+from monai_auxops.handlers.values import loss_of
 from monai_auxops.handlers.worst_cases import AuxWorstCasesHandler
 
 __all__ = [

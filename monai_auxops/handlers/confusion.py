@@ -14,15 +14,9 @@ from monai_auxops.counting.counts import confusion, count
 from monai_auxops.drawing.plots import draw_matrix
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.runs import run_id
-from monai_auxops.handlers.reading import (
-    ClassRule,
-    are_exclusive,
-    arrange_tensors,
-    class_rule_of,
-    index_of,
-    is_onehot,
-    tensors_of,
-)
+from monai_auxops.handlers.class_maps import are_exclusive, index_of, is_onehot
+from monai_auxops.handlers.class_rule import ClassRule, class_rule_of
+from monai_auxops.handlers.tensors import arrange_tensors, tensors_of
 from monai_auxops.handlers.viewer import Interval, IntervalViewer
 
 if TYPE_CHECKING:

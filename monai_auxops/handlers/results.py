@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 
 from monai_auxops.drawing.results import Curves, draw_results
 from monai_auxops.handlers.epoch_viewer import EpochViewer
-from monai_auxops.handlers.stats import is_number, metrics_of, number_of
+from monai_auxops.handlers.values import is_number, metrics_of, number_of
 
 
 class AuxResultsHandler(EpochViewer):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
-import json
-import math
 import os
 import platform
 import time
@@ -17,17 +14,16 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
-from monai_auxops.cases.table import locked
 from monai_auxops.core import ranks
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import continue_run, new_run_id, run_id
-from monai_auxops.handlers.best import BestValue, deciding_metric, directions_of, replace_text
+from monai_auxops.handlers.best import BestValue, deciding_metric, directions_of
 from monai_auxops.handlers.curves import engines_of
+from monai_auxops.handlers.run_file import Facts, current_time, read_runs, write_run
 from monai_auxops.handlers.viewer import Careful
 
 PACKAGES = ("monai-auxops", "monai", "torch", "pytorch-ignite", "numpy", "nibabel")
-Facts = dict[str, Any]
 
 
 class AuxRunFactsHandler(Careful):
@@ -137,40 +133,6 @@ class AuxRunFactsHandler(Careful):
         write_run(self.path, self._facts)
 
 
-def write_run(path: Path, facts: Facts) -> None:
-    """Write the facts of a run, keeping those of other runs in the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.parent):
-        runs = read_runs(path)
-        runs[facts["run"]] = facts
-        latest, *older = sorted(runs.values(), key=lambda each: str(each.get("started")), reverse=True)
-        short = [{key: value for key, value in each.items() if key != "config"} for each in older]
-        replace_text(path, json.dumps(json_value(latest | {"older": short}), indent=1, default=str))
-
-
-def read_runs(path: Path) -> dict[str, Facts]:
-    """Return the runs in ``path`` by id; ``ValueError`` if this handler did not write the file."""
-    if not path.is_file():
-        return {}
-    try:
-        latest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        latest = None
-    if not isinstance(latest, dict) or not {"started", "versions"} <= latest.keys():
-        raise ValueError(f"{path} was not written by this handler and is not overwritten; pass another log_dir=")
-    older = latest.pop("older", [])
-    return {str(facts.setdefault("run", facts["started"])): facts for facts in (latest, *older)}
-
-
-def json_value(value: Any) -> Any:
-    """Replace numbers that JSON cannot express by None."""
-    if isinstance(value, dict):
-        return {key: json_value(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_value(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def best_epoch(judge: Engine, best: BestValue) -> Facts:
     """Return the best epoch so far and the direction; no epoch if no direction is known."""
     name, better = deciding_metric(judge)
@@ -180,11 +142,6 @@ def best_epoch(judge: Engine, best: BestValue) -> Facts:
         "value": best.value if best.epoch else None,
         "higher_is_better": None if better is None else bool(better(1.0, 0.0)),
     }
-
-
-def current_time() -> str:
-    """Return the current time in ISO 8601 with the time zone."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 def versions() -> dict[str, str]:

@@ -17,9 +17,11 @@ from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import run_id
 from monai_auxops.handlers.case_pictures import CasePictures, KeptCases
+from monai_auxops.handlers.class_maps import class_maps
+from monai_auxops.handlers.class_rule import class_rule_of
 from monai_auxops.handlers.confusion import append_rows
-from monai_auxops.handlers.reading import arrange_tensors, class_maps, class_rule_of, tensors_of
 from monai_auxops.handlers.slices import panels, size_of_panel
+from monai_auxops.handlers.tensors import arrange_tensors, tensors_of
 from monai_auxops.handlers.viewer import Interval, IntervalViewer
 
 if TYPE_CHECKING:

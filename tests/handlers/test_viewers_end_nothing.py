@@ -264,7 +264,7 @@ def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("monai_auxops.handlers.run_facts.replace_text", full)
+    monkeypatch.setattr("monai_auxops.handlers.run_file.replace_text", full)
     monkeypatch.setattr("monai_auxops.handlers.worst_cases.save_png", full)
     with (
         pytest.warns(UserWarning, match=r"AuxRunFactsHandler: run.json left out.*No space left"),
