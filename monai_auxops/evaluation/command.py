@@ -64,7 +64,7 @@ def write_page(folder: Path) -> list[Path]:
         return []
     from monai_auxops.report.command import save_page
     from monai_auxops.report.page import Page
-    from monai_auxops.report.run import read_run
+    from monai_auxops.report.reading import read_run
 
     save_page(folder / PAGE, Page([read_run(folder)], folder=folder).html())
     return [folder / PAGE]

@@ -59,7 +59,7 @@ def report(
 def read_runs(folders: Sequence[Path], metric: str | None = None, lower: bool = False) -> list[Run]:
     """Read every run in the folders, and give them distinct names."""
     from monai_auxops.report.discover import distinct_names, find_runs
-    from monai_auxops.report.run import read_run
+    from monai_auxops.report.reading import read_run
 
     found = list(dict.fromkeys(run for folder in folders for run in find_runs(folder)))
     runs = [read_run(folder, metric, lower) for folder in found]

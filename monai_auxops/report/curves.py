@@ -1,4 +1,4 @@
-"""The data that the browser draws: one block, small enough for a thousand curves of a thousand epochs."""
+"""The charts of curves, one block of data for the browser: small enough for a thousand curves of a thousand epochs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,14 @@ import numpy as np
 from monai_auxops.drawing.names import families, split_name
 from monai_auxops.report.events import Curve, Series
 from monai_auxops.report.judge import mapping_or_empty
-from monai_auxops.report.statistics import quantiles
-from monai_auxops.report.tables import Table, table_number
 
 if TYPE_CHECKING:
-    from monai_auxops.report.classes import ClassTable
     from monai_auxops.report.run import Run
 
 MAX_POINTS = 60_000  # most points of all curves on the page together
 MAX_CURVE, MIN_CURVE = 300, 30  # most and fewest points of one curve
 MAX_LINES = 10  # most colors in one chart; more classes are drawn as a heat map
 MAX_COLUMNS = 80  # epochs of a heat map
-MAX_DOTS = 3_000  # most dots in a chart with a dot per case
 Chart = dict[str, Any]
 
 
@@ -172,28 +168,6 @@ def comparison_charts(runs: Sequence[Run], blocks: ChartData) -> list[tuple[str,
     return [(title, {**shared, "curves": lines}) for title, lines in found.items()]
 
 
-def strip_chart(table: ClassTable) -> Chart:
-    """Return a box per class, and a dot per case, or with many cases a dot per outlier."""
-    boxes: list[list[float | None] | None] = []
-    dots: list[list[Any]] = []
-    total = sum(len(of_it.values) for of_it in table.classes)
-    for at, of_it in enumerate(table.classes):
-        valid = {case: value for case, value in of_it.values.items() if math.isfinite(value)}
-        if not valid:
-            boxes.append(None)
-            continue
-        _, first, median, third, _ = quantiles(list(valid.values()))
-        reach = 1.5 * (third - first)
-        inside = [value for value in valid.values() if first - reach <= value <= third + reach]
-        low, high = min(inside), max(inside)
-        boxes.append([five_digits(value) for value in (low, first, median, third, high)])
-        outside = {case: value for case, value in valid.items() if value < low or value > high}
-        shown = valid if total <= MAX_DOTS else dict(sorted(outside.items(), key=lambda item: item[1])[:40])
-        dots += [[at, five_digits(value), case] for case, value in shown.items()]
-    names = [of_it.name for of_it in table.classes]
-    return {"kind": "strip", "rows": names, "boxes": boxes, "dots": dots, "title": table.metric}
-
-
 def seconds_chart(run: Run, blocks: ChartData) -> Chart | None:
     """Return the duration of each epoch."""
     pairs = run.seconds
@@ -202,24 +176,6 @@ def seconds_chart(run: Run, blocks: ChartData) -> Chart | None:
     epochs, seconds = zip(*pairs, strict=True)
     curve = Curve(np.array(epochs), np.array(seconds, float), np.zeros(len(epochs)))
     return {**line_chart([blocks.curve(curve, "seconds", "")], run), "best": None, "zero": True}
-
-
-def matrix_chart(table: Table) -> Chart:
-    """Return the shares of each labeled class, and the counts."""
-    names = [name for name in table.columns if name not in ("epoch", "label", "run")]
-    last = {row.get("label", ""): row for row in table.rows}  # the later one of repeated rows
-    counts = [[table_number(row[name]) for name in names] for row in last.values()]
-    return matrix_block(list(last), names, counts)
-
-
-def matrix_block(labels: Sequence[str], names: Sequence[str], counts: Sequence[Sequence[float]]) -> Chart:
-    """Return a confusion matrix; a cell that is not a number is empty."""
-    cells = []
-    for row in counts:
-        valid = [value if math.isfinite(value) else 0.0 for value in row]
-        total = sum(valid)
-        cells.append([[five_digits(value / total) if total else None, int(value)] for value in valid])
-    return {"kind": "matrix", "labels": list(labels), "names": list(names), "cells": cells}
 
 
 def five_digits(value: float) -> float | None:

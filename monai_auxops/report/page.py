@@ -12,7 +12,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from monai_auxops import __version__
-from monai_auxops.report import case_sections, comparison, curves
+from monai_auxops.report import case_charts, case_sections, comparison, curves
 from monai_auxops.report.classes import class_table
 from monai_auxops.report.facts import facts_table, facts_that_differ, tiles
 from monai_auxops.report.judge import mapping_or_empty
@@ -115,7 +115,7 @@ class Page:
         epoch = "" if run.cases is None or run.measured else f", epoch {run.cases.epoch}"
         yield f"<h2>Classes <small>by {escape(table.metric)}{epoch}</small></h2><div class='stack'>"
         yield f"<section class='card wide classes'>{case_sections.class_section(table)}</section>"
-        yield self._card(table.metric, curves.strip_chart(table))
+        yield self._card(table.metric, case_charts.strip_chart(table))
         if run.evaluation:
             measures = case_sections.measures_table(mapping_or_empty(run.evaluation.get("classes")))
             yield f"<section class='card wide'>{measures}</section>"
@@ -141,9 +141,9 @@ class Page:
             if isinstance(classes, list) and isinstance(counts, list):
                 names = [str(name) for name in classes]
                 cells = [[float(value) for value in row] for row in counts]
-                chart, epoch = curves.matrix_block(names, names, cells), best.get("epoch")
+                chart, epoch = case_charts.matrix_block(names, names, cells), best.get("epoch")
             elif run.matrix is not None:
-                chart, epoch = curves.matrix_chart(run.matrix), run.matrix.epoch
+                chart, epoch = case_charts.matrix_chart(run.matrix), run.matrix.epoch
             else:
                 return ""
         except (TypeError, ValueError, KeyError, IndexError):

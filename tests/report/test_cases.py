@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_auxops.cli import main
+from monai_auxops.report.case_charts import strip_chart
 from monai_auxops.report.classes import class_table
 from monai_auxops.report.comparison import run_pairs
-from monai_auxops.report.curves import ChartData, family_charts, strip_chart
-from monai_auxops.report.run import read_run
+from monai_auxops.report.curves import ChartData, family_charts
+from monai_auxops.report.reading import read_run
 from monai_auxops.report.statistics import compare, describe_sample, sign_test
 from tests.report.test_report import Parsed, data_in, page_of, write_run
 

@@ -15,7 +15,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from monai_auxops.cli import main
 from monai_auxops.report.command import read_runs
 from monai_auxops.report.events import read_events
-from monai_auxops.report.run import read_run
+from monai_auxops.report.reading import read_run
 from tests.report.test_report import Parsed, data_in, write_run
 
 

@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from monai_auxops.cli import main
 from monai_auxops.report.events import Point, read_events
-from monai_auxops.report.run import read_run
+from monai_auxops.report.reading import read_run
 from monai_auxops.report.thumbnails import picture_inside, worst_pictures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -1,0 +1,81 @@
+"""The tables of a run's best epoch: its cases, its confusion matrix, and its pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monai_auxops.report.tables import Table, Wanted, case_of, numeric_columns, read_table
+
+if TYPE_CHECKING:
+    from monai_auxops.report.run import Run
+
+MAX_TABLES = 50
+
+
+def read_tables(run: Run) -> None:
+    """Read the tables of the best epoch: cases, confusion matrix and pictures."""
+    best = run.best
+    identity = run.facts.get("run")
+    wanted = Wanted(None if best is None else best.step, identity if isinstance(identity, str) else None)
+    paths = [p for p in sorted(run.folder.rglob("*_cases.csv")) if p.is_file() and p.name != "worst_cases.csv"]
+    tables = [read_table(path, wanted, run.problems, run.remarks) for path in paths[:MAX_TABLES]]
+    run.cases = join_tables([table for table in tables if table is not None and table.rows], run)
+    if run.cases is not None:
+        name_as_measured(run.cases, run)
+    for name in ("confusion_matrix", "worst_cases"):
+        for path in sorted(path for path in run.folder.rglob(f"{name}.csv") if path.is_file())[:1]:
+            table = read_table(path, wanted, run.problems, run.remarks)
+            if table is not None and table.rows:
+                setattr(run, {"confusion_matrix": "matrix", "worst_cases": "worst"}[name], table)
+    for path, table in zip(paths, tables, strict=False):
+        if table is None:
+            run.remarks.append(f"{path.name}: not a table of cases, because it has no column named epoch.")
+
+
+def join_tables(tables: list[Table], run: Run) -> Table | None:
+    """Join tables of the same cases, with equal columns once; report tables of other cases."""
+    if not tables:
+        return None
+    metric = run.judge.metric
+    tables = sorted(
+        tables, key=lambda table: metric not in table.columns
+    )  # stable sort: the deciding metric's table first
+    first = tables[0]
+    files = [case_of(row) for row in first.rows]
+    unique = len(set(files)) == len(files)
+    for table in tables[1:]:
+        other = {case_of(row): row for row in table.rows}
+        if not unique or table.epoch != first.epoch or set(other) != set(files) or len(other) != len(table.rows):
+            cases = f"{len(table.rows):,} rows of epoch {table.epoch}"
+            run.remarks.append(
+                f"{table.path.name}: not shown, because its cases differ from those in {first.path.name} ({cases})."
+            )
+            continue
+        for name in numeric_columns(table):
+            if name not in first.columns:
+                first.columns.append(name)
+                for file, row in zip(files, first.rows, strict=True):
+                    row[name] = other[file][name]
+    leave_out_equal(first, run)
+    return first
+
+
+def leave_out_equal(table: Table, run: Run) -> None:
+    """Leave out columns that equal an earlier one in every case."""
+    seen: dict[tuple[str, ...], str] = {}
+    for name in numeric_columns(table):
+        values = tuple(row[name] for row in table.rows)
+        if values in seen and len(values) > 1:
+            table.columns.remove(name)
+            run.remarks.append(f"{name} is not shown, because it equals {seen[values]} in every case.")
+        seen.setdefault(values, name)
+
+
+def name_as_measured(table: Table, run: Run) -> None:
+    """Rename a column to the value that it repeats, such as an average to its aux-op's tag, if the run says so."""
+    for name, same in run.same.items():
+        if name in table.columns and same not in table.columns:
+            table.columns[table.columns.index(name)] = same
+            for row in table.rows:
+                row[same] = row.pop(name)
+            run.remarks.append(f"{name} equals {same} by definition and is shown as {same}.")
