@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from monai_auxops.core.context import BuildContext
 
 _warned: set[str] = set()
 
@@ -104,3 +107,10 @@ def warn_once(message: str) -> None:
     if message not in _warned:
         _warned.add(message)
         warnings.warn(message, stacklevel=3)
+
+
+def case_names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> list[str]:
+    """Return the names of a batch's cases from its context; empty strings if they are unknown."""
+    if key is not None and (names := values_of(build_ctx.batch, key, size)) is not None:
+        return names
+    return names_per_case(build_ctx.filenames, size) or [""] * size

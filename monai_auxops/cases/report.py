@@ -6,25 +6,25 @@ import math
 import os
 import warnings
 import weakref
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-import torch.distributed as dist
 from ignite.engine import Engine, Events
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
 from monai_auxops.cases.clara import raw_line, summary_text
-from monai_auxops.cases.names import case_names, files_of, names_per_case, values_of
-from monai_auxops.cases.table import Case, CaseFile, EpochCases, latest_run
+from monai_auxops.cases.names import case_names, case_names_in_context, files_of
+from monai_auxops.cases.pending import PendingCopies
+from monai_auxops.cases.report_files import ReportFiles
+from monai_auxops.cases.table import Case, EpochCases
 from monai_auxops.core import ranks
 from monai_auxops.drawing.names import file_name
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
-from monai_auxops.engine.runs import continue_run, is_resumed, known_run, new_run_id, run_id, training_of
+from monai_auxops.engine.runs import continue_run
 
 if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext
@@ -36,38 +36,6 @@ class HasEpochTags(Protocol):
     @property
     def epoch_tags(self) -> tuple[str, ...] | None:
         """The tags that have an epoch value; None while they are unknown."""
-
-
-_writers: weakref.WeakValueDictionary[tuple[Path, str], CaseReport] = weakref.WeakValueDictionary()
-
-
-class PendingCopies:
-    """Values being copied to the host. On a CUDA device nothing waits: a copy is read once it has finished."""
-
-    def __init__(self) -> None:
-        self._queue: deque[tuple[Any, Tensor, torch.cuda.Event | None]] = deque()
-
-    def send(self, what: Any, values: Tensor) -> None:
-        """Start the copy of ``values``."""
-        event = torch.cuda.Event() if values.device.type == "cuda" else None
-        self._queue.append((what, values.to("cpu", non_blocking=event is not None), event))
-        if event is not None:
-            event.record(torch.cuda.current_stream(values.device))
-
-    def arrived(self, wait: bool = False) -> Iterator[tuple[Any, list[Any]]]:
-        """Yield the values that have arrived, in order; with ``wait`` all of them."""
-        while self._queue:
-            what, values, event = self._queue[0]
-            if event is not None and not wait and not event.query():
-                return
-            if event is not None:
-                event.synchronize()
-            self._queue.popleft()
-            yield what, values.tolist()
-
-    def clear(self) -> None:
-        """Discard the pending copies."""
-        self._queue.clear()
 
 
 class CaseReport:
@@ -94,10 +62,8 @@ class CaseReport:
         if not writable:
             raise ValueError(f"expected report_path to be a folder that can be written to, got {folder}")
         self._engine: weakref.ref[Engine] | None = None
-        self._training: weakref.ref[Engine] | None = None
         self._arriving, self._cases, self._columns = PendingCopies(), list[Case](), list[str]()
-        self._epoch, self._run, self._file = 1, "", CaseFile(self.folder / "none")
-        self._last: tuple[str, int] | None = None
+        self._epoch, self._files = 1, ReportFiles(self.folder)
         self._failed = False
 
     @property
@@ -114,9 +80,7 @@ class CaseReport:
     def watch(self, engine: Engine) -> None:
         """Read epoch number, column names and the values of other aux-ops from ``engine``."""
         self._engine = weakref.ref(engine)
-        engine.add_event_handler(
-            Events.ITERATION_COMPLETED, self.collect
-        )  # after the hub's handler, which was added before
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.collect)  # the hub's own handler was added before
 
     def unwatch(self) -> None:
         """Undo ``watch``."""
@@ -126,7 +90,7 @@ class CaseReport:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the engine and pending copies."""
-        return self.__dict__ | {"_engine": None, "_training": None, "_arriving": PendingCopies()}
+        return self.__dict__ | {"_engine": None, "_arriving": PendingCopies()}
 
     @property
     def engine(self) -> Engine | None:
@@ -179,64 +143,19 @@ class CaseReport:
             for name, label, values in zip(names, labels, table, strict=True):
                 self._cases.append(Case(name or str(len(self._cases)), label, tuple(values)))
         if len(self._cases) > first:
-            self._safely(lambda: self._own_file().append(self._block(self._cases[first:])))
+            self._safely(lambda: self._files.table(self._own_stem()).append(self._block(self._cases[first:])))
 
     def _block(self, cases: Sequence[Case]) -> EpochCases:
-        return EpochCases(self.epoch, self._run_id(), tuple(self._columns or [self.name]), tuple(cases))
+        run = self._files.run_of(self.engine, self.stem, self.epoch)
+        return EpochCases(self.epoch, run, tuple(self._columns or [self.name]), tuple(cases))
+
+    def _own_stem(self) -> str:
+        return self._files.stem_of(self.engine, self.stem, self.epoch)
 
     @property
     def epoch(self) -> int:
         """The trainer's epoch; in a plain loop the number of resets after a case, from 1."""
         return self._epoch if self.engine is None else training_epoch(self.engine)
-
-    def _run_id(self) -> str:
-        """Return the run of these cases: that of the engine's training, or its own one for a plain loop."""
-        engine = self.engine
-        if engine is None:
-            self._run = self._run or new_run_id()
-            return self._run
-        if known_run(engine) is None:
-            earlier = latest_run(self.folder / f"{self.stem}_cases.csv", self.epoch) if is_resumed(engine) else None
-            if self._run or earlier:
-                continue_run(engine, self._run or str(earlier))
-        elif self._last is not None and self._last[0] == known_run(engine) and self.epoch < self._last[1]:
-            continue_run(engine, new_run_id())  # the same objects start another training
-        self._run = run_id(engine)
-        self._last = self._run, self.epoch
-        return self._run
-
-    def _own_file(self) -> CaseFile:
-        """Return the file that this process appends to; on other ranks than the first it is removed after the epoch."""
-        path = self.folder / f"{self._own_stem()}_cases.csv"
-        if not ranks.is_first():
-            path = path.with_suffix(f".rank{dist.get_rank()}.{os.getpid()}.csv")
-        if path != self._file.path:
-            self._file = CaseFile(path)
-        return self._file
-
-    def _own_stem(self) -> str:
-        """Return the name of the files, with a number if another engine of the same run uses it."""
-        number, run = 1, self._run_id()
-        while not self._claims((self.folder.resolve() / self._numbered(number), run)):
-            number += 1
-        return self._numbered(number)
-
-    def _claims(self, key: tuple[Path, str]) -> bool:
-        """Tell whether this report may write the files, which another one of the same training may be using."""
-        other, training = _writers.get(key), None if self.engine is None else training_of(self.engine)
-        self._training = None if training is None else weakref.ref(training)
-        if other is not None and other is not self and training is not None and other.training is training:
-            return False
-        _writers[key] = self
-        return True
-
-    @property
-    def training(self) -> Engine | None:
-        """The training that this report last wrote for."""
-        return None if self._training is None else self._training()
-
-    def _numbered(self, number: int) -> str:
-        return self.stem if number == 1 else f"{self.stem}_{number}"
 
     def write(self, gather: ranks.Gather) -> None:
         """Write all files on rank 0 with the cases of all ranks; one gather."""
@@ -262,13 +181,14 @@ class CaseReport:
             details[name] = torch.tensor([[row[index] for index in classes or [0]] for row in rows])
 
     def _write_all(self, cases: Sequence[Case], measured: Sequence[float]) -> None:
-        file = self._own_file()
+        stem = self._own_stem()
+        file = self._files.table(stem)
         if not ranks.is_first():
             file.remove()
             return
         if self.op.epoch_tags:
             raw = "".join(raw_line(case.file, float32_text(case.values[0])) for case in cases)
-            self._write_texts(raw, summary_text(self.name, measured))
+            self._files.write_texts(stem, raw, summary_text(self.name, measured))
         file.finish(self._block(cases))
 
     def write_scores(
@@ -277,15 +197,9 @@ class CaseReport:
         """Write scores and labels of each case, and a value that only the cases together have."""
         lines = zip(cases, scores, labels, strict=True)
         raw = "".join(raw_line(case, ",".join(map(str, x)), ",".join(map(str, y))) for case, x, y in lines)
+        summary = f"{self.name} (of {len(cases)} cases):\n{value:.3f}\n"
         if ranks.is_first():
-            self._safely(lambda: self._write_texts(raw, f"{self.name} (of {len(cases)} cases):\n{value:.3f}\n"))
-
-    def _write_texts(self, raw: str, text: str) -> None:
-        for kind, content in (("raw", raw), ("summary", text)):
-            path = self.folder / f"{self._own_stem()}_{kind}_results.txt"
-            new = path.with_name(f"{path.name}.{os.getpid()}.new")
-            new.write_text(content, encoding="utf-8", newline="\n")
-            new.replace(path)
+            self._safely(lambda: self._files.write_texts(self._own_stem(), raw, summary))
 
     def _safely(self, write: Any) -> None:
         try:
@@ -299,28 +213,21 @@ class CaseReport:
         """Return the cases of the epoch so far, and their run."""
         self._take(wait=True)
         cases = [[case.file, case.label_file, *case.values] for case in self._cases]
-        return {"run": self._run, "epoch": self._epoch, "columns": list(self._columns), "cases": cases}
+        return {"run": self._files.run, "epoch": self._epoch, "columns": list(self._columns), "cases": cases}
 
     def load_state_dict(self, state: Mapping[str, Any], is_open: bool) -> None:
         """Continue the run, and its cases if the epoch is still open."""
         self.reset()
-        self._run, self._epoch, self._columns = str(state["run"]), int(state["epoch"]), list(state["columns"])
+        self._files.run, self._epoch, self._columns = str(state["run"]), int(state["epoch"]), list(state["columns"])
         if is_open:
             self._cases = [Case(file, label, tuple(values)) for file, label, *values in state["cases"]]
-        if self.engine is not None and self._run:
-            continue_run(self.engine, self._run)
+        if self.engine is not None and self._files.run:
+            continue_run(self.engine, self._files.run)
 
 
 def is_per_case(value: Tensor, size: int) -> bool:
     """Tell whether each case has a value of its own: not one value for the whole batch, repeated."""
     return value.numel() == size and (size == 1 or value.stride(0) != 0)
-
-
-def case_names_in_context(build_ctx: BuildContext, key: str | None, size: int) -> list[str]:
-    """Return the names of a batch's cases from its context; empty strings if they are unknown."""
-    if key is not None and (names := values_of(build_ctx.batch, key, size)) is not None:
-        return names
-    return names_per_case(build_ctx.filenames, size) or [""] * size
 
 
 def without_equal_columns(values: Mapping[str, Tensor], hub: Hub, column: str) -> dict[str, Tensor]:

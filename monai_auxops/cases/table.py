@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from monai_auxops.cases.clara import one_line
+from monai_auxops.cases.csv_text import csv_line
 
 try:
     import fcntl
@@ -20,7 +19,6 @@ except ImportError:  # Windows: two processes that write one table may lose rows
     fcntl = None  # type: ignore[assignment]
 
 FIXED_COLUMNS = ("epoch", "file", "label_file", "run")
-FORMULA = ("=", "+", "-", "@")
 
 
 class Case(NamedTuple):
@@ -186,35 +184,6 @@ def latest_run(path: Path, epoch: int) -> str | None:
     except (OSError, csv.Error):
         return None
     return None if best is None else best[1]
-
-
-def csv_line(fields: Iterable[Any]) -> bytes:
-    """Format one row. Line breaks become spaces; text that a spreadsheet would execute gets a leading apostrophe.
-
-    Examples:
-        >>> csv_line([1, "=cmd|x", "a,b", 0.5])
-        b'1,\\'=cmd|x,"a,b",0.5\\n'
-    """
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(
-        [csv_text(field) if isinstance(field, str) else field for field in fields]
-    )
-    return text.getvalue().encode()
-
-
-def csv_text(text: str) -> str:
-    """Return ``text`` on one line, and never as a formula; a number is unchanged."""
-    flat = one_line(text)
-    return f"'{flat}" if flat.startswith(FORMULA) and not is_number(flat) else flat
-
-
-def is_number(text: str) -> bool:
-    """Tell whether a spreadsheet reads ``text`` as a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def free_path(path: Path) -> Path:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from monai_auxops.cases.report import case_names_in_context
+from monai_auxops.cases.names import case_names_in_context
 from monai_auxops.drawing.plots import draw_roc
 from monai_auxops.metrics.base import ValidationMetric
 from monai_auxops.metrics.roc import AVERAGES, averaged_auc, is_binary, roc_curve
@@ -18,7 +17,7 @@ from monai_auxops.metrics.samples import PIECE, Rows, Samples, pieces_of
 from monai_auxops.ops.label_format import LOG_ODDS, class_mask, widen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from monai_auxops.core.context import BuildContext
     from monai_auxops.core.ranks import Gather

@@ -226,7 +226,7 @@ def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("monai_auxops.cases.report.CaseFile.append", full)
+    monkeypatch.setattr("monai_auxops.cases.table.CaseFile.append", full)
     with pytest.warns(UserWarning, match="cannot write the report of 'mean'.*No space left"):
         engine.run([0.5, 0.25])
     assert len(rows(tmp_path / "mean_cases.csv")) == 2  # there is space again at the epoch's end
