@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.codes import CODES
 from monai_auxops.migrate.diagnostics import did_you_mean
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Each, Param, Rule, RuleBook
-from monai_auxops.migrate.rules.base import Target, arguments_read
+from monai_auxops.migrate.rules.values import arguments_read
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.rules.base import Target
 
 _FACTS: Final = {
     "activation": "the activation moves to loss, post-processing and aux-ops",

@@ -11,8 +11,8 @@ from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import RULES, RuleBook, Section
-from monai_auxops.migrate.rules.base import Call, applies
 from monai_auxops.migrate.rules.facts import Facts
+from monai_auxops.migrate.rules.values import Call, applies
 from tests.migrate import generated
 from tests.migrate.conftest import DATALIST, ENVIRONMENT, GOLDEN
 from tests.migrate.test_rules import IDS, call_of

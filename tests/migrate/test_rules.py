@@ -12,8 +12,8 @@ from monai_auxops.migrate.conversion.binding import read_by
 from monai_auxops.migrate.conversion.convert import built, facts_of
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import OMIT, REQUIRED, RULES, Call, RuleBook, Section, kinds
-from monai_auxops.migrate.rules.base import arguments_read, evaluate, reads_condition
 from monai_auxops.migrate.rules.facts import NAMES, Facts
+from monai_auxops.migrate.rules.values import arguments_read, evaluate, reads_condition
 
 LOCATOR = monai.bundle.config_item.ComponentLocator()
 SAMPLES = {kinds.integer: 2, kinds.number: 1.0, kinds.integers: [8, 8, 8], kinds.numbers: [1.0], kinds.text: "image"}

@@ -25,6 +25,13 @@ def component(name: str, /, **args: Any) -> Block:
     return {Expr("_target_"): Expr(name), **args}
 
 
+CHECKPOINT_LOADER: Final = component(
+    "CheckpointLoader", load_path=Expr("$@ckpt_dir + '/model.pt'"), load_dict={"model": Expr("@network")}
+)
+ONE_BY_ONE: Final = component("DataLoader", batch_size=1, shuffle=False, num_workers=4)
+LIST_KEY: Final = Expr("@list_key")
+
+
 def object_block(built: Built) -> Block:
     """Write a converted object."""
     return component(built.target, **built.args)

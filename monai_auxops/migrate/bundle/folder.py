@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.data import COPY, copied_list, data_block
-from monai_auxops.migrate.bundle.evaluate import evaluate_json, inference_json, multi_gpu_json
+from monai_auxops.migrate.bundle.evaluate import evaluate_json
+from monai_auxops.migrate.bundle.inference import inference_json
 from monai_auxops.migrate.bundle.metadata import class_names, metadata
+from monai_auxops.migrate.bundle.multi_gpu import multi_gpu_json
 from monai_auxops.migrate.bundle.readme import readme
 from monai_auxops.migrate.bundle.stubs import stubs
 from monai_auxops.migrate.bundle.train import train_json

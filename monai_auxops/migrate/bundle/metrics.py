@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.blocks import Block, object_block
-from monai_auxops.migrate.conversion.cross_checks import key_metric, metrics_of
+from monai_auxops.migrate.conversion.name_checks import key_metric, metrics_of
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.conversion.config import Config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.checks import inverts
-from monai_auxops.migrate.clara4.convert import Block, block_of
+from monai_auxops.migrate.clara4.item import Block, block_of
 from monai_auxops.migrate.clara4.sections import log_label, metric_items
 from monai_auxops.migrate.clara4.shape import NetworkShape, shape_of
 

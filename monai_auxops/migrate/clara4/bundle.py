@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.blocks import Block
 from monai_auxops.migrate.bundle.data import copied_list, data_places
-from monai_auxops.migrate.bundle.evaluate import multi_gpu_json
 from monai_auxops.migrate.bundle.folder import all_files
+from monai_auxops.migrate.bundle.multi_gpu import multi_gpu_json
 from monai_auxops.migrate.bundle.stubs import stub_file
 from monai_auxops.migrate.clara4.aux_ops import aux_ops
 from monai_auxops.migrate.clara4.config import Config, Role

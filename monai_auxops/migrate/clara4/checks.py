@@ -12,7 +12,7 @@ from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 from monai_auxops.migrate.reading.variables import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.reading.json_source import Node
 
 _NEEDED: Final = ("model", "loss", "pre_transforms", "dataset")

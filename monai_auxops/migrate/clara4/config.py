@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
 from monai_auxops.migrate.clara4.components import Reader
-from monai_auxops.migrate.clara4.convert import Converter, Item
+from monai_auxops.migrate.clara4.convert import Converter
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
 from monai_auxops.migrate.clara4.settings import GivenSetting, read_settings
 from monai_auxops.migrate.clara4.values import DEFAULTS, Values
@@ -17,6 +17,7 @@ from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.reading.variables import Variables, collect
 
 if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.diagnostics import Log
     from monai_auxops.migrate.reading.json_source import Node
 

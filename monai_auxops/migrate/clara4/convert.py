@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import inverting, signatures, wiring
 from monai_auxops.migrate.clara4.adapt import Adapted, adapt, knows
 from monai_auxops.migrate.clara4.code import lambda_text
 from monai_auxops.migrate.clara4.dialect import Dialect
+from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.clara4.values import CONF, Values, codes_in
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
@@ -18,55 +18,9 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.clara3 import Clara3
     from monai_auxops.migrate.clara4.components import Occurrence
 
-Block = dict[str, Any]
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
 _OWN: Final = "Your own code, copied as it is to scripts/custom; --check tells whether it runs with today's MONAI."
 _OWN_STUB: Final = "Your own code: pass --trust-code to copy it into the bundle, or write the class by hand."
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What became of one occurrence: its objects in the bundle, and those that it adds to the postprocessing."""
-
-    occurrence: Occurrence
-    outcome: Outcome
-    reason: str
-    notes: tuple[str, ...] = ()
-    given: Mapping[str, Any] = field(default_factory=dict)
-    blocks: tuple[Block, ...] = ()
-    post: tuple[Block, ...] = ()
-    unused: Mapping[str, str] = field(default_factory=dict)
-    creates: tuple[str, ...] = ()
-
-    @property
-    def active(self) -> bool:
-        """Tell whether the occurrence is part of the bundle."""
-        return not self.occurrence.off
-
-    @property
-    def manual(self) -> bool:
-        """Tell whether the user must write a class for it."""
-        return self.outcome is Outcome.MANUAL
-
-    @property
-    def component(self) -> Occurrence:
-        """The occurrence, under the name that stubs use."""
-        return self.occurrence
-
-    @property
-    def args(self) -> Mapping[str, Any]:
-        """Clara's arguments that a Python call accepts, for a stub."""
-        return self.given
-
-    @property
-    def why(self) -> str:
-        """The reason, and what applies to this occurrence only, as sentences."""
-        return " ".join([self.reason, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)])
-
-
-def block_of(target: str, args: Mapping[str, Any]) -> Block:
-    """Write an object of the bundle."""
-    return {Expr("_target_"): Expr(target), **args}
 
 
 class Converter:

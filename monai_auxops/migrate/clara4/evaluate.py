@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monai_auxops.migrate.clara4.config import Config, Role
-from monai_auxops.migrate.clara4.convert import Block, block_of
+from monai_auxops.migrate.clara4.item import Block, block_of
 from monai_auxops.migrate.clara4.sections import LOADER, compose, data, objects, post_blocks, section
 from monai_auxops.migrate.clara4.train import DEVICE, FOLDERS, initialize, switches
 from monai_auxops.migrate.encode import Expr, literal

@@ -12,11 +12,12 @@ from monai_auxops.migrate.clara4.config import Config, Role, read_config
 from monai_auxops.migrate.clara4.sections import attribute, datalist_path
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist
-from monai_auxops.migrate.reading.mmar import FileKind, Mmar, read_json
+from monai_auxops.migrate.reading.file_kinds import FileKind
+from monai_auxops.migrate.reading.mmar import Mmar, read_json
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, parse_settings
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.conversion.project import Project
     from monai_auxops.migrate.reading.datalist import DataList
     from monai_auxops.migrate.reading.json_source import Node

@@ -17,7 +17,7 @@ from monai_auxops.migrate.bundle.readme import (
 from monai_auxops.migrate.clara4.config import Role
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.clara4.project import Mmar4
     from monai_auxops.migrate.clara4.weights import Weights
     from monai_auxops.migrate.reading.scripts import ScriptRun

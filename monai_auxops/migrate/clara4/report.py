@@ -11,7 +11,7 @@ from monai_auxops.migrate.report.model import Model, totals
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.config import Config
-    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.clara4.project import Mmar4
     from monai_auxops.migrate.clara4.settings import GivenSetting
 

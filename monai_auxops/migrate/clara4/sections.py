@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.clara4 import wiring
-from monai_auxops.migrate.clara4.convert import Block, Item, block_of
+from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.encode import Expr, literal
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from monai_auxops.migrate.rules.kinds import MOST_CHANNELS
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.config import Config
-    from monai_auxops.migrate.clara4.convert import Block, Item
+    from monai_auxops.migrate.clara4.item import Block, Item
 
 _INPUTS: Final = ("in_channels", "in_channel", "n_input_channels")
 _OUTPUTS: Final = ("out_channels", "num_classes", "out_channel", "n_classes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.convert import Block, block_of
+from monai_auxops.migrate.clara4.item import Block, block_of
 from monai_auxops.migrate.clara4.sections import LOADER, objects, section, single
 from monai_auxops.migrate.clara4.values import PARAMETERS
 from monai_auxops.migrate.clara4.wiring import checkpoint, weights_name

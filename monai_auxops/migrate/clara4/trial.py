@@ -12,7 +12,7 @@ from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.trial.trial import run_child
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.convert import Item
+    from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.clara4.project import Mmar4
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Call, Each, Param, Rule, RuleBook
-from monai_auxops.migrate.rules.base import arguments_read, reads_condition
+from monai_auxops.migrate.rules.values import arguments_read, reads_condition
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.reading.components import Component

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from monai_auxops.migrate.conversion.network import own_network
 from monai_auxops.migrate.diagnostics import Log, Outcome, worst
 from monai_auxops.migrate.rules import OMIT, Call, Caveat, Each, Rule, Section, Target
-from monai_auxops.migrate.rules.base import applies, arguments_read, evaluate
 from monai_auxops.migrate.rules.facts import Facts, UnknownFactError
+from monai_auxops.migrate.rules.values import applies, arguments_read, evaluate
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.conversion.binding import Bound

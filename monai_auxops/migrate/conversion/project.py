@@ -13,7 +13,8 @@ from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of
 from monai_auxops.migrate.conversion.roles import Roles, choose, leave_out, script_of
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist, variables
-from monai_auxops.migrate.reading.mmar import CLARA4, FileKind, Mmar, read_file, read_folder, read_json
+from monai_auxops.migrate.reading.file_kinds import CLARA4, FileKind
+from monai_auxops.migrate.reading.mmar import Mmar, read_file, read_folder, read_json
 from monai_auxops.migrate.reading.scripts import ScriptRun, read_commands
 from monai_auxops.migrate.reading.scripts import report as report_scripts
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Log, Where
-from monai_auxops.migrate.reading.mmar import FileKind, Mmar
+from monai_auxops.migrate.reading.file_kinds import FileKind
 
 if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.mmar import Mmar
     from monai_auxops.migrate.reading.scripts import ScriptRun
 
 

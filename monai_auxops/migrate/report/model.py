@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monai_auxops.migrate.codes import CODES, Severity
 from monai_auxops.migrate.conversion.config import setting_value
 from monai_auxops.migrate.diagnostics import Diagnostic, Outcome
-from monai_auxops.migrate.reading.mmar import FileKind
+from monai_auxops.migrate.reading.file_kinds import FileKind
 from monai_auxops.migrate.rules.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from monai_auxops.migrate.rules.aux_ops import AUX_OPS
-from monai_auxops.migrate.rules.base import OMIT, REQUIRED, A, Call, Caveat, Each, F, Param, Rule, Section, T, Target
+from monai_auxops.migrate.rules.base import Caveat, Each, Param, Rule, Section, T, Target
 from monai_auxops.migrate.rules.cropping import CROPPING
 from monai_auxops.migrate.rules.examples import documented
 from monai_auxops.migrate.rules.inference import HANDLERS, INFERERS, LOADERS, WRITERS
@@ -20,6 +20,7 @@ from monai_auxops.migrate.rules.models import MODELS
 from monai_auxops.migrate.rules.optimizers import OPTIMIZERS
 from monai_auxops.migrate.rules.pipelines import PIPELINES
 from monai_auxops.migrate.rules.spatial import SPATIAL
+from monai_auxops.migrate.rules.values import OMIT, REQUIRED, A, Call, F
 
 __all__ = [
     "OMIT", "REQUIRED", "RULES",

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T, given
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import DATA_FORMAT, SHOWN
 from monai_auxops.migrate.rules.kinds import flag, number, optional, text, texts
+from monai_auxops.migrate.rules.values import OMIT, A, F, given
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

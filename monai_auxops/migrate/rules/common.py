@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, F, Param
+from monai_auxops.migrate.rules.base import Param
 from monai_auxops.migrate.rules.kinds import flag, number, one_of, text, texts
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

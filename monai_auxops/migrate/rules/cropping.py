@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import A, Caveat, F, Param, Rule, Section, T, Target
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T, Target
 from monai_auxops.migrate.rules.common import FIELDS, IMAGE_FIELD, KEYS, LABEL_FIELD, PAIR, SIZE, keys_of, radians
 from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text, texts
+from monai_auxops.migrate.rules.values import A, F
 
 _SIZE = Param("size", kind=integers)
 _POS = Param("pos", 1, number)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, KEY, NUMPY_DTYPE, key_of
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, optional, text
 from monai_auxops.migrate.rules.paths import escapes, output_path
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

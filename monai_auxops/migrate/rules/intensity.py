@@ -6,9 +6,10 @@ import math
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, Param, Rule, Section, T, Target
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T, Target
 from monai_auxops.migrate.rules.common import FIELDS, KEYS, prob
 from monai_auxops.migrate.rules.kinds import flag, number, numbers
+from monai_auxops.migrate.rules.values import OMIT, A
 
 
 def _random(name: str, target: Target, did: str) -> Rule:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Each, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Each, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELD, FIELDS, IMAGE_FIELD, KEY, KEYS, LABEL_FIELD, key_of
 from monai_auxops.migrate.rules.kinds import anything, flag, label_format, number, optional, text, texts
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

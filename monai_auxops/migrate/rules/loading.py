@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import FIELDS, KEYS
 from monai_auxops.migrate.rules.kinds import flag, integer, optional, text
 from monai_auxops.migrate.rules.paths import OUTPUT
+from monai_auxops.migrate.rules.values import OMIT, A
 
 _DTYPE = Param("dtype", None, optional(text), note="MONAI loads float32, which the network needs")
 

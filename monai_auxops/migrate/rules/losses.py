@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import DATA_FORMAT, sigmoid, softmax
 from monai_auxops.migrate.rules.kinds import flag, number, numbers, optional
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

@@ -6,8 +6,9 @@ from typing import Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import A, Caveat, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.kinds import integer, number
+from monai_auxops.migrate.rules.values import A
 
 _OPTIMIZER = Expr("@optimizer")
 _EPOCHS = Expr("@epochs")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, F, Given, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import LABEL_FIELD, SHOWN
 from monai_auxops.migrate.rules.kinds import anything, flag, integer, integers, number, one_of, optional, text
 from monai_auxops.migrate.rules.paths import escapes, output_path
+from monai_auxops.migrate.rules.values import OMIT, A, F, Given
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

@@ -6,9 +6,10 @@ from math import gcd
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import DATA_FORMAT
 from monai_auxops.migrate.rules.kinds import channels, flag, integer, integers, number, one_of, optional, text
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 _CLASSES = Param("num_classes", kind=channels)
 _ACTIVATION = Param(

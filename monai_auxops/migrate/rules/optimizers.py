@@ -6,8 +6,9 @@ from typing import Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.kinds import flag, number
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 _PARAMS = Expr("$@network.parameters()")
 _RATE = Param("learning_rate", OMIT, number)

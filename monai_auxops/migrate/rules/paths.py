@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.encode import Expr, literal
-from monai_auxops.migrate.rules.base import A, Caveat
+from monai_auxops.migrate.rules.base import Caveat
+from monai_auxops.migrate.rules.values import A
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Param, Rule, Section, T
 from monai_auxops.migrate.rules.kinds import (
     anything,
     channels,
@@ -19,6 +19,7 @@ from monai_auxops.migrate.rules.kinds import (
     optional,
     text,
 )
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 _KERAS = "TensorFlow's loader; PyTorch's uses processes"
 _SIZE_UNKNOWN = "the prefetch of PyTorch is set per worker"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr
-from monai_auxops.migrate.rules.base import OMIT, A, Caveat, Each, F, Param, Rule, Section, T
+from monai_auxops.migrate.rules.base import Caveat, Each, Param, Rule, Section, T
 from monai_auxops.migrate.rules.common import (
     FIELD,
     FIELDS,
@@ -22,6 +22,7 @@ from monai_auxops.migrate.rules.common import (
     radians,
 )
 from monai_auxops.migrate.rules.kinds import flag, integer, integers, number, numbers, text
+from monai_auxops.migrate.rules.values import OMIT, A, F
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.rules.facts import Facts

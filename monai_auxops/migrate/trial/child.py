@@ -13,11 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from monai_auxops.migrate.trial import predictions
+from monai_auxops.migrate.trial.shrink import (
+    ITERATIONS,
+    first_value,
+    label_scale,
+    reader_of,
+    redirect_outputs,
+    replace_target,
+    shorten_run,
+    shrink_patches,
+    spacing_of,
+)
 
 _SIDES: Final = {2: 64, 3: 32}
-_ITERATIONS: Final = 2
 _CASES: Final = 2
-_SIZES: Final = frozenset({"roi_size", "spatial_size", "patch_size"})
 _BUILT: Final = ("network_def", "loss", "optimizer", "lr_scheduler")
 
 
@@ -46,7 +55,7 @@ def run(folder: Path) -> str:
     trained = _train(parser, spec)
     _keep_a_checkpoint(folder / "out" / "models")
     more = [_evaluate(bundle, spec, data, folder), _infer(bundle, spec, data, folder)]
-    done = [f"{_ITERATIONS} iterations and a validation on {data.kind} data: {trained}", *filter(None, more)]
+    done = [f"{ITERATIONS} iterations and a validation on {data.kind} data: {trained}", *filter(None, more)]
     return "; ".join(done)
 
 
@@ -124,9 +133,9 @@ def _data(parser: Any, spec: dict[str, Any], folder: Path) -> _Data:
         size = [min(side, _SIDES[spec["spatial_dims"]]) for side in size]
         if spec["spatial_dims"] == 2:
             size = [size[0], 2 * size[1]]  # rows and columns that were exchanged would show
-        spec["in_channels"] //= max(_first(parser.config, "repeats", 1), 1)
-        spec["label_scale"] = _label_scale(parser.config)
-        datalist = check_data.make(folder / "data", spec, _reader(parser.config), size, _spacing(parser.config))
+        spec["in_channels"] //= max(first_value(parser.config, "repeats", 1), 1)
+        spec["label_scale"] = label_scale(parser.config)
+        datalist = check_data.make(folder / "data", spec, reader_of(parser.config), size, spacing_of(parser.config))
         root = str(folder / "data")
     lists = json.loads(datalist.read_text(encoding="utf-8"))
     kind = "the MMAR's own" if found is not None else "generated"
@@ -136,9 +145,9 @@ def _data(parser: Any, spec: dict[str, Any], folder: Path) -> _Data:
 def _prepare(parser: Any, spec: dict[str, Any], data: _Data, folder: Path) -> None:
     """Point a configuration to small data and a short run."""
     for stub, path in spec["own"].items():
-        _replace(parser.config, stub, path)
-    _shrink(parser.config, _SIDES[spec["spatial_dims"]])
-    _keep_inside(parser.config, str(folder / "predictions"))
+        replace_target(parser.config, stub, path)
+    shrink_patches(parser.config, _SIDES[spec["spatial_dims"]])
+    redirect_outputs(parser.config, str(folder / "predictions"))
     settings: dict[str, Any] = {"bundle_root": str(folder / "out"), "dataset_dir": data.root}
     settings["datalist"] = str(data.datalist)
     settings |= {"epochs": 1, "val_interval": 1, "amp": False, "summary_interval": 1}
@@ -147,72 +156,7 @@ def _prepare(parser: Any, spec: dict[str, Any], data: _Data, folder: Path) -> No
     parser["device"] = "$torch.device('cpu')"
     if parser.get("dataloader") is not None:
         parser["dataloader#num_workers"] = 0
-    _shorten_run(parser)
-
-
-def _shorten_run(parser: Any) -> None:
-    for part, engine in (("train", "trainer"), ("validate", "evaluator")):
-        if parser.get(part) is None:
-            continue
-        if part == "train":
-            parser[f"{part}#{engine}#epoch_length"] = _ITERATIONS
-        parser[f"{part}#dataloader#num_workers"] = 0
-        parser[f"{part}#dataloader#batch_size"] = min(int(parser[f"{part}#dataloader#batch_size"]), 2)
-        if parser.get(f"{part}#dataset#cache_num"):
-            parser[f"{part}#dataset#cache_num"] = 2
-
-
-def _walk(config: Any) -> Any:
-    """Yield every object of a configuration."""
-    children = config if isinstance(config, list) else []
-    if isinstance(config, dict):
-        yield config
-        children = list(config.values())
-    for child in children:
-        yield from _walk(child)
-
-
-def _replace(config: Any, target: str, by: str) -> None:
-    for block in _walk(config):
-        if block.get("_target_") == target:
-            block["_target_"] = by
-
-
-def _shrink(config: Any, limit: int) -> None:
-    """Make patches small enough for two iterations on a processor."""
-    for block in _walk(config):
-        for key in _SIZES & set(block):
-            if isinstance(block[key], list):
-                block[key] = [min(side, limit) if isinstance(side, int) else side for side in block[key]]
-        if isinstance(block.get("num_samples"), int):
-            block["num_samples"] = min(block["num_samples"], 2)
-
-
-def _keep_inside(config: Any, folder: str) -> None:
-    """Redirect every output of the configuration, so that a check leaves no files behind."""
-    for block in _walk(config):
-        for key in ("output_dir", "report_path"):
-            if "_target_" in block and isinstance(block.get(key), str) and block[key] != "@output_dir":
-                block[key] = folder
-
-
-def _first(config: Any, key: str, default: Any) -> Any:
-    return next((block[key] for block in _walk(config) if key in block), default)
-
-
-def _reader(config: Any) -> str:
-    return str(_first(config, "reader", "NibabelReader"))
-
-
-def _label_scale(config: Any) -> float:
-    """Return what index 1 is in a label file: masks in PNG files are often 0 and 255."""
-    scaled = (block for block in _walk(config) if "label" in block.get("keys", ()) and "a_max" in block)
-    return next((block["a_max"] / block["b_max"] for block in scaled if block["b_max"]), 1.0)
-
-
-def _spacing(config: Any) -> list[float]:
-    pixdim = _first(config, "pixdim", [1.0])
-    return [float(value) if value > 0 else 1.0 for value in (pixdim * 3)[:3]]
+    shorten_run(parser)
 
 
 def _step(name: str, action: Any) -> Any:

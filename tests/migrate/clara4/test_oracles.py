@@ -165,7 +165,7 @@ def test_transforms_give_the_old_images(name, tmp_path):
 def chain_of(nodes, version):
     from monai_auxops.migrate.bundle.folder import dumps
     from monai_auxops.migrate.clara4.adapt import adapt
-    from monai_auxops.migrate.clara4.convert import block_of
+    from monai_auxops.migrate.clara4.item import block_of
 
     found = [adapt(node["name"], node["args"], {40: (0, 5, 3), 41: (0, 8, 1)}[version]) for node in nodes]
     blocks = [block_of(item.target, item.args) for item in found]

@@ -1,0 +1,60 @@
+"""What became of one occurrence of a component: its objects in the bundle, how faithful they are, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.encode import Expr
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.components import Occurrence
+
+Block = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one occurrence: its objects in the bundle, and those that it adds to the postprocessing."""
+
+    occurrence: Occurrence
+    outcome: Outcome
+    reason: str
+    notes: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+    post: tuple[Block, ...] = ()
+    unused: Mapping[str, str] = field(default_factory=dict)
+    creates: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> bool:
+        """Tell whether the occurrence is part of the bundle."""
+        return not self.occurrence.off
+
+    @property
+    def manual(self) -> bool:
+        """Tell whether the user must write a class for it."""
+        return self.outcome is Outcome.MANUAL
+
+    @property
+    def component(self) -> Occurrence:
+        """The occurrence, under the name that stubs use."""
+        return self.occurrence
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """Clara's arguments that a Python call accepts, for a stub."""
+        return self.given
+
+    @property
+    def why(self) -> str:
+        """The reason, and what applies to this occurrence only, as sentences."""
+        return " ".join([self.reason, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)])
+
+
+def block_of(target: str, args: Mapping[str, Any]) -> Block:
+    """Write an object of the bundle."""
+    return {Expr("_target_"): Expr(target), **args}
