@@ -6,9 +6,12 @@ import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from monai_auxops.migrate.codes import CODES, Severity
+
+_MISTAKES: Final = frozenset({"CT201", "CT320", "CT402", "CT403", "CT603"})
+"""Codes of arguments that a component of the bundle does not get as they were written."""
 
 
 class Outcome(Enum):
@@ -43,6 +46,16 @@ class Where(NamedTuple):
     line: int = 0
     column: int = 0
     path: str = ""
+
+    def is_inside(self, other: Where) -> bool:
+        """Tell whether this is another place or a part of it.
+
+        Examples:
+            >>> Where("a", path="train.loss.args.weight").is_inside(Where("a", path="train.loss"))
+            True
+        """
+        rest = self.path.removeprefix(other.path)
+        return self.file == other.file and (self.path == other.path or (rest != self.path and rest[0] in ".["))
 
     def __str__(self) -> str:
         position = f":{self.line}:{self.column}" if self.line else ""
@@ -87,6 +100,10 @@ class Log:
     def sorted(self) -> list[Diagnostic]:
         """Return the problems, worst first, then by file and position."""
         return sorted(self.items, key=lambda d: (-d.severity.rank, d.where[:3], d.code, d.message))
+
+    def has_mistakes_in(self, args: Where) -> bool:
+        """Tell whether some argument of a component cannot be used as it is written."""
+        return any(item.code in _MISTAKES and item.where.is_inside(args) for item in self.items)
 
     def worst(self) -> Severity | None:
         """Return the highest severity recorded, or None if there is none."""

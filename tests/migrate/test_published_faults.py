@@ -8,6 +8,7 @@ import pytest
 from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.command import Options, run
 from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import model
 from monai_auxops.migrate.rules import RuleBook
 from tests.migrate.conftest import EVALUATE, GOLDEN, IMAGES, component, target_of
@@ -323,3 +324,15 @@ def test_a_setting_may_name_a_variable(mmar):
     project = mmar.set("rate", 0.25).set("learning_rate", "{rate}").read()
     assert project.train.settings["learning_rate"] == 0.25
     assert "CT206" not in [item.code for item in project.log.items]
+
+
+@pytest.mark.parametrize(("path", "value", "code"), [
+    ("train.optimizer.args", [1], "CT403"),
+    ("train.optimizer.args", {"beta1": "fast"}, "CT403"),
+    ("train.optimizer.args", {"betta1": 0.8}, "CT402"),
+    ("train.optimizer.args", {"beta1": "{BETA}"}, "CT201"),
+])  # fmt: skip
+def test_a_component_with_a_mistake_in_its_arguments_is_not_exact(mmar, path, value, code):
+    project = mmar.set(path, value).read()
+    assert code in [item.code for item in project.log.items]
+    assert project.train.first("train", "optimizer").outcome is Outcome.APPROXIMATE

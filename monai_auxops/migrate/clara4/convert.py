@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import inverting, signatures, wiring
@@ -11,13 +12,14 @@ from monai_auxops.migrate.clara4.code import lambda_text
 from monai_auxops.migrate.clara4.dialect import Dialect
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.clara4.values import CONF, Values, codes_in
-from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
+from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean, worst
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.clara3 import Clara3
     from monai_auxops.migrate.clara4.components import Occurrence
 
+_MISTAKE: Final = "an argument cannot be used as it is written"
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
 _OWN: Final = "Your own code, copied as it is to scripts/custom; --check tells whether it runs with today's MONAI."
 _OWN_STUB: Final = "Your own code: pass --trust-code to copy it into the bundle, or write the class by hand."
@@ -34,7 +36,13 @@ class Converter:
         self.pictures = False
 
     def item(self, found: Occurrence) -> Item:
-        """Convert one occurrence."""
+        """Convert one occurrence; with a mistake in its arguments none is as it was."""
+        item = self._converted(found)
+        if found.off or found.args is None or not self.log.has_mistakes_in(found.args.where):
+            return item
+        return replace(item, outcome=worst([item.outcome, Outcome.APPROXIMATE]), notes=(*item.notes, _MISTAKE))
+
+    def _converted(self, found: Occurrence) -> Item:
         if found.off:
             return Item(found, Outcome.DROPPED, f"{found.off[:1].upper()}{found.off[1:]}: it had no effect.")
         values = self.values[found.place.part]

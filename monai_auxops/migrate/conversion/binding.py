@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
+from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean, worst
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Call, Each, Param, Rule, RuleBook
 from monai_auxops.migrate.rules.values import arguments_read, reads_condition
 
@@ -115,7 +115,15 @@ class Binder:
         if missing:
             reason = f'The argument "{missing[0]}" is missing or wrong.'
             return Bound(component, rule, Outcome.MANUAL, reason, _known(args), frozenset(nodes), unused)
-        return Bound(component, rule, rule.outcome, rule.why, args, frozenset(nodes), unused)
+        outcome, reason = self._with_mistakes(component, rule)
+        return Bound(component, rule, outcome, reason, args, frozenset(nodes), unused)
+
+    def _with_mistakes(self, component: Component, rule: Rule) -> tuple[Outcome, str]:
+        """Return a row's outcome and reason; with a mistake in its arguments none is as it was."""
+        if component.args is None or not self.log.has_mistakes_in(component.args.where):
+            return rule.outcome, rule.why
+        reason = f"{rule.why} An argument cannot be used as it is written."
+        return worst([rule.outcome, Outcome.APPROXIMATE]), reason
 
     def nodes(self, component: Component, rule: Rule) -> Iterator[tuple[str, Node]]:
         """Yield the given arguments of a row under their present names."""

@@ -378,3 +378,21 @@ def test_a_seed_may_be_text_or_a_variable(mmar4, value):
 def test_an_unreadable_switch_names_what_its_variable_holds(mmar4):
     report, _ = mmar4.set("dont_load_ckpt_model", "yes").run()
     assert "which is 'yes'; the component stays" in find(report, "CT308")["message"]
+
+
+def outcome_of(report, path):
+    entries = [entry for file in report["files"] for entry in file["entries"]]
+    return next(entry["outcome"] for entry in entries if entry["path"] == path)
+
+
+@pytest.mark.parametrize(("path", "value", "code"), [
+    ("train.loss.args", [1], "CT403"),
+    ("train.loss.args.smothness", 1, "CT402"),
+    ("train.loss.args.squared_pred", "{SQUARED}", "CT201"),
+    ("train.dataset.args.transform", "@pre_tranforms", "CT320"),
+])  # fmt: skip
+def test_a_component_with_a_mistake_in_its_arguments_is_not_exact(mmar4, path, value, code):
+    report, _ = mmar4.set(path, value).run()
+    assert code in [item["code"] for item in report["diagnostics"]]
+    assert outcome_of(report, path.partition(".args")[0]) == "approximate"
+    assert report["total"]["approximate"] == 1
