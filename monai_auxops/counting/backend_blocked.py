@@ -109,7 +109,7 @@ def _class_sums(scores: Tensor, label: Tensor, membership: Membership) -> Iterat
     code = _first_maximum(scores).round_() if membership.exclusive else None
     mark, inside = None, None
     valid = torch.tensor(float(scores.shape[1]), dtype=torch.float32, device=CPU)
-    signed = label.dtype.is_signed  # voxels without annotation are negative or NaN
+    has_gaps = membership.onehot and label.dtype.is_signed and not label.amin() >= 0  # negative or NaN: no annotation
     first = max(classes, 2) - classes  # with one channel, index 0 is a class as well: the background
     if not membership.onehot:
         mark = _label_code(label[0], classes + first)
@@ -119,7 +119,7 @@ def _class_sums(scores: Tensor, label: Tensor, membership: Membership) -> Iterat
     for c in range(classes):
         p = _exceeds(scores[c], membership.threshold, "p") if code is None else _equals(code, c, "p")
         t = _exceeds(label[c], 0.5, "t") if mark is None else _equals(mark, c + first, "t")
-        if membership.onehot and signed:
+        if has_gaps:
             inside = torch.ge(label[c], 0, out=_scratch.get_empty("inside"))
             valid = inside.sum()
         if inside is not None:
