@@ -21,6 +21,7 @@ def expected(predictions, label, *, remove_bg=True, onehot=False, threshold=0.5)
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*labels.* are (neither 0 nor 1|not class indices)")
 @pytest.mark.parametrize("threshold", [0.25, 0.5])
 @pytest.mark.parametrize("onehot", [False, True], ids=["index", "onehot"])
 @pytest.mark.parametrize("remove_bg", [False, True])
