@@ -146,6 +146,9 @@ CODES: Final[dict[str, Code]] = {
         _E,
         "Only known forms are rewritten, and nothing is run: write it by hand, or pass --trust-code.",
     ),
+    "CT322": Code(
+        "section left to a default", _E, "Add the section, or compare the default in the bundle with what Clara used."
+    ),
     # arguments
     "CT401": Code("required argument missing", _E, "Add the argument; every published configuration gives it."),
     "CT402": Code(

@@ -138,6 +138,7 @@ CLARA4 = {f"CT80{number}" for number in range(1, 8)} | {
     "CT117",
     "CT320",
     "CT321",
+    "CT322",
     "CT405",
     "CT406",
 }  # tests/migrate/clara4
@@ -194,6 +195,14 @@ def test_nothing_to_migrate_in_the_folder(tmp_path):
     report, code = run(Options(tmp_path))
     assert code == 2
     assert "CT112" in report
+
+
+@pytest.mark.parametrize("content", [{"something": 1}, {"DATA_ROOT": "/data"}, {"epochs": 2, "validate": {}}])
+def test_a_folder_without_a_configuration_is_nothing_to_migrate(content, tmp_path):
+    (tmp_path / "config_train.json").write_text(json.dumps(content))
+    report, code = run(Options(tmp_path, output=tmp_path / "out"))
+    assert code == 2
+    assert "no training or validation configuration" in report
 
 
 def test_no_such_folder(tmp_path):

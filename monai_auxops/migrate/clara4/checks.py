@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.reading.json_source import Node
 
 _NEEDED: Final = ("model", "loss", "pre_transforms", "dataset")
+_DEFAULTED: Final = {
+    "train": {"optimizer": "Adam", "dataloader": "batches of 1", "trainer": "SupervisedTrainer"},
+    "validate": {
+        "pre_transforms": "no transforms", "dataset": "Dataset", "dataloader": "batches of 1",
+        "evaluator": "SupervisedEvaluator",
+    },
+}  # fmt: skip
+"""Sections that every published file has, and what the bundle has in their place."""
 _SETTINGS: Final = frozenset(
     {
         "epochs", "num_interval_per_valid", "learning_rate", "amp", "multi_gpu", "use_gpu", "determinism",
@@ -30,6 +38,7 @@ _MOVES: Final = ("Spacingd", "Orientationd")
 def check(config: Config, log: Log) -> None:
     """Run every check of a file."""
     _sections(config, log)
+    _defaults(config, log)
     _unknown_keys(config, log)
     for part in config.parts:
         check_metrics(config, part, log)
@@ -45,6 +54,16 @@ def _sections(config: Config, log: Log) -> None:
     for key in _NEEDED if config.role is Role.TRAIN and train is not None else ():
         if config.first("train", key) is None and train is not None:
             log.add("CT314", train.where, f'train has no "{key}"')
+
+
+def _defaults(config: Config, log: Log) -> None:
+    """Report a section that is missing or disabled and that a bundle cannot be without."""
+    for part in config.parts:
+        node = config.root.get(part) if part else config.root
+        for key, default in _DEFAULTED[part or "validate"].items():
+            if node is not None and config.first(part, key) is None:
+                message = f'{part or config.file} has no "{key}" that is not disabled; the bundle has {default}'
+                log.add("CT322", node.where, message)
 
 
 def _unknown_keys(config: Config, log: Log) -> None:

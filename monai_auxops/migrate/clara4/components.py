@@ -122,6 +122,7 @@ class Reader:
     def _follow(self, place: Place, node: Node, ref: str) -> Occurrence:
         """Return the training component of a class name, arguments and all."""
         where = (node.get("ref") or node).where
+        self._check_ref(node)
         targets = self.known.get(ref, [])
         if not targets:
             self.log.add("CT303", where, f'there is no component "{ref}"', did_you_mean(ref, self.known))
@@ -133,6 +134,11 @@ class Reader:
         if found.off:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
         return self._switched(found, node.get("disabled")) if node.get("disabled") is not None else found
+
+    def _check_ref(self, node: Node) -> None:
+        others = [key for key, _ in node.items() if key not in ("ref", "disabled") and key in _KEYS]
+        if others:
+            self.log.add("CT307", node.where, f"{', '.join(others)} beside a ref have no effect")
 
     def _switched(self, found: Occurrence, flag: Node | None) -> Occurrence:
         """Return the value of ``disabled``: true, false, or a variable that stays a setting of the bundle."""

@@ -30,7 +30,7 @@ class Role(Enum):
     INFER = "inference"
 
 
-_STATES: Final = ("model", "optimizer", "lr_scheduler")
+_STATES: Final = frozenset({"model", "optimizer", "lr_scheduler"})
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Config:
         """The sections that the file has."""
         if self.role is not Role.TRAIN:
             return ("",)
-        return ("train", "validate") if self.root.get("validate") is not None else ("train",)
+        return ("train", "validate") if has_validation(self.root) else ("train",)
 
 
 def read_config(
@@ -86,14 +86,29 @@ def read_config(
     variables.values = {**DEFAULTS, **variables.values}
     config = Config(file, root, role, variables, dialect_of(root))
     found = Reader(root, variables, log).read()
-    known = frozenset(item.place.key for item in found if not item.off and item.place.key in _STATES) | {"model"}
+    active = frozenset(item.place.key for item in found if not item.off)
     values = {part: Values(variables, log, part or "validate") for part in ("train", "validate", "")}
     old = Clara3(variables, facts_of(root, variables), log)
-    converter = Converter(values, config.dialect, known, old, trust, log)
+    converter = Converter(values, config.dialect, (active & _STATES) | {"model"}, old, trust, log)
+    converter.absent = _absent(root, role, active)
     converter.pictures = pictures
     config.items = [converter.item(item) for item in found if not _is_weights(item.node)]
     config.given = tuple(read_settings(root, variables, log))
     return config
+
+
+def _absent(root: Node, role: Role, active: frozenset[str]) -> frozenset[str]:
+    """Return the references to objects that a file does not have, or disables."""
+    if role is not Role.TRAIN:
+        return frozenset({"@loss", "@optimizer", "@lr_scheduler", "@train#trainer"})
+    found = set() if "lr_scheduler" in active else {"@lr_scheduler"}
+    return frozenset(found if has_validation(root) else found | {"@validate#evaluator"})
+
+
+def has_validation(root: Node) -> bool:
+    """Tell whether a training configuration has a section that validates."""
+    section = root.get("validate")
+    return section is not None and bool(section.value)
 
 
 def _is_weights(node: Node) -> bool:

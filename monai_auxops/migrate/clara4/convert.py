@@ -34,6 +34,7 @@ class Converter:
         self.values, self.dialect, self.log = values, dialect, log
         self.known, self.old, self.trust = known, old, trust
         self.pictures = False
+        self.absent: frozenset[str] = frozenset()
 
     def item(self, found: Occurrence) -> Item:
         """Convert one occurrence; with a mistake in its arguments none is as it was."""
@@ -51,6 +52,8 @@ class Converter:
             return Item(found, Outcome.MANUAL, "MONAI would interpret a key of its arguments.")
         if found.path and not found.path.startswith(_LIBRARIES):
             return self._own(found, args)
+        if found.path and not _is_of_library(found):
+            return self._unknown(found, args, found.path)
         known = knows(found.name) and not self._is_of_31(found, args)
         return self._known(found, args) if known else self._other(found, args)
 
@@ -89,9 +92,12 @@ class Converter:
         if old is not None:
             blocks = tuple(self._wired(found, target, args) for target, args in old.blocks)
             return Item(found, old.outcome, old.reason, old.notes, args, blocks, creates=old.creates)
+        return self._unknown(found, args, found.name)
+
+    def _unknown(self, found: Occurrence, args: dict[str, Any], name: str) -> Item:
         hint = did_you_mean(found.name, signatures.names())
-        if found.name:
-            self.log.add("CT301", found.where, f'unknown {found.place.key} "{found.name}"', hint)
+        if name:
+            self.log.add("CT301", found.where, f'unknown {found.place.key} "{name}"', hint)
         return Item(found, Outcome.MANUAL, "Not a class of MONAI, PyTorch or Ignite.", given=args)
 
     def _wired(self, found: Occurrence, target: str, args: Mapping[str, Any]) -> Block:
@@ -134,6 +140,8 @@ class Converter:
             args[name], lost = wiring.states(args.get(name), self.known)
             if "train_conf" in lost:
                 notes.append(wiring.STATES_LEFT_OUT)
+            for state in set(lost) - wiring.NO_STATES:
+                self.log.add("CT320", _argument(found, name), f'{found.name}: there is no "{state}" in a bundle')
         if found.name == "CheckpointLoader":
             node = found.args.get("load_path") if found.args is not None else None
             path = str(self.values[found.place.part].variables.resolve(node)) if node is not None else ""
@@ -160,8 +168,17 @@ class Converter:
             )
         if any(value is CONF for value in row.args.values()):
             return self._manual(found, given, "It needs the configuration of Clara Train itself.")
+        missing = next((value for value in row.args.values() if isinstance(value, Expr) and value in self.absent), None)
+        if missing is not None:
+            return self._without(found, given, missing.rpartition("#")[2].lstrip("@"))
         blocks = (block_of(row.target, row.args),)
         return Item(found, row.outcome, row.why, (*notes, *row.notes), given, blocks, post, row.unused)
+
+    def _without(self, found: Occurrence, given: Mapping[str, Any], missing: str) -> Item:
+        """Leave out what works on an object that the file does not have."""
+        why = f"needs the {missing}, which the file does not have or disables"
+        self.log.add("CT320", found.where, f"{found.name} {why}")
+        return Item(found, Outcome.DROPPED, f"It {why}.", given=given)
 
     def _manual(self, found: Occurrence, given: Mapping[str, Any], why: str) -> Item:
         self.log.add("CT701", found.where, f"{found.name}: {why}")
@@ -212,6 +229,13 @@ def _check_keys(value: Any) -> None:
 
 def _is_path(path: str) -> bool:
     return path.count(".") > 0 and all(part.isidentifier() and part.isascii() for part in path.split("."))
+
+
+def _is_of_library(found: Occurrence) -> bool:
+    """Tell whether the class of a path's last part is one of the library that the path begins with."""
+    then = signatures.find(found.name)
+    library, dot, _ = then.target.partition(".") if then is not None else ("", "", "")
+    return found.path.partition(".")[0] == (library if dot else "monai")
 
 
 def _argument(found: Occurrence, name: str) -> Any:

@@ -48,6 +48,8 @@ _ENGINES: Final = {
         "amp": Expr("@amp"),
     },
 }
+NO_STATES: Final = frozenset({"train_conf", *_STATES})
+"""What a checkpoint of Clara named and a bundle may lack: the configuration, and what a file does not train with."""
 STATES_LEFT_OUT: Final = "the configuration itself (train_conf) is not a state and is left out"
 
 
@@ -86,17 +88,24 @@ def states(given: Any, known: frozenset[str]) -> tuple[Block, list[str]]:
         >>> states(["model", "train_conf"], frozenset({"model"}))
         ({'model': '@network'}, ['train_conf'])
     """
-    names = ["model"] if given is None else list(given)
+    names = _state_names(given)
     values = given if isinstance(given, Mapping) else {}
     found: Block = {}
     lost = []
-    for name in map(str, names):
+    for name in names:
         value = values.get(name, _STATES.get(name))
         if value is CONF or value is None or (name in _STATES and name not in known):
             lost.append(name)
         else:
             found[name] = value
     return found or {"model": _STATES["model"]}, lost
+
+
+def _state_names(given: Any) -> list[str]:
+    """Return the names of a list, an object or a single text; without any, Clara saved the model."""
+    if given is None:
+        return ["model"]
+    return [str(name) for name in given] if isinstance(given, Mapping | list) else [str(given)]
 
 
 def checkpoint(path: str) -> Expr:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.config import BoundConfig, Config, bind, build, collect
 from monai_auxops.migrate.conversion.cross_checks import check_all
 from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of, settle
@@ -124,10 +125,16 @@ def _others(project: Project) -> None:
             project.log.add("CT118" if alone else "CT110", Where(name), kind.value)
         elif alone and project.mmar.paths[name] == project.source and not bundles:
             project.log.add("CT118", Where(name), kind.value)
-    if not project.mmar.files and not project.log.items:
-        inside = sorted(path.parent.name for path in project.source.glob("*/config")) if project.source.is_dir() else []
-        hint = f"name one of the MMARs in it: {', '.join(inside[:6])}" if inside else ""
-        project.log.add("CT112", Where(project.source.name), "no JSON file in the folder or its config folder", hint)
+    if alone and not bundles and project.log.worst() is not Severity.FATAL:
+        _nothing(project)
+
+
+def _nothing(project: Project) -> None:
+    """Report a source without a training or validation configuration."""
+    inside = sorted(path.parent.name for path in project.source.glob("*/config")) if project.source.is_dir() else []
+    hint = f"name one of the MMARs in it: {', '.join(inside[:6])}" if inside else ""
+    what = "training or validation configuration" if project.mmar.files else "JSON file"
+    project.log.add("CT112", Where(project.source.name), f"no {what} in the folder or its config folder", hint)
 
 
 def _convert(project: Project, binding: _Binding) -> None:

@@ -396,3 +396,60 @@ def test_a_component_with_a_mistake_in_its_arguments_is_not_exact(mmar4, path, v
     assert code in [item["code"] for item in report["diagnostics"]]
     assert outcome_of(report, path.partition(".args")[0]) == "approximate"
     assert report["total"]["approximate"] == 1
+
+
+@pytest.mark.parametrize(("part", "key"), [
+    ("train", "optimizer"), ("train", "dataloader"), ("train", "trainer"), ("validate", "pre_transforms"),
+    ("validate", "dataset"), ("validate", "dataloader"), ("validate", "evaluator"),
+])  # fmt: skip
+def test_no_default_takes_the_place_of_a_section_in_silence(mmar4, part, key):
+    del mmar4.train[part][key]
+    report, code = mmar4.run()
+    assert code == 1
+    assert f'{part} has no "{key}"' in find(report, "CT322")["message"]
+
+
+def test_a_disabled_optimizer_is_a_missing_one(mmar4):
+    assert "CT322" in mmar4.set("train.optimizer.disabled", True).codes()
+
+
+@pytest.mark.parametrize(("path", "value", "gone"), [
+    ("train.lr_scheduler.disabled", True, "LrScheduleHandler"),
+    ("train.lr_scheduler", None, "LrScheduleHandler"),
+    ("validate", None, "ValidationHandler"),
+])  # fmt: skip
+def test_what_works_on_a_missing_object_is_left_out_and_reported(mmar4, path, value, gone):
+    mmar4.set(path, value)
+    report, code = mmar4.run(output=mmar4.folder.parent / "valid")
+    assert (code, report["written"]) == (1, str(mmar4.folder.parent / "valid"))
+    assert find(report, "CT320")["message"].startswith(f"{gone} needs the ")
+    assert gone not in [block["_target_"] for block in mmar4.bundle()["train"]["handlers"]]
+
+
+def test_an_empty_validation_is_none(mmar4):
+    assert "validate" not in mmar4.set("validate", None).bundle()
+
+
+@pytest.mark.parametrize("states", ["ema", 3, ["model", "ema"]])
+def test_a_state_that_a_bundle_does_not_have_is_reported(mmar4, states):
+    report, _ = mmar4.set("validate.handlers.1.args.save_dict", states).run()
+    assert find(report, "CT320")["message"].startswith("CheckpointSaver: there is no ")
+
+
+def test_a_single_state_may_be_text(mmar4):
+    mmar4.set("validate.handlers.1.args.save_dict", "model")
+    assert mmar4.bundle()["validate"]["handlers"][1]["save_dict"] == {"model": "@network"}
+    assert "CT320" not in mmar4.codes()
+
+
+def test_a_path_of_another_library_is_not_monais_class_of_that_name(mmar4):
+    mmar4.set("train.loss", {"path": "torch.nn.DiceLoss"})
+    report, _ = mmar4.run()
+    assert find(report, "CT301")["message"] == 'unknown loss "torch.nn.DiceLoss"'
+    assert outcome_of(report, "train.loss") == "manual"
+
+
+def test_arguments_beside_a_ref_are_reported(mmar4):
+    mmar4.train["validate"]["pre_transforms"][0]["args"] = {"keys": "image"}
+    report, _ = mmar4.run()
+    assert find(report, "CT307")["message"] == "args beside a ref have no effect"
