@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch.distributed as dist
@@ -36,10 +38,21 @@ def is_training(engine: Engine) -> bool | None:
     return None if network is None else bool(network.training)
 
 
-def refuse_empty_loader(engine: Engine) -> None:
-    """Raise a ``ValueError`` on a rank with an empty loader: MONAI's ``run`` returns there while other ranks wait."""
-    if world_size() > 1 and getattr(engine.state, "epoch_length", None) == 0:
+def refuse_empty_loader(engine: Engine, op: object) -> None:
+    """Report an empty loader, with which MONAI's ``run`` returns at once: an error where other ranks would wait."""
+    if getattr(engine.state, "epoch_length", None) != 0:
+        return
+    if world_size() > 1:
         raise ValueError(
             f"the data loader of rank {dist.get_rank()} is empty, so this rank would never join the others at the end "
             "of the epoch; give every rank at least one batch (partition_dataset(..., even_divisible=True))"
         )
+    text = f"{op!r}: the data loader of this {type(engine).__name__} is empty, so it will never have a value"
+    warnings.warn(text, stacklevel=3)
+
+
+def warn_of_empty_epoch(epoch: int, ops: Sequence[object]) -> None:
+    """Warn that no batch came in an epoch, as from an iterable data set that is used up."""
+    if world_size() == 1:
+        names = ", ".join(map(repr, ops))
+        warnings.warn(f"{names}: no batch came in epoch {epoch}, so its values are NaN", stacklevel=3)

@@ -16,7 +16,7 @@ from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.batch import Batch
 from monai_auxops.engine.choosing import Guard, warn_of_direction
 from monai_auxops.engine.epochs import enclosing_engines
-from monai_auxops.engine.events import is_key, raw_predictions_event, refuse_empty_loader
+from monai_auxops.engine.events import is_key, raw_predictions_event, refuse_empty_loader, warn_of_empty_epoch
 from monai_auxops.engine.resume import LoadedLength, plan_resume
 from monai_auxops.engine.runs import note_start
 
@@ -38,6 +38,7 @@ class Hub:
         self._published: set[str] = set()
         self._batch = Batch(-1, self._published)
         self._running = self._checked = False
+        self._iterations_before = 0
         self._identity, self._agreed_on = "", ""
         self._plan: Plan | None = None
         self._guard, self._length = Guard(), LoadedLength(engine)
@@ -160,7 +161,7 @@ class Hub:
 
     def _epoch_started(self, engine: Engine) -> None:
         anew = self._running or self._resumes_anew(engine)
-        self._running = True
+        self._running, self._iterations_before = True, engine.state.iteration
         for attachment in self.attachments:
             attachment.op.epoch_started(anew)
 
@@ -227,11 +228,13 @@ class Hub:
                 values = attachment.op.epoch_values(Totals.of(attachment.op.states, flat), ranks.gather)
                 engine.state.metrics |= {attachment.metric_name(tag): value for tag, value in values.items()}
                 attachment.op.epoch_completed()
+        if engine.state.iteration == self._iterations_before:
+            warn_of_empty_epoch(engine.state.epoch, ops)
 
 
 def attach(op: AuxiliaryOperation, engine: Engine, name: str | None = None, output_transform: Any = None) -> Attachment:
     """Connect ``op`` to ``engine`` through its hub, which the first op creates; ``ValueError`` if a name is taken."""
-    refuse_empty_loader(engine)
+    refuse_empty_loader(engine, op)
     hub = Hub.of(engine)
     if hub is None:
         hub = engine._auxops_hub = Hub(engine)

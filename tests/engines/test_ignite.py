@@ -283,3 +283,11 @@ def test_what_has_no_batch_axis_is_not_published_as_a_sample():
     ma.ReduceMeanMasked("mean", axis=0).attach(engine)
     engine.run([torch.rand(3, 3)])  # as many channels as samples
     assert "mean" not in engine.state.output
+
+
+def test_an_epoch_without_a_batch_is_reported():
+    engine = engine_of(lambda scores, label: {"pred": scores, "label": label})
+    ma.ComputeDice("dice").attach(engine, "dice")
+    with pytest.warns(UserWarning, match=r"ComputeDice\(tag='dice'\): no batch came in epoch 1"):
+        engine.run(iter([]))
+    assert math.isnan(engine.state.metrics["dice"])

@@ -438,3 +438,13 @@ def test_label_format_comes_from_the_engine_where_the_op_has_none():
     right = [float(x[:3].argmax() == i % 3) + float((x[3] > 0) == i % 2) for i, x in enumerate(images)]
     assert evaluator.state.metrics["acc"] == pytest.approx(sum(right) / 12, abs=1e-6)
     assert set(evaluator.state.metrics) == {"acc", "auc", "bin_auc"}
+
+
+@pytest.mark.filterwarnings("ignore:.dataloader. is empty")
+def test_an_empty_loader_is_reported_by_the_op():
+    with pytest.warns(UserWarning, match=r"ComputeDice\(tag='dice'\): the data loader of this SupervisedEvaluator is"):
+        evaluator = SupervisedEvaluator(
+            torch.device("cpu"), DataLoader([]), network(), key_val_metric={"val_dice": ma.ComputeDice("dice")}
+        )
+    evaluator.run()
+    assert evaluator.state.metrics == {}
