@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ignite.engine import Engine
     from typing_extensions import Unpack
 
-    from monai_auxops.core.plan import Formula
+    from monai_auxops.core.group import Formula
     from monai_auxops.engine.attachment import Attachment, OutputTransform
 
 

@@ -73,8 +73,8 @@ def _classes(label: Tensor) -> Tensor:
 
 
 def is_first_reader(op: object, build_ctx: BuildContext, key: object) -> bool:
-    """Tell if ``op`` is the first that reads this batch so: of several ops that see the same fault, one says it."""
-    return build_ctx.once(("says", key), lambda: op) is op
+    """Tell whether ``op`` is the first that reads this batch so: of several ops that see one fault, one reports it."""
+    return build_ctx.once(("reporter", key), lambda: op) is op
 
 
 def no_class(number: int, channels: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from monai_auxops.core.plan import Formula
+from monai_auxops.core.group import Formula
 from monai_auxops.core.shared_counts import SharedCounts, shared_counts
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.epilogue import FRACTIONS, NOTHING, WITHOUT_CLASS, Column

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from monai_auxops.core.context import BuildContext
-    from monai_auxops.core.plan import Formula
+    from monai_auxops.core.group import Formula
     from monai_auxops.ops.dice_options import DiceKeywords
 
 

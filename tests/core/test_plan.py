@@ -16,6 +16,7 @@ from ignite.engine import Engine
 
 import monai_auxops as ma
 from benchmarks.host import Operations, eight, engine_calls
+from monai_auxops.core import group
 from monai_auxops.core import plan as plans
 from monai_auxops.core.plan import measure_together
 
@@ -132,7 +133,7 @@ def test_an_op_may_change_what_it_reads():
 
 @pytest.mark.filterwarnings("ignore:.*labels are not class indices")
 def test_many_batches_and_other_sizes_wait_together(monkeypatch):
-    monkeypatch.setattr(plans, "MAX_WAITING_BATCHES", 3)
+    monkeypatch.setattr(group, "MAX_WAITING_BATCHES", 3)
     short, ordinary = OPS["named"](), OPS["named"]()
     sizes = [2] * 8 + [1, 3, 3]
     run([short], sizes, planned=True)
