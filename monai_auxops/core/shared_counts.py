@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.reading import Reading, count_for, ignored_labels
+from monai_auxops.counting.ignored import ignored_labels
+from monai_auxops.counting.reading import Reading, count_for
 
 if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext

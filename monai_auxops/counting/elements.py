@@ -9,8 +9,8 @@ from torch import Tensor
 
 from monai_auxops.counting.backend_vectorized import exceeds
 from monai_auxops.counting.blocks import fused_sums, summed
+from monai_auxops.counting.ignored import where_equal
 from monai_auxops.counting.overlap import ratio
-from monai_auxops.counting.reading import where_equal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

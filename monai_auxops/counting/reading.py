@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral
 from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from monai_auxops.counting.counts import Counts, count, count_indices
+from monai_auxops.counting.ignored import ignored_labels, is_integer, unlabeled, where_equal
 
 ACTIVATIONS = (None, "sigmoid", "softmax")
 _FLAGS = ("skip_background", "is_onehot_targets", "is_independent_predictions", "jaccard")
@@ -77,7 +77,7 @@ class Reading:
                 f"expected 0 < threshold < 1, a probability, with {self.final_activation!r}, got {threshold}"
             )
         ignored_labels(self.ignore_index)
-        if classes is not None and (not _is_integer(classes) or classes < 2):
+        if classes is not None and (not is_integer(classes) or classes < 2):
             raise ValueError(f"expected num_classes to be an integer of at least 2, got {classes!r}")
         if classes is not None and (self.is_independent_predictions or self.final_activation):
             raise ValueError("expected scores with is_independent_predictions or final_activation, got num_classes")
@@ -189,45 +189,3 @@ def count_for(reading: Reading, predictions: Tensor, label: Tensor | None, left_
 def channels_first(x: Tensor, dims: int) -> Tensor:
     """Move the last axis of ``x`` to the channels if it has ``dims`` axes; otherwise return it unchanged."""
     return x.movedim(-1, 1) if x.dim() == dims else x
-
-
-def unlabeled(label: Tensor, left_out: Tensor, onehot: bool) -> Tensor:
-    """Return the label with -1, which is not counted, where a voxel is left out."""
-    if not onehot and label.dim() < left_out.dim():
-        label = label.unsqueeze(1)
-    if not label.is_floating_point():
-        label = label.float() if onehot else label.long()  # an unsigned label has no -1
-    return label.masked_fill(left_out, -1)
-
-
-def ignored_labels(ignore_index: int | Sequence[int] | None) -> tuple[int, ...]:
-    """Return ``ignore_index`` as a tuple; ``ValueError`` unless it is None, an integer or a list of integers."""
-    if ignore_index is None:
-        return ()
-    every = [ignore_index] if isinstance(ignore_index, Integral) else ignore_index
-    if not isinstance(every, Sequence) or not every or not all(_is_integer(index) for index in every):
-        raise ValueError(f"expected ignore_index to be an integer or a list of integers, got {ignore_index!r}")
-    return tuple(map(int, every))
-
-
-def where_equal(label: Tensor, value: int) -> Tensor:
-    """Return where ``label`` is ``value``, also for a value that the label's dtype cannot hold, such as 255 in int8.
-
-    Examples:
-        >>> where_equal(torch.tensor([-1, 1], dtype=torch.int8), 255)
-        tensor([False, False])
-    """
-    if label.is_floating_point():
-        return (label if label.dtype in (torch.float32, torch.float64) else label.float()) == value
-    lowest, highest = (0, 1) if label.dtype == torch.bool else (_limit(label).min, _limit(label).max)
-    if not lowest <= value <= highest:
-        return torch.zeros_like(label, dtype=torch.bool)
-    return label == value
-
-
-def _limit(label: Tensor) -> torch.iinfo:
-    return torch.iinfo(label.dtype)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -14,7 +14,8 @@ from monai_auxops.core.shared_counts import shared_counts
 from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.elements import Shares, of_classes, of_elements
 from monai_auxops.counting.epilogue import NOTHING, WITHOUT_CLASS, Column
-from monai_auxops.counting.reading import Reading, ignored_labels
+from monai_auxops.counting.ignored import ignored_labels
+from monai_auxops.counting.reading import Reading
 from monai_auxops.ops import contradictions as noted
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
