@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monai_auxops.metrics.auc import AUCMetric, against_rest, is_class
+from monai_auxops.metrics.auc_base import AUCMetric, against_rest, is_class
 from monai_auxops.metrics.roc import averaged_auc
 from monai_auxops.ops.label_format import check_label_format, label_format_of
 
