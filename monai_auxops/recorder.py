@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import time
@@ -11,28 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import torch
-from torch import Tensor
-
-from monai_auxops.cases.table import Case, CaseFile, EpochCases
 from monai_auxops.core import ranks
 from monai_auxops.drawing.names import file_name
 from monai_auxops.drawing.results import Curves, draw_results
 from monai_auxops.engine.runs import new_run_id
 from monai_auxops.handlers.best import BestSet, comparison_for
-from monai_auxops.handlers.case_pictures import CasePictures, KeptCases
-from monai_auxops.handlers.class_maps import class_maps_of_any
 from monai_auxops.handlers.class_writers import ClassWriters
 from monai_auxops.handlers.console import NO_TERMINAL
 from monai_auxops.handlers.console_lines import BEST, LineLayout
+from monai_auxops.handlers.recorded import RecordedCases, RecordedPictures, columns_of
 from monai_auxops.handlers.run_facts import device_name, versions
 from monai_auxops.handlers.run_file import current_time, write_run
-from monai_auxops.handlers.slices import panels
 from monai_auxops.handlers.values import flatten_metrics, is_number, number_of
-from monai_auxops.handlers.worst_cases import draw_best, image_of
 from monai_auxops.ops.base import AuxiliaryOperation
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from typing_extensions import Self
 
 Values = AuxiliaryOperation | Mapping[str, Any]
@@ -93,8 +86,8 @@ class Recorder:
         self._epoch = 0
         self._printed = True
         self._layout = LineLayout()
-        self._tables: dict[str, tuple[int, CaseFile, list[Case], tuple[str, ...]]] = {}
-        self._pictures: tuple[int, CasePictures, list[tuple[int, ...]]] | None = None
+        self._tables: dict[str, RecordedCases] = {}
+        self._pictures: RecordedPictures | None = None
         self._writer: Any = None
         self._classes = ClassWriters()
         self._started, self._seconds, self._since = current_time(), dict[str, float](), time.monotonic()
@@ -161,20 +154,13 @@ class Recorder:
         if not rows or not ranks.is_first():
             return
         prefix = f"{split}_" if split else ""
-        columns = tuple(dict.fromkeys(column for values in rows.values() for column in values))
-        name = name or columns[0]
-        before = self._tables.get(name)
-        if before is None:
+        name = name or columns_of(rows)[0]
+        if name not in self._tables:
             self.folder.mkdir(parents=True, exist_ok=True)
-            before = (epoch, CaseFile(self.folder / f"{file_name(name)}_cases.csv"), [], columns)
-        _, file, cases, known = before
-        cases = cases if before[0] == epoch else []
-        if columns != known and cases:
-            raise ValueError(f"Recorder.cases: expected the columns {list(known)} as before, got {list(columns)}")
-        new = [Case(case, "", tuple(number_of(v.get(c, math.nan)) for c in columns)) for case, v in rows.items()]
-        self._tables[name] = (epoch, file, cases + new, columns)
-        block = EpochCases(epoch, self.run, tuple(prefix + column for column in columns), tuple(cases + new))
-        self._safely("table of cases", lambda: file.finish(block))
+            self._tables[name] = RecordedCases(self.folder / f"{file_name(name)}_cases.csv")
+        table = self._tables[name]
+        table.add(epoch, rows)
+        self._safely("table of cases", lambda: table.write(self.run, prefix))
 
     def pictures(
         self,
@@ -200,21 +186,10 @@ class Recorder:
         """
         if not ranks.is_first():
             return
-        if self._pictures is None or self._pictures[0] != epoch:
-            self._pictures = epoch, CasePictures(3), []
-        _, kept, shapes = self._pictures
-
-        def add() -> None:
-            predicted, truth = class_maps_of_any(prediction.detach(), label.detach(), image.dim() - 2)
-            gray = image_of(image.detach(), truth.dim(), channels_last=False)
-            pictures, slices = panels(gray, truth, predicted)
-            good = torch.as_tensor(values, dtype=torch.float32, device=pictures.device).reshape(-1)
-            numbers = torch.arange(kept.count, kept.count + len(good), device=pictures.device)
-            shapes.extend([tuple(gray.shape[1:])] * len(gray))
-            kept.files.extend(names or map(str, numbers.tolist()))
-            kept.add(KeptCases(good, numbers, slices, pictures))
-
-        self._safely("pictures", add)
+        if self._pictures is None or self._pictures.epoch != epoch:
+            self._pictures = RecordedPictures(epoch)
+        pictures = self._pictures
+        self._safely("pictures", lambda: pictures.add(image, label, prediction, values, names))
 
     def _end_epoch(self) -> None:
         """Print the line of an epoch without validation, and write the files of its end."""
@@ -261,10 +236,8 @@ class Recorder:
 
     def _write_files(self, is_best: bool) -> None:
         self._write_facts(finished=None)
-        if is_best and self._pictures is not None and self._pictures[0] == self._epoch:
-            _, kept, shapes = self._pictures
-            if kept.worst is not None:
-                draw_best(kept, kept.worst.cpu(), shapes, self._epoch, self._best)
+        if is_best and self._pictures is not None and self._pictures.epoch == self._epoch:
+            self._pictures.draw(self._best)
         if len(self._seconds) > 1:
             try:
                 draw_results(self.curves).savefig(self.folder / "results.png", dpi=110)
