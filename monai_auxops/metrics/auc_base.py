@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext
     from monai_auxops.core.ranks import Gather
     from monai_auxops.core.running import Totals
+
+
+class RankSamples(NamedTuple):
+    """The samples of one rank: what to rank by and the labels, and for a report the scores and the cases."""
+
+    ranking: Tensor
+    labels: Tensor
+    scores: Tensor | None = None
+    cases: Sequence[str] = ()
 
 
 class AUCMetric(ValidationMetric):
@@ -39,14 +48,14 @@ class AUCMetric(ValidationMetric):
             )
         super().__init__(name, field, **options)
         self.accumulated = ()
-        self._forget()
+        self._discard_samples()
 
     @property
     def epoch_tags(self) -> tuple[str, ...]:
         """The metric's name: the AUC has an epoch value, although it is not a mean."""
         return (self.name,)
 
-    def _forget(self) -> None:
+    def _discard_samples(self) -> None:
         self._samples = Samples(raw=self._report is not None)
         self._cases: list[str] = []
 
@@ -56,6 +65,13 @@ class AUCMetric(ValidationMetric):
         """Keep the batch's scores ``[B, n]`` and labels; return nothing for other aux-ops."""
         pair = [self.read(field, build_ctx) for field in (self.field, self.label_field)]
         scores, labels = (x[:, None] if x.dim() == 1 else x for x in pair)
+        self._check_batch(scores, labels)
+        self._samples.add(Rows(scores, labels, build_ctx.get(f"{self.field}/{LOG_ODDS}")))
+        if self._report is not None:
+            self._cases += case_names_in_context(build_ctx, self.case_key, len(scores))
+        return {}
+
+    def _check_batch(self, scores: Tensor, labels: Tensor) -> None:
         if scores.dim() != 2 or labels.dim() != 2 or len(scores) != len(labels):
             raise ValueError(
                 f"expected scores [B, n] under {self.field!r} and labels [B, n] or [B, 1] under {self.label_field!r}, "
@@ -68,10 +84,6 @@ class AUCMetric(ValidationMetric):
                 f"expected {columns} scores and {targets} labels as in the first batch, got {scores.shape[1]} and "
                 f"{labels.shape[1]}"
             )
-        self._samples.add(Rows(scores, labels, build_ctx.get(f"{self.field}/{LOG_ODDS}")))
-        if self._report is not None:
-            self._cases += case_names_in_context(build_ctx, self.case_key, len(scores))
-        return {}
 
     def check_shapes(self, scores: Tensor, labels: Tensor) -> None:
         """Raise a ``ValueError`` unless ``scores [B, n]`` and ``labels [B, m]`` fit each other and the arguments."""
@@ -83,33 +95,35 @@ class AUCMetric(ValidationMetric):
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """Return the AUC over all ranks; one gather."""
-        parts = [part for part in gather(self._mine()) if part is not None]
+        parts = [part for part in gather(self._own_samples()) if part is not None]
         if not parts:
             return {self.name: math.nan}
-        ranking, labels = (_joined([part[i] for part in parts]) for i in range(2))
+        ranking = _concatenate([part.ranking for part in parts])
+        labels = _concatenate([part.labels for part in parts])
         value = self.auc(ranking, labels)
-        if n := self.unusable(ranking, labels):
+        if unusable := self.count_unusable(ranking, labels):
             self.warn_once(
-                f"{n} labels in {self.label_field!r} are not class indices (0 or 1 if they are binary) and were "
+                f"{unusable} labels in {self.label_field!r} are not class indices (0 or 1 if they are binary) and were "
                 "ignored; check the labels",
                 about="labels",
             )
         if self._report is not None:
-            scores = _joined([part[2] for part in parts])
-            cases = [case for part in parts for case in part[3]]
-            self._report.write_scores(cases, _lists(scores), _lists(labels), value)
+            scores = _concatenate([part.scores for part in parts])
+            cases = [case for part in parts for case in part.cases]
+            self._report.write_scores(cases, _rows_as_lists(scores), _rows_as_lists(labels), value)
         return {self.name: value}
 
-    def _mine(self) -> tuple[Tensor, Tensor, Tensor | None, list[str]] | None:
-        """Return what to rank by, the labels, and for a report the scores and cases; None without a sample."""
+    def _own_samples(self) -> RankSamples | None:
+        """Return the samples of this rank; None if it has none."""
         if not len(self._samples):
             return None
         rows = self._samples.rows()
         if self._report is None:
-            return rows.ranking, rows.labels, None, []
-        return rows.ranking, rows.labels, rows.scores, [""] * (len(rows.scores) - len(self._cases)) + self._cases
+            return RankSamples(rows.ranking, rows.labels)
+        unnamed = [""] * (len(rows.scores) - len(self._cases))
+        return RankSamples(rows.ranking, rows.labels, rows.scores, unnamed + self._cases)
 
-    def unusable(self, scores: Tensor, labels: Tensor) -> int:
+    def count_unusable(self, scores: Tensor, labels: Tensor) -> int:
         """Count labels that are not a class, except NaN and negative ones."""
         top = scores.shape[1] - 1
         if labels.shape[1] < scores.shape[1]:
@@ -119,7 +133,7 @@ class AUCMetric(ValidationMetric):
     def reset(self) -> None:
         """Start a new epoch."""
         super().reset()
-        self._forget()
+        self._discard_samples()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the samples so far, on the CPU."""
@@ -154,11 +168,11 @@ def is_class(label: Tensor, classes: int) -> Tensor:
     return class_mask(label, classes) if classes > 1 else is_binary(label)
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
+def _concatenate(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
-def _lists(values: Tensor) -> Iterator[list[float]]:
+def _rows_as_lists(values: Tensor) -> Iterator[list[float]]:
     """Yield the rows of ``values`` as lists, without holding them all."""
     for rows in values.split(PIECE):
         yield from rows.double().tolist()

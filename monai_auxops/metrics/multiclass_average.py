@@ -96,7 +96,7 @@ class ComputeMulticlassAverage(AUCMetric):
         if self.label_index is not None and not 0 <= self.label_index < number:
             raise ValueError(f"expected label_index within 0..{number - 1}, got {self.label_index}")
 
-    def unusable(self, scores: Tensor, labels: Tensor) -> int:
+    def count_unusable(self, scores: Tensor, labels: Tensor) -> int:
         """Count labels that are not a class, except NaN and negative ones."""
         pairs = zip(labels.unbind(1), self._format, strict=True)
         return sum(int(((label > 0) & ~is_class(label, k)).count_nonzero()) for label, k in pairs)
