@@ -91,7 +91,7 @@ def _count_part(
     best = memory[: 8 * LONG_TILE].view(SCORES[x.dtype])
     codes = memory[8 * LONG_TILE :].view(np.min_scalar_type((classes + 1) ** 2 - 1))
     tile = TILE if classes < MIN_LONG_ROWS else LONG_TILE
-    kernel(*_elements(x), *_elements(y), classes, n, tile, start, stop, counts, best, codes, *options)
+    kernel(*elements(x), *elements(y), classes, n, tile, start, stop, counts, best, codes, *options)
     _kept_memory.append(memory)
     return slice(first, last + 1), counts
 
@@ -104,7 +104,7 @@ def _tile_memory() -> Any:
         return np.empty(12 * LONG_TILE, np.uint8)
 
 
-def _elements(t: Tensor) -> tuple[Any, int, int]:
+def elements(t: Tensor) -> tuple[Any, int, int]:
     """Return the elements of ``[B, C, n]`` in memory order, and the strides of samples and channels."""
     (samples, channels, voxels), (by_sample, by_channel, by_voxel) = t.shape, t.stride()
     length = 1 + (samples - 1) * by_sample + (channels - 1) * by_channel + (voxels - 1) * by_voxel

@@ -28,12 +28,11 @@ TILE = 1024  # voxels a program handles at a time
 PROGRAMS = 4096  # several per multiprocessor of a GPU, few enough that their atomic additions cost nothing
 WARPS = 8  # of 32 threads each in a program
 UNROLLED: tl.constexpr = tl.constexpr(32)  # classes up to which all scores of a voxel are loaded at once
-MOST_CLASSES = 1023  # in a histogram in shared memory
-MOST_TABLE_CLASSES = 31  # in a table of classes by classes
+MAX_CLASSES = 1023  # in a histogram in shared memory
+MAX_TABLE_CLASSES = 31  # in a table of classes by classes
 
 NARROW = {torch.float32, torch.float16, torch.bfloat16}
 LABELS = NARROW | {torch.float64, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
-
 
 compiled: Callable[[Callable[..., Any]], Any] = triton.jit
 
@@ -41,28 +40,34 @@ compiled: Callable[[Callable[..., Any]], Any] = triton.jit
 def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     """Count ``x`` ``[B, C, *S]`` against ``y`` ``[B, C or 1, *S]``."""
     classes = x.shape[1]
-    if not _has_kernel(x, y, MOST_CLASSES):
+    if not has_kernel(x, y, MAX_CLASSES):
         return vectorized.count(x, y, membership)
     result = torch.zeros(4, x.shape[0], classes, dtype=torch.int64, device=x.device)
-    _launch(_count_kernel, x, y, result, capacity=triton.next_power_of_2(classes + 1), **membership._asdict())
+    launch(_count_kernel, x, y, result, capacity=triton.next_power_of_2(classes + 1), **membership._asdict())
     return Counts._make(result.unbind())
 
 
 def table(x: Tensor, y: Tensor) -> Tensor:
     """Count by label class and predicted class, ``[B, C, C]``."""
     size = x.shape[1] + 1
-    if not _has_kernel(x, y, MOST_TABLE_CLASSES):
+    if not has_kernel(x, y, MAX_TABLE_CLASSES):
         return vectorized.table(x, y)
     result = torch.zeros(x.shape[0], size, size, dtype=torch.int64, device=x.device)
-    _launch(_table_kernel, x, y, result, capacity=triton.next_power_of_2(size * size))
+    launch(_table_kernel, x, y, result, capacity=triton.next_power_of_2(size * size))
     return result[:, :-1, :-1]
 
 
-def _has_kernel(x: Tensor, y: Tensor, most: int) -> bool:
-    return x.dtype in NARROW and y.dtype in LABELS and x.shape[1] <= most and 0 < math.prod(x.shape[2:]) < 2**31 - TILE
+def has_kernel(x: Tensor, y: Tensor, max_classes: int) -> bool:
+    """Tell whether the kernels support types and sizes; a voxel's number has 32 bits."""
+    return (
+        x.dtype in NARROW
+        and y.dtype in LABELS
+        and x.shape[1] <= max_classes
+        and 0 < math.prod(x.shape[2:]) < 2**31 - TILE
+    )
 
 
-def _launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -> None:
+def launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -> None:
     """Start one program for several tiles of a sample, at most ``PROGRAMS`` in all."""
     if x.shape[0] == 0:
         return
@@ -108,8 +113,8 @@ def _count_kernel(  # type: ignore[no-untyped-def]
     for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
         voxel = tile * span + tl.arange(0, span)
         inside = voxel < voxels
-        x_at = x + sample * xb + _offset(voxel, height, width, x0, x1, x2, flat)
-        y_at = y + sample * yb + _offset(voxel, height, width, y0, y1, y2, flat)
+        x_at = x + sample * xb + voxel_offset(voxel, height, width, x0, x1, x2, flat)
+        y_at = y + sample * yb + voxel_offset(voxel, height, width, y0, y1, y2, flat)
         counts = inside
         if exclusive:
             predicted = _first_maximum(x_at, xc, inside, classes)
@@ -165,8 +170,8 @@ def _table_kernel(  # type: ignore[no-untyped-def]
     for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
         voxel = tile * span + tl.arange(0, span)
         inside = voxel < voxels
-        x_at = x + sample * xb + _offset(voxel, height, width, x0, x1, x2, flat)
-        y_at = y + sample * yb + _offset(voxel, height, width, y0, y1, y2, flat)
+        x_at = x + sample * xb + voxel_offset(voxel, height, width, x0, x1, x2, flat)
+        y_at = y + sample * yb + voxel_offset(voxel, height, width, y0, y1, y2, flat)
         predicted, labeled = _first_maximum(x_at, xc, inside, classes), _label_class(y_at, inside, classes)
         joint += tl.histogram(labeled * (classes + 1) + predicted, capacity)
     size: tl.constexpr = (classes + 1) * (classes + 1)
@@ -174,7 +179,7 @@ def _table_kernel(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # type: ignore[no-untyped-def]
+def voxel_offset(voxel, height, width, step0, step1, step2, flat: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the offset of a voxel in [depth, height, width]; ``flat`` tells the compiler that rows are adjacent."""
     if flat:
         return voxel.to(tl.int64) * step2

@@ -1,8 +1,8 @@
-"""Sums over elements that no count of classes holds, without a copy of the batch.
+"""Sums over elements that do not follow from counts of classes, without a copy of the batch.
 
-A few whole-tensor operations define what is summed, but their masks and intermediate values take as much memory as the
-batch, or several times as much. On a CPU they therefore run block by block. Where numba or triton is installed, the two
-sums of this package are computed in one compiled pass instead (``sums_numba``, ``sums_triton``).
+A few tensor operations say what is summed, but on the whole batch their masks and intermediate values would take as
+much memory as the batch, or several times as much. On a CPU they therefore run block by block. Where numba or triton is
+installed, one compiled pass computes the two sums that this package needs (``sums_numba``, ``sums_triton``).
 """
 
 from __future__ import annotations
@@ -21,39 +21,43 @@ from monai_auxops.counting.counts import backend
 Parts = Callable[..., Iterator[Tensor]]
 
 
-def summed(parts: Parts, tensors: Sequence[Tensor], axes: Sequence[int], whole: Sequence[int] = ()) -> list[Tensor]:
-    """Sum over ``axes`` each tensor that ``parts`` yields for ``tensors``, in blocks on a CPU.
+def sum_in_blocks(
+    parts: Parts, tensors: Sequence[Tensor], axes: Sequence[int], whole: Sequence[int] = ()
+) -> list[Tensor]:
+    """Sum each tensor that ``parts`` yields for ``tensors`` over ``axes``, in blocks on a CPU.
 
     Args:
         parts: yields tensors of the first one's shape, from all ``tensors`` or from the same block of each.
         tensors: of the same shape, or expanded to it.
         axes: the axes to sum over, at least one.
-        whole: axes that a block must not cut.
+        whole: axes that no block may cut.
 
     Returns:
         The sums; if there are several blocks, those of floating-point numbers as float64.
 
     Examples:
-        >>> [total.tolist() for total in summed(lambda x: iter([x, x > 1]), [torch.tensor([[0.5, 2.0]])], [1])]
+        >>> [total.tolist() for total in sum_in_blocks(lambda x: iter([x, x > 1]), [torch.tensor([[0.5, 2.0]])], [1])]
         [[2.5], [1]]
     """
     shape, axes = tensors[0].shape, list(axes)
     if tensors[0].device.type != "cpu" or shape.numel() <= BLOCK:
         return [part.sum(axes) for part in parts(*tensors)]
     totals: list[Tensor] = []
-    for area in _areas(shape, whole):
-        place = tuple(slice(0, 1) if axis in axes else part for axis, part in enumerate(area))
-        for number, part in enumerate(parts(*(tensor[area] for tensor in tensors))):
-            block = part.sum(axes, keepdim=True)
-            if number == len(totals):
-                size = [1 if axis in axes else n for axis, n in enumerate(shape)]
-                dtype = torch.float64 if block.is_floating_point() else torch.int64
-                totals.append(torch.zeros(size, dtype=dtype, device=block.device))
-            totals[number][place] += block
+    size = [1 if axis in axes else n for axis, n in enumerate(shape)]
+    for block in _blocks(shape, whole):
+        target = tuple(slice(0, 1) if axis in axes else part for axis, part in enumerate(block))
+        sums = [part.sum(axes, keepdim=True) for part in parts(*(tensor[block] for tensor in tensors))]
+        totals = totals or [torch.zeros(size, dtype=_sum_dtype(part)) for part in sums]
+        for total, part in zip(totals, sums, strict=True):
+            total[target] += part
     return [total.squeeze(axes) for total in totals]
 
 
-def _areas(shape: Sequence[int], whole: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+def _sum_dtype(block: Tensor) -> torch.dtype:
+    return torch.float64 if block.is_floating_point() else torch.int64
+
+
+def _blocks(shape: Sequence[int], whole: Sequence[int]) -> Iterator[tuple[slice, ...]]:
     """Yield slices that together cover ``shape``, of at most ``BLOCK`` elements each if ``whole`` allows that."""
     steps, size = list(shape), math.prod(shape)
     for axis, length in enumerate(shape):  # whole inner axes, because their elements are adjacent
@@ -83,6 +87,7 @@ def fused_sums(x: Tensor, y: Tensor | None, threshold: float | None) -> tuple[Te
     name = backend(x.device)
     if name not in ("numba", "triton"):
         return None
-    both: tuple[Tensor, Tensor] | None
-    both = importlib.import_module(f"monai_auxops.counting.sums_{name}").sums(x, y, threshold)
-    return both
+    sums: tuple[Tensor, ...] | None = importlib.import_module(f"monai_auxops.counting.sums_{name}").sums(
+        x, y, threshold
+    )
+    return sums

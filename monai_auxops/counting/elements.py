@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from monai_auxops.counting.backend_vectorized import exceeds
-from monai_auxops.counting.blocks import fused_sums, summed
+from monai_auxops.counting.blocks import fused_sums, sum_in_blocks
 from monai_auxops.counting.ignored import where_equal
 from monai_auxops.counting.overlap import ratio
 
@@ -72,7 +72,7 @@ def of_elements(
         yield right
 
     tensors = [predictions, label] if mask is None else [predictions, label, mask]
-    above, labeled, right = summed(parts, tensors, range(1, predictions.dim()))
+    above, labeled, right = sum_in_blocks(parts, tensors, range(1, predictions.dim()))
     return Shares(right, labeled, above)
 
 

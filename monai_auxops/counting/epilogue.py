@@ -88,13 +88,12 @@ def evaluate(counts: Counts, voxels: int, columns: tuple[Column, ...]) -> Evalua
     """
     device = counts.tp.device
     recipe = _recipe(columns, counts.tp.shape[1], device)
-    found = None
     if backend(device) == "triton":
-        from monai_auxops.counting import epilogue_triton  # which needs triton
+        from monai_auxops.counting import epilogue_triton  # triton is only there with CUDA
 
         found = epilogue_triton.evaluate(counts, voxels, recipe.rows, recipe.columns)
-    if found is not None:
-        return Evaluated(*found)
+        if found is not None:
+            return Evaluated(*found)
     constants = _constants(voxels, device).expand(len(counts.tp), 2)
     table = torch.cat([*counts, constants], 1)  # float64, because the constants are
     above, below = (table @ recipe.rows).chunk(2, 1)
@@ -125,34 +124,33 @@ def _constants(voxels: int, device: torch.device) -> Tensor:
 @functools.lru_cache(maxsize=16)
 def _recipe(columns: tuple[Column, ...], classes: int, device: torch.device) -> Recipe:
     """Fill the matrices for ``columns``; columns that use the same fraction share it."""
-    wanted = [*_fractions(NOTHING), *(part for column in columns for part in _fractions(column))]
-    place = {part: number for number, part in enumerate(dict.fromkeys(wanted))}
-    size = len(place)
-    rows = torch.zeros(4, size, 4 * classes + 2, dtype=torch.float64)
-    for part, number in place.items():
-        rows[:, number] = _weights(part, classes)
-    entries = torch.zeros(2, size, 2, len(columns), dtype=torch.float64)
+    parts = [*_parts(NOTHING), *(part for column in columns for part in _parts(column))]
+    index_of = {part: index for index, part in enumerate(dict.fromkeys(parts))}
+    rows = torch.zeros(4, len(index_of), 4 * classes + 2, dtype=torch.float64)
+    for part, index in index_of.items():
+        rows[:, index] = _weights(part, classes)
+    entries = torch.zeros(2, len(index_of), 2, len(columns), dtype=torch.float64)
     for number, column in enumerate(columns):
-        for part in _fractions(column):
-            _enter(entries[..., number], place[part], column.empty_value)
+        for part in _parts(column):
+            _add_part(entries[..., number], index_of[part], column.empty_value)
     first, second = rows.flatten(0, 1).T.contiguous(), entries.flatten(0, 1).flatten(1)
     return Recipe(first.to(device), second.to(device))
 
 
 class Part(NamedTuple):
-    """A fraction of the voxels of ``classes`` together; ``anywhere``: valid unless it is 0 / 0."""
+    """A fraction of the voxels of ``classes`` together; with ``has_empty_value`` it is invalid only as 0 / 0."""
 
     fraction: str
     classes: tuple[int, ...]
-    anywhere: bool
+    has_empty_value: bool
 
 
-def _fractions(column: Column) -> list[Part]:
+def _parts(column: Column) -> list[Part]:
     """Return the fractions that a column averages: one per class, or one of all classes together."""
-    anywhere = not math.isnan(column.empty_value)
+    has_empty_value = not math.isnan(column.empty_value)
     if column.pooled or not column.classes:
-        return [Part(column.fraction, column.classes, anywhere)]
-    return [Part(column.fraction, (c,), anywhere) for c in column.classes]
+        return [Part(column.fraction, column.classes, has_empty_value)]
+    return [Part(column.fraction, (c,), has_empty_value) for c in column.classes]
 
 
 def _weights(part: Part, classes: int) -> Tensor:
@@ -161,7 +159,7 @@ def _weights(part: Part, classes: int) -> Tensor:
     weights[2:, -1] = 1e-300
     if part.fraction in FRACTIONS:
         over, under, valid = FRACTIONS[part.fraction]
-        valid = under if part.anywhere else valid
+        valid = under if part.has_empty_value else valid
         for c in part.classes:
             weights[:, c : 4 * classes : classes] = torch.tensor([over, valid, under, valid], dtype=torch.float64)
         return weights
@@ -172,13 +170,13 @@ def _weights(part: Part, classes: int) -> Tensor:
     return weights
 
 
-def _enter(entry: Tensor, place: int, empty_value: float) -> None:
-    """Add a fraction to a column: ``entry[over or valid, place, A or B]``."""
+def _add_part(entry: Tensor, index: int, empty_value: float) -> None:
+    """Add a part to a column: ``entry[over or valid, index, A or B]``."""
     over, valid = entry
-    over[place, 0] += 1
+    over[index, 0] += 1
     if math.isnan(empty_value):
-        valid[place, 1] += 1
+        valid[index, 1] += 1
         return
-    valid[place, 0] -= empty_value
-    valid[0, 0] += empty_value  # place 0 is valid in every sample
+    valid[index, 0] -= empty_value  # takes back what the next line adds, unless the part is 0 / 0
+    valid[0, 0] += empty_value  # part 0, NOTHING, is valid in every sample
     valid[0, 1] += 1

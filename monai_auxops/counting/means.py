@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from monai_auxops.counting.blocks import fused_sums, summed
+from monai_auxops.counting.blocks import fused_sums, sum_in_blocks
 
 
 def valid_sums(
@@ -45,7 +45,7 @@ def valid_sums(
     if not axes:
         total, valid = parts(*tensors)
         return total, valid.long()
-    total, number = summed(parts, tensors, axes, whole=[1] if activation == "softmax" else [])
+    total, number = sum_in_blocks(parts, tensors, axes, whole=[1] if activation == "softmax" else [])
     return total, number
 
 

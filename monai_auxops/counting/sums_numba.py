@@ -11,7 +11,7 @@ from numba import njit
 from torch import Tensor
 
 from monai_auxops.counting.backend_blocked import flattened
-from monai_auxops.counting.backend_numba import LABELS, PER_THREAD, SCORES
+from monai_auxops.counting.backend_numba import LABELS, PER_THREAD, SCORES, elements
 
 __all__ = ["sums"]
 
@@ -23,11 +23,11 @@ def sums(x: Tensor, y: Tensor | None, threshold: float | None) -> tuple[Tensor, 
     marks = x if y is None else y
     if x.dtype not in SCORES or (y is not None and y.dtype not in LABELS):
         return None
-    x, marks = flattened(x, marks)
+    x, marks = flattened(x.detach(), marks.detach())
     if any(t.ndim != 3 or 1 not in (t.stride(2), t.shape[2]) for t in (x, marks)):
         return None
     (batch, classes, n), labeled = x.shape, None if y is None else True
-    arguments = (*_memory(x), *_memory(marks), classes, n)
+    arguments = (*elements(x), *elements(marks), classes, n)
     threads = max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
 
     def sum_part(start: int, end: int) -> Any:
@@ -43,13 +43,6 @@ def sums(x: Tensor, y: Tensor | None, threshold: float | None) -> tuple[Tensor, 
             total = sum(pool.map(sum_part, ends, ends[1:]))
     found = torch.from_numpy(total)
     return tuple(found.long()) if threshold is not None else (found[0], found[1].long())
-
-
-def _memory(t: Tensor) -> tuple[Any, int, int]:
-    """Return the elements of ``[B, C, n]`` in memory order, and the strides of samples and channels."""
-    length = 1 + sum((size - 1) * stride for size, stride in zip(t.shape, t.stride(), strict=True))
-    memory = t.detach().as_strided((length,), (1,)).numpy()
-    return memory.view(np.uint8) if t.dtype == torch.bool else memory, t.stride(0), t.stride(1)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})  # sums in lanes; NaN stays NaN

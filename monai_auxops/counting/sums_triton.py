@@ -9,7 +9,7 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from monai_auxops.counting.backend_triton import PROGRAMS, _has_kernel, _launch, _offset, compiled
+from monai_auxops.counting.backend_triton import PROGRAMS, compiled, has_kernel, launch, voxel_offset
 
 __all__ = ["sums"]
 
@@ -17,12 +17,12 @@ __all__ = ["sums"]
 def sums(x: Tensor, y: Tensor | None, threshold: float | None) -> tuple[Tensor, ...] | None:
     """Return what ``fused_sums`` promises; None for types that the kernel does not support."""
     marks = x if y is None else y
-    if not _has_kernel(x, marks, x.shape[1]):
+    if not has_kernel(x, marks, x.shape[1]):
         return None
     programs = max(1, PROGRAMS // len(x))
     result = torch.zeros(3, len(x), programs, dtype=torch.float64, device=x.device)
     options = {"threshold": threshold or 0.0, "elements": threshold is not None, "labeled": y is not None}
-    _launch(_sums_kernel, x, marks, result, programs=programs, **options)
+    launch(_sums_kernel, x, marks, result, programs=programs, **options)
     total = result.sum(2)
     return tuple(total.long()) if threshold is not None else (total[0], total[1].long())
 
@@ -39,8 +39,8 @@ def _sums_kernel(  # type: ignore[no-untyped-def]
     for tile in range(tl.program_id(1), tl.cdiv(voxels, span), tl.num_programs(1)):
         voxel = tile * span + tl.arange(0, span)
         inside = voxel < voxels
-        x_at = x + sample * xb + _offset(voxel, height, width, x0, x1, x2, flat)
-        y_at = y + sample * yb + _offset(voxel, height, width, y0, y1, y2, flat)
+        x_at = x + sample * xb + voxel_offset(voxel, height, width, x0, x1, x2, flat)
+        y_at = y + sample * yb + voxel_offset(voxel, height, width, y0, y1, y2, flat)
         x_skip, y_skip = tl.zeros((), tl.int64), tl.zeros((), tl.int64)
         for _ in range(classes):
             value = tl.load(x_at + x_skip, inside, float("nan")).to(tl.float32)

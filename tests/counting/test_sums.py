@@ -126,7 +126,7 @@ def test_blocks_of_any_size_sum_over_any_axes(shape, axes, most, seed):
     x, axes = torch.randn(shape, generator=generator), sorted(axis for axis in axes if axis < len(shape)) or [0]
     kept, blocks.BLOCK = blocks.BLOCK, most
     try:
-        total, positive = blocks.summed(lambda block: iter([block, block > 0]), [x], axes)
+        total, positive = blocks.sum_in_blocks(lambda block: iter([block, block > 0]), [x], axes)
         uncut = [block for (block,) in _blocks_of(x, whole=[1])]
     finally:
         blocks.BLOCK = kept
@@ -143,7 +143,7 @@ def _blocks_of(x, whole):
         seen.append((block,))
         yield block
 
-    blocks.summed(parts, [x], [0], whole)
+    blocks.sum_in_blocks(parts, [x], [0], whole)
     return seen
 
 
