@@ -25,10 +25,10 @@ EVALUATE = """
 import sys, time
 from pathlib import Path
 from monai_auxops.evaluation.command import evaluate
-from monai_auxops.evaluation.options import Options
+from monai_auxops.evaluation.options import EvaluateOptions
 folder = Path(sys.argv[1])
 start = time.perf_counter()
-code = evaluate(Options(folder / "pred", folder / "label", folder / "out"))
+code = evaluate(EvaluateOptions(folder / "pred", folder / "label", folder / "out"))
 print(time.perf_counter() - start)
 sys.exit(code)
 """

@@ -51,7 +51,7 @@ def migrate(args: argparse.Namespace) -> int:
 
 def attach(args: argparse.Namespace) -> int:
     """Write aux-ops as overrides of a bundle's configurations."""
-    from monai_auxops.attach.command import AttachError, Options, attach, settings_of
+    from monai_auxops.attach.command import AttachError, AttachOptions, attach, settings_of
     from monai_auxops.attach.evidence import Answers
 
     transform = args.output_transform or ""
@@ -67,7 +67,9 @@ def attach(args: argparse.Namespace) -> int:
     )
     try:
         settings = settings_of(args.set)
-        options = Options(args.bundle, args.ops, answers, args.config, args.force, args.report, args.check, settings)
+        options = AttachOptions(
+            args.bundle, args.ops, answers, args.config, args.force, args.report, args.check, settings
+        )
         text, good = attach(options)
     except AttachError as error:
         sys.stderr.write(f"monai-auxops attach: {error}\n")
@@ -116,9 +118,9 @@ def report(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Measure predictions on disk."""
     from monai_auxops.evaluation.command import evaluate
-    from monai_auxops.evaluation.options import Options
+    from monai_auxops.evaluation.options import EvaluateOptions
 
-    options = Options(
+    options = EvaluateOptions(
         predictions=args.pred,
         labels=args.label,
         output=args.output,

@@ -12,7 +12,7 @@ from monai_auxops.attach.engines import readable_id
 from monai_auxops.attach.problem import AttachError
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.evidence import Answers, Evidence, Measure
 
 _DICE: Final = ("ComputeDice", "DiceMaskedOutput")
@@ -142,7 +142,7 @@ def _loss_argument(evidence: Evidence) -> dict[str, Any]:
     return {"loss_function": f"@{readable_id(evidence.loss.item_id)}"}
 
 
-def label_format_block(name: str, config: Config) -> dict[str, Any]:
+def label_format_block(name: str, config: BundleConfig) -> dict[str, Any]:
     """Return the label_format of an op that needs one, as used by the configuration's own components."""
     if "label_format" not in inspect.signature(known_op(name)).parameters:
         return {}

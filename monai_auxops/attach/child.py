@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
-from monai_auxops.attach.config import Config
+from monai_auxops.attach.config import BundleConfig
 from monai_auxops.attach.problem import first_line
 
 _WINDOWS: Final = ("roi_size",)
@@ -24,7 +24,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, spec["bundle"])
     os.chdir(spec["bundle"])
     set_determinism(0)
-    config = Config([Path(name) for name in spec["files"]], spec["settings"])
+    config = BundleConfig([Path(name) for name in spec["files"]], spec["settings"])
     parser = config.parser
     if spec["metadata"]:
         parser.read_meta(spec["metadata"])
@@ -42,7 +42,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     return {"weights": weights_of(engines.values()), "metrics": metrics_of(engines), "labels": labels}
 
 
-def shorten_run(config: Config, spec: dict[str, Any]) -> None:
+def shorten_run(config: BundleConfig, spec: dict[str, Any]) -> None:
     """Make the run one epoch long, and generate data if it has none of its own."""
     shape = None
     if spec["synthetic"]:
@@ -60,7 +60,7 @@ def shorten_run(config: Config, spec: dict[str, Any]) -> None:
     config.parser.parse(True)
 
 
-def _smallest_shape(config: Config, spec: dict[str, Any]) -> Any:
+def _smallest_shape(config: BundleConfig, spec: dict[str, Any]) -> Any:
     """Return the shape of generated data: the smallest image that the network accepts."""
     from monai_auxops.attach.synthetic import image_sizes, smallest_shape
 
@@ -71,7 +71,9 @@ def _smallest_shape(config: Config, spec: dict[str, Any]) -> Any:
     return smallest_shape(network, sizes, device, made["index_labels"])
 
 
-def _loader_config(config: Config, item: dict[str, Any], slot: str, shape: Any, spec: dict[str, Any]) -> dict[str, Any]:
+def _loader_config(
+    config: BundleConfig, item: dict[str, Any], slot: str, shape: Any, spec: dict[str, Any]
+) -> dict[str, Any]:
     """Return the configuration of an engine's loader; data to be inverted must have been transformed."""
     from dataclasses import asdict
 
@@ -101,7 +103,7 @@ def _shrink(value: Any, side: int) -> None:
         _shrink(child, side)
 
 
-def _validate_in_first_epoch(config: Config, synthetic: bool) -> None:
+def _validate_in_first_epoch(config: BundleConfig, synthetic: bool) -> None:
     """Validate in the first epoch, and do not load weights that a synthetic run lacks."""
     for item_id, block in config.components():
         name = config.target(item_id).rpartition(".")[2]

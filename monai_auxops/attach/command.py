@@ -22,7 +22,7 @@ _DATA: Final = {"synthetic": "on generated data", "own": "on the bundle's data"}
 
 
 @dataclass(frozen=True)
-class Options:
+class AttachOptions:
     """The options of the command line.
 
     Args:
@@ -46,7 +46,7 @@ class Options:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def attach(options: Options) -> tuple[str, bool]:
+def attach(options: AttachOptions) -> tuple[str, bool]:
     """Write the overrides for a bundle; return the report, and whether a check found all equal or explained.
 
     Raises:
@@ -68,7 +68,7 @@ def attach(options: Options) -> tuple[str, bool]:
         return _write_if_proven(bundle, configs, usable, options)
 
 
-def _write_if_proven(bundle: Path, configs: Path, plans: Sequence[Plan], options: Options) -> tuple[str, bool]:
+def _write_if_proven(bundle: Path, configs: Path, plans: Sequence[Plan], options: AttachOptions) -> tuple[str, bool]:
     """Run every plan without and with aux-ops, and write what is proven; existing files are checked as they are."""
     there = {plan.run.output for plan in plans if (configs / plan.run.output).exists() and not options.force}
     for plan in plans:
@@ -157,4 +157,4 @@ def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-__all__ = ["AttachError", "Options", "attach", "settings_of"]
+__all__ = ["AttachError", "AttachOptions", "attach", "settings_of"]

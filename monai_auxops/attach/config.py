@@ -18,7 +18,7 @@ from monai_auxops.attach.problem import AttachError, first_line
 _REFERENCE: Final = re.compile(r"\$?\s*@([\w#:.\-]+)\s*")
 
 
-class Config:
+class BundleConfig:
     """One or more files of a bundle, merged in order.
 
     Args:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monai_auxops.attach.problem import AttachError
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
 
 _LOOKS_LIKE_ONE: Final = re.compile(r"(Trainer|Evaluator|Workflow)$")
 _GENERATES: Final = ("GanTrainer", "AdversarialTrainer", "VaeGanTrainer")
@@ -57,7 +57,7 @@ class EngineItem:
         return f"{self.item_id}::additional_metrics"
 
 
-def find_engines(config: Config) -> list[EngineItem]:
+def find_engines(config: BundleConfig) -> list[EngineItem]:
     """Return every trainer and evaluator, in the order of the files."""
     from monai.engines import Evaluator, Trainer
 
@@ -69,7 +69,7 @@ def find_engines(config: Config) -> list[EngineItem]:
     return found
 
 
-def _engine_class(config: Config, item_id: str) -> Any:
+def _engine_class(config: BundleConfig, item_id: str) -> Any:
     """Return a component's class; refuse an engine whose class cannot be imported."""
     name = config.target(item_id)
     try:
@@ -83,7 +83,7 @@ def _engine_class(config: Config, item_id: str) -> Any:
     return kind
 
 
-def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:
+def refuse_unmeasurable(config: BundleConfig, engine: EngineItem) -> None:
     """Raise an error if an engine has no predictions and labels to compare."""
     from monai.engines import AdversarialTrainer, GanTrainer
 
@@ -105,7 +105,7 @@ def refuse_unmeasurable(config: Config, engine: EngineItem) -> None:
         )
 
 
-def _diffusion_part(config: Config, engine: EngineItem) -> str:
+def _diffusion_part(config: BundleConfig, engine: EngineItem) -> str:
     """Return the part that identifies an engine as a diffusion model's, or nothing."""
     for part in ("prepare_batch", "inferer"):
         item_id, value = config.follow(f"{engine.item_id}::{part}")
@@ -115,7 +115,7 @@ def _diffusion_part(config: Config, engine: EngineItem) -> str:
     return ""
 
 
-def run_ids(config: Config, engine: EngineItem) -> list[str]:
+def run_ids(config: BundleConfig, engine: EngineItem) -> list[str]:
     """Return the ids of the lists that run an engine, ``run`` first: what ``monai.bundle run`` is given."""
     found = [key for key in config.parser.get() if engine.item_id in _engines_run_by(config.at(key))]
     return sorted(found, key=lambda name: name != "run")
@@ -127,7 +127,7 @@ def _engines_run_by(value: Any) -> set[str]:
     return {match.replace("#", "::") for text in texts if isinstance(text, str) for match in _RUNS.findall(text)}
 
 
-def reachable_ids(config: Config, start: str) -> set[str]:
+def reachable_ids(config: BundleConfig, start: str) -> set[str]:
     """Return the ids that are also built when ``start`` is built."""
     waiting, found = [start], set()
     while waiting:

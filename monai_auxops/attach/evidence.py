@@ -11,7 +11,7 @@ from monai_auxops.attach.network import Output, read_channels
 from monai_auxops.attach.postprocessing import PostProcessing, read_postprocessing
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.engines import EngineItem
 
 
@@ -93,7 +93,7 @@ class Measure:
         return names[1:] if self.skip_background else names
 
 
-def read_evidence(config: Config, engine: EngineItem, trainer: EngineItem | None, output: Output) -> Evidence:
+def read_evidence(config: BundleConfig, engine: EngineItem, trainer: EngineItem | None, output: Output) -> Evidence:
     """Read everything that a bundle tells about how an engine measures."""
     channels, where = read_channels(config, engine)
     return Evidence(

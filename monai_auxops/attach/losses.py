@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.engines import EngineItem
 
 _PARTS: Final = ("loss", "dice", "focal", "tversky", "loss_function", "ce")
@@ -46,7 +46,7 @@ class LossFacts:
     sums: bool = False
 
 
-def read_loss(config: Config, trainer: EngineItem | None) -> LossFacts:
+def read_loss(config: BundleConfig, trainer: EngineItem | None) -> LossFacts:
     """Return what the trainer's loss function tells."""
     if trainer is None:
         return LossFacts()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monai_auxops.attach.slots import read_slot
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.engines import EngineItem
 
 _BY_NAME = {"MeanDice": "dice", "DiceMetric": "dice", "MeanIoUHandler": "iou", "MeanIoU": "iou", "Accuracy": "accuracy"}
@@ -38,7 +38,7 @@ class Meaning:
     num_classes: int | None = None
 
 
-def read_meanings(config: Config, engine: EngineItem) -> list[Meaning]:
+def read_meanings(config: BundleConfig, engine: EngineItem) -> list[Meaning]:
     """Return what the metrics of an engine mean, the key metric first."""
     slots = [read_slot(config, slot_id) for slot_id in (engine.key_slot, engine.additional_slot)]
     return [_meaning(name, metric) for slot in slots for name, metric in slot.metrics.items()]

@@ -12,7 +12,7 @@ from monai_auxops.attach.folder import SUFFIXES, load_config
 from monai_auxops.attach.problem import AttachError
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
 
 _CHANNELS: Final = ("out_channels", "num_classes", "n_classes", "out_classes", "num_out_channels")
 _WRAPS: Final = ("DistributedDataParallel", "DataParallel", "SyncBatchNorm")
@@ -79,7 +79,7 @@ def _in_channel_order(names: dict[Any, Any]) -> tuple[str, ...]:
         raise AttachError(f"metadata.json: channel_def must be keyed by channel number, got {list(names)}") from error
 
 
-def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
+def read_channels(config: BundleConfig, engine: EngineItem) -> tuple[int | None, str]:
     """Return the number of output channels and its source, or None if no argument tells it."""
     waiting = [engine.network_slot]
     for reference in waiting:
@@ -96,7 +96,7 @@ def read_channels(config: Config, engine: EngineItem) -> tuple[int | None, str]:
     return None, ""
 
 
-def _channels_argument(config: Config, item_id: str, name: str) -> tuple[int | None, str]:
+def _channels_argument(config: BundleConfig, item_id: str, name: str) -> tuple[int | None, str]:
     """Return the argument of a network that is its number of output channels, or the default of it."""
     for key in _CHANNELS:
         value = config.try_value(f"{item_id}::{key}")

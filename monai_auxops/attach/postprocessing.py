@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.engines import EngineItem
 
 _KEEPS: Final = ("EnsureTyped", "ToTensord", "ToNumpyd", "ToDeviced", "CastToTyped", "SaveImaged", "CopyItemsd")
@@ -43,7 +43,7 @@ class PostProcessing:
         return self.argmax or self.threshold is not None
 
 
-def read_postprocessing(config: Config, engine: EngineItem) -> PostProcessing:
+def read_postprocessing(config: BundleConfig, engine: EngineItem) -> PostProcessing:
     """Return what an engine's post-processing does."""
     found = PostProcessing()
     for name, transform, keys in _transforms(config, f"{engine.item_id}::postprocessing"):
@@ -91,7 +91,7 @@ def _discretized(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -
     )
 
 
-def _transforms(config: Config, item_id: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _transforms(config: BundleConfig, item_id: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     """Yield name, object and keys of each transform of a chain; the object is None if it cannot be built here."""
     item_id, value = config.follow(item_id)
     if isinstance(value, list):
@@ -105,7 +105,7 @@ def _transforms(config: Config, item_id: str) -> Iterator[tuple[str, Any, tuple[
         yield from _built(config.try_value(item_id))
 
 
-def _component(config: Config, item_id: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+def _component(config: BundleConfig, item_id: str) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     name = config.target(item_id).rpartition(".")[2]
     if config.try_value(f"{item_id}::_disabled_", False) in (True, "true", "True"):
         return

@@ -9,7 +9,7 @@ from monai_auxops.attach.engines import EngineItem, readable_id
 from monai_auxops.attach.slots import overrides_before
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.plan import Plan
 
 _EXCHANGED: Final = {"StatsHandler": "AuxStatsHandler", "TensorBoardStatsHandler": "AuxTensorBoardStatsHandler"}
@@ -39,7 +39,7 @@ def exchange(plan: Plan) -> None:
                 plan.block[f"{readable_id(item_id)}#_target_"] = f"monai_auxops.{_EXCHANGED[name]}"
 
 
-def _handlers(config: Config, engine: EngineItem) -> Iterator[tuple[str, str]]:
+def _handlers(config: BundleConfig, engine: EngineItem) -> Iterator[tuple[str, str]]:
     """Yield the id and class of each handler of an engine that is written as a component."""
     waiting, seen = [f"{engine.item_id}::{engine.prefix}_handlers"], set()
     for reference in waiting:
@@ -65,7 +65,7 @@ def _add(plan: Plan, engine: EngineItem, handlers: list[dict[str, Any]]) -> None
     plan.block[f"{readable_id(shows[-1])}#also"] = handlers  # exchange() has made the place writable
 
 
-def _appended(config: Config, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
+def _appended(config: BundleConfig, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the overrides that append handlers to a list, or make one."""
     slot = f"{engine.item_id}::{engine.prefix}_handlers"
     item_id, value = config.follow(slot)
@@ -94,7 +94,7 @@ def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | Non
     return block | {"log_dir": _log_dir(plan.run.config, trainer)}
 
 
-def _log_dir(config: Config, trainer: EngineItem) -> Any:
+def _log_dir(config: BundleConfig, trainer: EngineItem) -> Any:
     """Return the folder of the trainer's TensorBoard handler, otherwise the bundle's output folder."""
     for item_id, name in _handlers(config, trainer):
         if name in _EXCHANGED and "log_dir" in config.at(item_id):
@@ -111,7 +111,7 @@ def _add_cases(plan: Plan, evaluator: EngineItem) -> None:
             op["report_path"] = _report_path(plan.run.config, evaluator)
 
 
-def _report_path(config: Config, evaluator: EngineItem) -> Any:
+def _report_path(config: BundleConfig, evaluator: EngineItem) -> Any:
     """Return the folder of the evaluation's MetricsSaver, otherwise the bundle's output folder."""
     for item_id, name in _handlers(config, evaluator):
         if name == "MetricsSaver" and "save_dir" in config.at(item_id):

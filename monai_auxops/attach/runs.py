@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from monai_auxops.attach.config import Config
+from monai_auxops.attach.config import BundleConfig
 from monai_auxops.attach.engines import (
     EngineItem,
     find_engines,
@@ -36,7 +36,7 @@ class BundleRun:
         parallel: the files to add for several GPUs.
     """
 
-    config: Config
+    config: BundleConfig
     engines: tuple[EngineItem, ...]
     run_id: str
     output: str
@@ -68,7 +68,7 @@ def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[Bundle
 def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> BundleRun:
     """Return the run of the files that the user named."""
     paths = [next((p for p in (configs / n, bundle / n, Path(n)) if p.is_file()), Path(n)) for n in names]
-    run = _run(Config(paths), f"{OURS}.json")
+    run = _run(BundleConfig(paths), f"{OURS}.json")
     if run is None:
         raise AttachError(f"{' + '.join(names)} has neither a trainer nor an evaluator that MONAI could build")
     return run
@@ -81,7 +81,7 @@ def _base(path: Path, files: Sequence[Path]) -> BundleRun | None:
         return None
     missing = {name.split("::")[0] for name in config.unresolved()}
     needed = [other for other in files if other != path and missing and _defines(other, missing)]
-    return _run(Config([*needed[:1], path]) if needed else config, f"{OURS}.json")
+    return _run(BundleConfig([*needed[:1], path]) if needed else config, f"{OURS}.json")
 
 
 def _defines(path: Path, names: set[str]) -> bool:
@@ -90,10 +90,10 @@ def _defines(path: Path, names: set[str]) -> bool:
     return config is not None and names <= set(config.raw) and not find_engines(config)
 
 
-def _alone(path: Path) -> Config | None:
+def _alone(path: Path) -> BundleConfig | None:
     """Return a file as a configuration, or None if it overrides another (``"validate#handlers": …``)."""
     try:
-        return Config([path])
+        return BundleConfig([path])
     except AttachError:
         if any("#" in key or "::" in key for key in load_config(path)):
             return None
@@ -112,11 +112,11 @@ def _the_training(trainings: Sequence[Path], bases: dict[Path, BundleRun]) -> Pa
     return named[0]
 
 
-def _together(paths: Sequence[Path]) -> Config | None:
+def _together(paths: Sequence[Path]) -> BundleConfig | None:
     """Return files merged, or None if the last one overrides what the others do not have."""
     load_config(paths[-1])  # a malformed file is refused
     try:
-        return Config(paths)
+        return BundleConfig(paths)
     except AttachError:
         return None
 
@@ -155,7 +155,7 @@ def _override(path: Path, base: BundleRun, output: str) -> BundleRun | None:
     return _run(config, output) if engines and not any(engine.trains for engine in engines) else None
 
 
-def _run(config: Config, output: str) -> BundleRun | None:
+def _run(config: BundleConfig, output: str) -> BundleRun | None:
     """Return the run of a configuration: the engine that it runs, and the engines that this one needs."""
     engines = find_engines(config)
     started = [engine for engine in engines if run_ids(config, engine)]
@@ -177,7 +177,7 @@ def _first(engines: Sequence[EngineItem]) -> EngineItem | None:
     return next(iter(trainers or engines), None)
 
 
-def _validates(config: Config, engine: EngineItem) -> bool:
+def _validates(config: BundleConfig, engine: EngineItem) -> bool:
     """Tell whether an evaluator measures: it has a key metric, unlike one that only infers."""
     return config.follow(engine.key_slot)[1] not in (None, {}, "$None")
 

@@ -9,7 +9,7 @@ from monai_auxops.attach.engines import EngineItem, readable_id
 from monai_auxops.attach.problem import AttachError, first_line
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import Config
+    from monai_auxops.attach.config import BundleConfig
 
 EMPTY: Final[tuple[Any, ...]] = (None, "$None", "None", {})
 
@@ -31,7 +31,7 @@ class MetricSlot:
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
-def read_slot(config: Config, slot_id: str) -> MetricSlot:
+def read_slot(config: BundleConfig, slot_id: str) -> MetricSlot:
     """Return what is in a slot, through references and expressions."""
     item_id, value = config.follow(slot_id)
     if value in EMPTY:
@@ -52,7 +52,7 @@ def read_slot(config: Config, slot_id: str) -> MetricSlot:
     return MetricSlot(slot_id, item_id, value.strip()[1:], dict(made))
 
 
-def _metric(config: Config, item_id: str) -> Any:
+def _metric(config: BundleConfig, item_id: str) -> Any:
     """Return a metric, or the name of its class."""
     item_id, value = config.follow(item_id)
     made = config.try_value(item_id)
@@ -61,7 +61,7 @@ def _metric(config: Config, item_id: str) -> Any:
     return config.target(item_id) if isinstance(value, dict) and "_target_" in value else str(value)
 
 
-def slot_overrides(config: Config, engine: EngineItem, ops: dict[str, Any]) -> dict[str, Any]:
+def slot_overrides(config: BundleConfig, engine: EngineItem, ops: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides that put ``ops`` into an engine's slots.
 
     MONAI attaches additional metrics only if there is a key metric; without one, the first op becomes it.
@@ -77,7 +77,9 @@ def slot_overrides(config: Config, engine: EngineItem, ops: dict[str, Any]) -> d
     return block
 
 
-def _overrides_of_slot(config: Config, slot: MetricSlot, ops: dict[str, Any], engine: EngineItem) -> dict[str, Any]:
+def _overrides_of_slot(
+    config: BundleConfig, slot: MetricSlot, ops: dict[str, Any], engine: EngineItem
+) -> dict[str, Any]:
     """Return the overrides for one slot: entries of the dict that is there, or the whole slot."""
     if slot.expression:
         name = f"aux_ops_{engine.item_id.replace('::', '_')}_{slot.slot_id.rpartition('::')[2]}"
@@ -89,7 +91,7 @@ def _overrides_of_slot(config: Config, slot: MetricSlot, ops: dict[str, Any], en
     return overrides_before(config, slot.slot_id) | {readable_id(slot.slot_id): ops}
 
 
-def overrides_before(config: Config, item_id: str) -> dict[str, Any]:
+def overrides_before(config: BundleConfig, item_id: str) -> dict[str, Any]:
     """Return the overrides that must come before one of ``item_id``.
 
     Overrides are merged before macros (``"%train#postprocessing"``) are replaced: what is inside a macro has no id

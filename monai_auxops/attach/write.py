@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.attach.config import Config
+from monai_auxops.attach.config import BundleConfig
 from monai_auxops.attach.engines import EngineItem, readable_id
 from monai_auxops.attach.problem import AttachError, first_line
 from monai_auxops.attach.slots import read_slot
@@ -61,9 +61,9 @@ def _with_case_tables_in(value: Any, folder: str) -> Any:
     return value
 
 
-def check_overrides(plan: Plan, path: Path) -> Config:
+def check_overrides(plan: Plan, path: Path) -> BundleConfig:
     """Let MONAI merge and parse a file of overrides with those of its run, and build every op in its slot."""
-    config = Config([*plan.run.config.files, path])
+    config = BundleConfig([*plan.run.config.files, path])
     for engine, name in plan.metrics:
         _check_op(config, engine, name)
     lost = set(config.unresolved()) - set(plan.run.config.unresolved())
@@ -72,7 +72,7 @@ def check_overrides(plan: Plan, path: Path) -> Config:
     return config
 
 
-def _check_op(config: Config, engine: EngineItem, name: str) -> None:
+def _check_op(config: BundleConfig, engine: EngineItem, name: str) -> None:
     """Build one op as the engine would get it."""
     for slot_id in (engine.key_slot, engine.additional_slot):
         slot = read_slot(config, slot_id)
@@ -83,7 +83,7 @@ def _check_op(config: Config, engine: EngineItem, name: str) -> None:
     raise AttachError(f"{readable_id(engine.item_id)} would not get {name}, because the slot is overridden elsewhere")
 
 
-def _build_error(config: Config, item_id: str) -> str:
+def _build_error(config: BundleConfig, item_id: str) -> str:
     try:
         config.value(item_id)
     except Exception as error:

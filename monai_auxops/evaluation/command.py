@@ -18,7 +18,7 @@ from monai_auxops.evaluation.summary import summarize
 from monai_auxops.report.command import HINT
 
 if TYPE_CHECKING:
-    from monai_auxops.evaluation.options import Options
+    from monai_auxops.evaluation.options import EvaluateOptions
 
 COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
 
@@ -33,7 +33,7 @@ class Evaluation(NamedTuple):
     results: list[Measured]
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: EvaluateOptions) -> int:
     """Measure, write the files, print the table.
 
     Returns:
@@ -70,7 +70,7 @@ def write_page(folder: Path) -> list[Path]:
     return [folder / PAGE]
 
 
-def evaluation(options: Options) -> Evaluation:
+def evaluation(options: EvaluateOptions) -> Evaluation:
     """Measure the cases of two folders.
 
     Raises:
@@ -91,7 +91,7 @@ def evaluation(options: Options) -> Evaluation:
     return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results), results)
 
 
-def settings_of(options: Options) -> Settings:
+def settings_of(options: EvaluateOptions) -> Settings:
     """Check the options, some of which are valid only together."""
     if options.tolerance < 0:
         raise ValueError(f"--tolerance: expected mm, at least 0, got {options.tolerance}")
@@ -102,7 +102,7 @@ def settings_of(options: Options) -> Settings:
     return Settings(naming, *shared, options.threshold, options.resample)
 
 
-def summary_content(result: Evaluation, options: Options) -> dict[str, Any]:
+def summary_content(result: Evaluation, options: EvaluateOptions) -> dict[str, Any]:
     """Return the content of the summary besides the numbers."""
     cases = {row["case"] for row in result.rows if row["status"] != "failed"}
     return {

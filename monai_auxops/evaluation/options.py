@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Options:
+class EvaluateOptions:
     """The command line of ``evaluate``."""
 
     predictions: Path

@@ -19,7 +19,7 @@ from monai_auxops.evaluation.volumes import Volume, grid_difference, read_volume
 from monai_auxops.report.thumbnails import most_wrong_slice, png_of
 
 if TYPE_CHECKING:
-    from monai_auxops.evaluation.options import Options
+    from monai_auxops.evaluation.options import EvaluateOptions
 
 FOLDER, INDEX = "pictures", "best.json"
 MAX_SIDE = 320  # pixels
@@ -58,7 +58,7 @@ def choose_cases(rows: Sequence[Mapping[str, Any]]) -> list[ChosenCase]:
 
 
 def write_pictures(
-    options: Options, rows: Sequence[Mapping[str, Any]], results: Sequence[Measured], settings: Settings
+    options: EvaluateOptions, rows: Sequence[Mapping[str, Any]], results: Sequence[Measured], settings: Settings
 ) -> list[str]:
     """Draw the chosen cases into ``pictures`` in the output; return a sentence for each that cannot be drawn."""
     by_case = {result.pair.case: result for result in results}

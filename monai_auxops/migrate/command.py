@@ -18,7 +18,7 @@ from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.conversion.project import Project, read
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
-from monai_auxops.migrate.options import Options  # noqa: TC001 (for callers: run(Options(...)))
+from monai_auxops.migrate.options import MigrateOptions  # noqa: TC001 (for callers: run(MigrateOptions(...)))
 from monai_auxops.migrate.reading.mmar import Mmar
 from monai_auxops.migrate.report.diff import diff
 from monai_auxops.migrate.report.html import html
@@ -27,7 +27,7 @@ from monai_auxops.migrate.report.text import Text
 from monai_auxops.migrate.rules import Rule, RuleBook
 
 
-def run(options: Options) -> tuple[str, int]:
+def run(options: MigrateOptions) -> tuple[str, int]:
     """Return the report and the exit code; a bundle is written if -o asks for one and nothing is fatal."""
     project = _read(options)
     newer = migration(project, options)
@@ -48,7 +48,7 @@ def run(options: Options) -> tuple[str, int]:
     return _render(report, options), max(report["exit_code"], int(failed))
 
 
-def _read(options: Options) -> Project:
+def _read(options: MigrateOptions) -> Project:
     """Read the MMAR; a source that cannot be read becomes a diagnostic."""
     log = Log()
     if not options.source.exists():
@@ -84,7 +84,7 @@ def _weights(project: Project, folder: Path) -> Path | None:
     return folder / "models" if carry_weights(project, folder) else None
 
 
-def _write(project: Project, options: Options, models: Path | None) -> Path | None:
+def _write(project: Project, options: MigrateOptions, models: Path | None) -> Path | None:
     """Write the complete bundle, or nothing."""
     output = options.output
     if output is None or not _writable(project, output, options.force):
@@ -131,7 +131,7 @@ def _valid(project: Project, staged: Path) -> bool:
     return not problems
 
 
-def _check(project: Project, options: Options, models: Path | None) -> bool:
+def _check(project: Project, options: MigrateOptions, models: Path | None) -> bool:
     from monai_auxops.migrate.trial.trial import check_project
 
     if packages.missing():
@@ -147,7 +147,7 @@ def _train_command(project: Project, folder: Path) -> list[str]:
     return [f"cd {shlex.quote(str(folder))}", train, "monai-auxops report eval"]
 
 
-def _render(report: Model, options: Options) -> str:
+def _render(report: Model, options: MigrateOptions) -> str:
     if options.diff:
         return diff(printable(report), options.width)
     if options.form == "json":

@@ -21,7 +21,7 @@ def _switch(flag: str, help_text: str, *short: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class MigrateOptions:
     """The options of one run of the command."""
 
     source: Path = _option(
@@ -69,12 +69,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         command.add_argument(*flags, **how)
 
 
-def from_arguments(arguments: argparse.Namespace, width: int, color: bool) -> Options:
+def from_arguments(arguments: argparse.Namespace, width: int, color: bool) -> MigrateOptions:
     """Return the options of a parsed command line; ``width`` and ``color`` are the terminal's."""
     given = {item.name: getattr(arguments, item.name) for item in _declared()}
     given["settings"] = tuple(given["settings"])
-    return Options(**given, width=width, color=color)
+    return MigrateOptions(**given, width=width, color=color)
 
 
 def _declared() -> list[Any]:
-    return [item for item in fields(Options) if item.metadata]
+    return [item for item in fields(MigrateOptions) if item.metadata]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from monai.bundle import ConfigParser
 
-from monai_auxops.attach.command import AttachError, Options, attach
+from monai_auxops.attach.command import AttachError, AttachOptions, attach
 from monai_auxops.attach.evidence import Answers
 from monai_auxops.cli import main
 from tests.attach.conftest import ARGMAX, FROM_ENGINE, SIGMOID, compose, metadata, training
@@ -15,7 +15,7 @@ from tests.attach.conftest import ARGMAX, FROM_ENGINE, SIGMOID, compose, metadat
 
 def attached(bundle, *ops, answers=None, **more):
     """Attach, and return what it says and the block of the training."""
-    said, good = attach(Options(bundle.folder, ops, answers or Answers(), **more))
+    said, good = attach(AttachOptions(bundle.folder, ops, answers or Answers(), **more))
     assert good
     return said, bundle.block()
 
@@ -211,7 +211,7 @@ def test_an_evaluation_has_the_names_of_the_training(bundle):
     config["train"]["trainer"]["key_train_metric"] = {"train_dice": {"_target_": "MeanDice"}}
     bundle.write("train.json", config)
     bundle.write("evaluate.json", {"validate#postprocessing": ARGMAX, "run": ["$@validate#evaluator.run()"]})
-    attach(Options(bundle.folder))
+    attach(AttachOptions(bundle.folder))
     assert list(ops_of(bundle.block("aux_ops_evaluate.json"))) == ["val_class_dice"]
 
 
@@ -241,8 +241,8 @@ def test_several_trainings(bundle):
     bundle.write("train_autoencoder.json", training())
     (bundle.configs / "train.json").rename(bundle.configs / "train_diffusion.json")
     with pytest.raises(AttachError, match=r"several files train \(train_autoencoder.json, train_diffusion.json\)"):
-        attach(Options(bundle.folder))
-    assert "train_diffusion.json" in attach(Options(bundle.folder, config=["train_diffusion.json"]))[0]
+        attach(AttachOptions(bundle.folder))
+    assert "train_diffusion.json" in attach(AttachOptions(bundle.folder, config=["train_diffusion.json"]))[0]
 
 
 INVERTED = compose(
@@ -257,7 +257,7 @@ def test_an_evaluation_on_the_original_grid(bundle):
         "evaluate.json",
         {"nothing": None, "validate#postprocessing": INVERTED, "run": ["$@validate#evaluator.run()"]},
     )
-    said, _ = attach(Options(bundle.folder))
+    said, _ = attach(AttachOptions(bundle.folder))
     op = bundle.block("aux_ops_evaluate.json")["validate#evaluator#additional_metrics"]["val_dice"]
     assert (op["stage"], op["is_onehot_targets"], op["class_names"]) == ("post", True, ["liver", "kidney"])
     assert "after post-processing" in said
@@ -270,10 +270,10 @@ def test_an_evaluation_alone(bundle):
     alone["validate"]["postprocessing"] = ARGMAX
     (bundle.configs / "train.json").unlink()
     bundle.write("evaluate.json", alone)
-    attach(Options(bundle.folder))
+    attach(AttachOptions(bundle.folder))
     assert "aux_ops_evaluate.json" in bundle.files()
     with pytest.raises(AttachError, match="NegLoss in validate#evaluator needs a loss"):
-        attach(Options(bundle.folder, ["NegLoss"], force=True))
+        attach(AttachOptions(bundle.folder, ["NegLoss"], force=True))
 
 
 def test_an_ensemble_is_measured_after_its_postprocessing(bundle):
@@ -286,7 +286,7 @@ def test_an_ensemble_is_measured_after_its_postprocessing(bundle):
     alone = {"network": config["network"], "evaluator": ensemble, "post": compose(mean, *ARGMAX["transforms"])}
     alone["validate"] = {"data": [], "key_metric": config["validate"]["key_metric"]}
     bundle.write("evaluate.json", alone | {"run": ["$@evaluator.run()"]})
-    said, _ = attach(Options(bundle.folder))
+    said, _ = attach(AttachOptions(bundle.folder))
     op = bundle.block("aux_ops_evaluate.json")["evaluator#additional_metrics"]["val_dice"]
     assert (op["stage"], op["is_onehot_targets"]) == ("post", True)
     assert "an ensemble has no 'pred' before it" in said
@@ -394,7 +394,7 @@ def test_what_cannot_be_attached(bundle, files, ops, message):
         bundle.write(name, content)
     before = {path.name: path.read_bytes() for path in bundle.configs.iterdir()}
     with pytest.raises(AttachError, match=re.escape(message)) as caught:
-        attach(Options(bundle.folder, ops))
+        attach(AttachOptions(bundle.folder, ops))
     assert "\n" not in str(caught.value)
     assert {path.name: path.read_bytes() for path in bundle.configs.iterdir()} == before
 
@@ -440,7 +440,7 @@ def test_a_workflow_in_python(bundle):
     (bundle.folder / "scripts" / "workflow.py").write_text("class Cell(BundleWorkflow):\n    ...\n")
     bundle.write("train.json", {"epochs": 1})
     with pytest.raises(AttachError, match="is a Python workflow"):
-        attach(Options(bundle.folder))
+        attach(AttachOptions(bundle.folder))
 
 
 @pytest.mark.parametrize(

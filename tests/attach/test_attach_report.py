@@ -6,7 +6,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 import monai_auxops
-from monai_auxops.attach.command import Options, attach
+from monai_auxops.attach.command import AttachOptions, attach
 from monai_auxops.attach.executed import executed_config
 from tests.attach.conftest import ARGMAX, training
 
@@ -21,7 +21,7 @@ def reported(bundle, train_handlers, val_handlers=(), more=None):
     config["train"]["trainer"]["train_handlers"] = train_handlers
     config["validate"]["evaluator"]["val_handlers"] = list(val_handlers) or None
     bundle.write("train.json", config | (more or {}))
-    attach(Options(bundle.folder, report=True))
+    attach(AttachOptions(bundle.folder, report=True))
     files = [str(bundle.configs / name) for name in ("train.json", "aux_ops.json")]
     parser = ConfigParser(ConfigParser.load_config_files(files))
     parser.parse(True)
@@ -75,7 +75,7 @@ def test_the_cases_of_an_evaluation(bundle, monkeypatch):
     override = {"validate#postprocessing": ARGMAX, "run": ["$@validate#evaluator.run()"]}
     override["validate#evaluator#val_handlers"] = [STATS, saver]
     bundle.write("evaluate.json", override)
-    attach(Options(bundle.folder, report=True))
+    attach(AttachOptions(bundle.folder, report=True))
     block = bundle.block("aux_ops_evaluate.json")
     assert block["validate#evaluator#additional_metrics"]["val_dice"]["report_path"] == "cases"
     assert not (bundle.folder / "cases").exists()  # made by the evaluation, not by attach

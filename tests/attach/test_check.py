@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from monai_auxops.attach import child, trial
-from monai_auxops.attach.command import AttachError, Options, attach, settings_of
+from monai_auxops.attach.command import AttachError, AttachOptions, attach, settings_of
 from monai_auxops.attach.evidence import Answers
 from monai_auxops.attach.pairs import MetricPair
 from monai_auxops.attach.plan import Plan
@@ -79,7 +79,7 @@ KINDS = {
 def test_a_bundle_of_every_kind_is_proved_equal(bundle, config):
     channels = config["network"]["out_channels"]
     bundle.write("train.json", config).write("metadata.json", metadata(NAMES[:channels]))
-    said, good = attach(Options(bundle.folder, check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, check="synthetic"))
     assert good
     rows = [re.split(r"  +", line.strip()) for line in said.splitlines() if " | " in line]
     assert rows
@@ -92,7 +92,7 @@ def test_a_bundle_of_every_kind_is_proved_equal(bundle, config):
 @pytest.mark.usefixtures("in_process")
 def test_inflated_accuracy_is_explained(bundle):
     bundle.write("train.json", with_accuracy(training()))
-    said, good = attach(Options(bundle.folder, ["ComputeDice", "ComputeAccuracy"], check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, ["ComputeDice", "ComputeAccuracy"], check="synthetic"))
     row = next(line for line in said.splitlines() if "val_acc | val_accuracy" in line)
     theirs, ours = (float(text) for text in re.findall(r"0\.\d{6}", row))
     assert theirs == pytest.approx(1 - 2 * (1 - ours) / 3, abs=1e-5)
@@ -107,7 +107,7 @@ def test_a_classification(bundle):
     config["validate"]["evaluator"].pop("additional_metrics")
     meta = metadata(NAMES, format="classes", num_channels=3)
     bundle.write("train.json", config).write("metadata.json", meta)
-    said, good = attach(Options(bundle.folder, check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, check="synthetic"))
     assert good
     assert "val_acc | val_accuracy" in said
 
@@ -139,10 +139,10 @@ def test_an_evaluation_on_the_original_grid(bundle):
     meta = metadata(NAMES)
     meta["network_data_format"]["inputs"]["image"]["spatial_shape"] = [32, 32, 32]
     bundle.write("train.json", config).write("metadata.json", meta).write("evaluate.json", INVERTS)
-    said, good = attach(Options(bundle.folder, check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, check="synthetic"))
     assert good
     assert said.count("val_mean_dice | val_dice") == 2
-    raw, _ = attach(Options(bundle.folder, answers=Answers(stage="raw"), check="synthetic", force=True))
+    raw, _ = attach(AttachOptions(bundle.folder, answers=Answers(stage="raw"), check="synthetic", force=True))
     assert "measured before post-processing, on another grid" in raw
 
 
@@ -153,19 +153,19 @@ def test_the_bundles_own_data(bundle):
     config["train"]["data"] = "$[{'image': torch.rand(2, 1, 8, 8), 'label': torch.ones(2, 1, 8, 8)}] * @samples"
     config["validate"]["data"] = "$@train#data"
     bundle.write("train.json", config)
-    said, good = attach(Options(bundle.folder, check="own", settings=settings_of(["samples=3"])))
+    said, good = attach(AttachOptions(bundle.folder, check="own", settings=settings_of(["samples=3"])))
     assert good
     assert "on the bundle's data" in said
 
 
 @pytest.mark.usefixtures("in_process")
 def test_what_exists_is_checked_as_it_is(bundle):
-    attach(Options(bundle.folder))
+    attach(AttachOptions(bundle.folder))
     block = bundle.block()
     block["validate#evaluator#additional_metrics"]["val_dice"]["skip_background"] = False
     block["validate#evaluator#additional_metrics"]["val_dice"].pop("class_names")
     bundle.write("aux_ops.json", block)
-    said, good = attach(Options(bundle.folder, check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, check="synthetic"))
     assert not good
     assert "nothing in the bundle explains it" in said
     assert bundle.block() == block
@@ -185,7 +185,7 @@ def test_what_exists_is_checked_as_it_is(bundle):
 def test_a_bundle_that_fails_by_itself(bundle, change, message):
     bundle.write("train.json", training() | change).write("metadata.json", metadata(NAMES))
     with pytest.raises(AttachError, match=message) as caught:
-        attach(Options(bundle.folder, check="synthetic", answers=Answers(class_names=())))
+        attach(AttachOptions(bundle.folder, check="synthetic", answers=Answers(class_names=())))
     assert "\n" not in str(caught.value)
     assert "aux_ops.json" not in bundle.files()
 
@@ -201,7 +201,7 @@ def test_an_ensemble(bundle):
     alone = {"network": config["network"], "evaluator": ensemble, "post": compose(mean, *ARGMAX["transforms"])}
     alone["validate"] = {"data": [], "key_metric": config["validate"]["key_metric"]}
     bundle.write("evaluate.json", alone | {"run": ["$@evaluator.run()"]})
-    said, good = attach(Options(bundle.folder, check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, check="synthetic"))
     assert good
     assert re.search(r"val_mean_dice \| val_dice +(\S+) +\1 +equal", said)
 
@@ -222,7 +222,7 @@ def test_large_files_are_linked_and_models_are_not(tmp_path, monkeypatch):
 def test_without_a_format_of_the_data(bundle):
     bundle.write("metadata.json", {})
     with pytest.raises(AttachError, match="no data can be generated; use --check own"):
-        attach(Options(bundle.folder, check="synthetic"))
+        attach(AttachOptions(bundle.folder, check="synthetic"))
 
 
 PLAN = Plan(None, pairs=[MetricPair("evaluator", "val_mean_dice", "val_dice", "dice")])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monai_auxops.attach.command import Options, attach
+from monai_auxops.attach.command import AttachOptions, attach
 from tests.attach.conftest import training
 from tests.attach.test_check import in_process  # noqa: F401
 
@@ -17,7 +17,7 @@ def test_the_report_trains(bundle):
     config["train"]["trainer"]["train_handlers"] = [validation, STATS, BOARD]
     config["validate"]["evaluator"]["val_handlers"] = [{**STATS, "iteration_log": False}, BOARD]
     bundle.write("train.json", config)
-    said, good = attach(Options(bundle.folder, report=True, check="synthetic"))
+    said, good = attach(AttachOptions(bundle.folder, report=True, check="synthetic"))
     assert good
     assert "val_mean_dice | val_dice" in said
     left = bundle.folder.parent / f"{bundle.folder.name}_eval"

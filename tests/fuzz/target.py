@@ -16,7 +16,7 @@ except ImportError:
     sys.exit("this target needs atheris: pip install atheris")
 
 with atheris.instrument_imports(include=["monai_auxops.migrate"]):
-    from monai_auxops.migrate.command import Options, run
+    from monai_auxops.migrate.command import MigrateOptions, run
     from monai_auxops.migrate.diagnostics import Log
     from monai_auxops.migrate.reading.json_source import parse
 
@@ -34,7 +34,7 @@ def migration(data: bytes) -> None:
         config.mkdir(parents=True)
         for name, part in zip(("config_train", "environment", "dataset"), data.split(b"\n---\n"), strict=False):
             (config / f"{name}.json").write_bytes(part)
-        _, code = run(Options(config.parent, output=Path(folder) / "out", validate=False))
+        _, code = run(MigrateOptions(config.parent, output=Path(folder) / "out", validate=False))
         assert code in (0, 1, 2)
         assert sorted(path.name for path in Path(folder).iterdir()) in (["mmar"], ["mmar", "out"])
 

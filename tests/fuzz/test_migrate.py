@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.diagnostics import Log
 from monai_auxops.migrate.reading import mmar as mmar_module
 from monai_auxops.migrate.reading.json_source import parse
@@ -28,7 +28,7 @@ def migrated(folder: Path, content: bytes, name: str = "config_train.json", **op
     path = folder / "mmar" / "config" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    return run(Options(folder / "mmar", output=folder / "out", validate=False, force=True, **options))
+    return run(MigrateOptions(folder / "mmar", output=folder / "out", validate=False, force=True, **options))
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)

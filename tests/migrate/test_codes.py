@@ -5,7 +5,7 @@ import json
 import pytest
 
 from monai_auxops.migrate.codes import CODES, Severity
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import Rule, Section
 from tests.migrate.conftest import DATALIST, EVALUATE, TRAIN, component
@@ -178,21 +178,21 @@ def test_where_and_hint(mmar):
 def test_a_validation_beside_a_training_file_is_reported_or_read(mmar):
     mmar.files["config_validation.json"] = EVALUATE
     source = mmar.write() / "config" / "config_train.json"
-    report = json.loads(run(Options(source, form="json"))[0])
+    report = json.loads(run(MigrateOptions(source, form="json"))[0])
     assert "CT120" in [item["code"] for item in report["diagnostics"]]
     validation = source.with_name("config_validation.json")
-    report = json.loads(run(Options(source, form="json", evaluation=validation))[0])
+    report = json.loads(run(MigrateOptions(source, form="json", evaluation=validation))[0])
     assert [(file["kind"], file["used"]) for file in report["files"]] == [("training", True), ("evaluation", True)]
     assert "CT120" not in [item["code"] for item in report["diagnostics"]]
 
 
 def codes_of(mmar, **options):
-    report, code = run(Options(mmar.write(), form="json", **options))
+    report, code = run(MigrateOptions(mmar.write(), form="json", **options))
     return code, [item["code"] for item in json.loads(report)["diagnostics"]]
 
 
 def test_nothing_to_migrate_in_the_folder(tmp_path):
-    report, code = run(Options(tmp_path))
+    report, code = run(MigrateOptions(tmp_path))
     assert code == 2
     assert "CT112" in report
 
@@ -206,7 +206,7 @@ def test_a_folder_without_a_configuration_is_nothing_to_migrate(content, tmp_pat
 
 
 def test_no_such_folder(tmp_path):
-    report, code = run(Options(tmp_path / "none"))
+    report, code = run(MigrateOptions(tmp_path / "none"))
     assert (code, "no such file" in report) == (2, True)
 
 
@@ -223,7 +223,7 @@ def test_no_such_folder(tmp_path):
 def test_another_kind_of_file_is_named(content, tmp_path):
     path = tmp_path / "file.json"
     path.write_text(json.dumps(content))
-    report, code = run(Options(path, form="json"))
+    report, code = run(MigrateOptions(path, form="json"))
     assert code == 2
     assert [item["code"] for item in json.loads(report)["diagnostics"]] == ["CT118"]
 
@@ -231,7 +231,7 @@ def test_another_kind_of_file_is_named(content, tmp_path):
 def test_a_bundle_is_left_alone(tmp_path):
     path = tmp_path / "train.json"
     path.write_text('{"bundle_root": ".", "network_def": {"_target_": "UNet"}}')
-    report, code = run(Options(path, output=tmp_path / "out"))
+    report, code = run(MigrateOptions(path, output=tmp_path / "out"))
     assert code == 0
     assert "a MONAI bundle already" in report
     assert not (tmp_path / "out").exists()
@@ -239,7 +239,7 @@ def test_a_bundle_is_left_alone(tmp_path):
 
 def test_an_evaluation_alone_has_no_network(mmar, tmp_path):
     only("config_validation.json", EVALUATE)(mmar)
-    report, code = run(Options(mmar.folder, form="json", output=tmp_path / "out"))
+    report, code = run(MigrateOptions(mmar.folder, form="json", output=tmp_path / "out"))
     assert code == 2
     assert "CT519" in [item["code"] for item in json.loads(report)["diagnostics"]]
 
@@ -254,14 +254,17 @@ def several(mmar):
 
 def test_several_training_configurations_are_not_written(mmar, tmp_path):
     folder, output = several(mmar), tmp_path / "out"
-    report, code = run(Options(folder, output=output))
+    report, code = run(MigrateOptions(folder, output=output))
     assert code == 2
     assert not output.exists()
     files = (("config", "trn_a"), ("config", "trn_b"), ("configs", "trn_c"))
     commands = [f"  monai-auxops migrate {folder / place / name}.json -o {output / name}" for place, name in files]
     sentence = "Nothing was written, because a bundle is made of one configuration. Run one of:"
     assert report.splitlines()[-4:] == [sentence, *commands]
-    assert (run(Options(folder))[1], run(Options(folder / "config" / "trn_a.json", output=output / "trn_a"))[1]) == (
+    assert (
+        run(MigrateOptions(folder))[1],
+        run(MigrateOptions(folder / "config" / "trn_a.json", output=output / "trn_a"))[1],
+    ) == (
         0,
         0,
     )
@@ -269,7 +272,7 @@ def test_several_training_configurations_are_not_written(mmar, tmp_path):
 
 def test_configurations_of_one_name_are_distinguished(mmar):
     mmar.text("configs/trn_a.json", json.dumps(TRAIN))
-    report = json.loads(run(Options(several(mmar), form="json"))[0])
+    report = json.loads(run(MigrateOptions(several(mmar), form="json"))[0])
     outputs = [command.rpartition(" ")[2] for command in report["next"]]
     assert outputs[0] == "my_bundle/config/trn_a"
     assert len(set(outputs)) == 4
@@ -290,7 +293,7 @@ def test_own_rules_come_first(mmar, tmp_path):
         "    why='The same.', params=(Param('alpha', 0.5),), targets=(T('TverskyLoss', alpha=A('alpha')),))]\n"
     )
     mmar.set("train.loss", {"path": "my.Loss", "args": {"alpha": 0.3}})
-    report, code = run(Options(mmar.write(), rules=tmp_path / "rules.py", form="json"))
+    report, code = run(MigrateOptions(mmar.write(), rules=tmp_path / "rules.py", form="json"))
     assert code == 0
     loss = next(entry for entry in json.loads(report)["files"][0]["entries"] if entry["section"] == "loss")
     assert loss["bundle"] == [{"target": "TverskyLoss", "args": {"alpha": 0.3}}]

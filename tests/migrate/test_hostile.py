@@ -11,7 +11,7 @@ from monai.bundle import ConfigParser
 
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.stubs import stubs
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key, encode, is_evaluated, literal
 from monai_auxops.migrate.report.html import html
 from monai_auxops.migrate.report.model import model
@@ -70,7 +70,7 @@ def test_keys_that_monai_acts_upon_are_refused(key, mmar):
 @pytest.mark.parametrize("tag", ["a#b", "a::b"])
 def test_names_that_become_keys_are_refused(tag, mmar, tmp_path):
     mmar.set("train.aux_ops.0.args.tags", [tag]).set("validate.metrics.0.args.name", tag)
-    _, code = run(Options(mmar.write(), output=tmp_path / "out"))
+    _, code = run(MigrateOptions(mmar.write(), output=tmp_path / "out"))
     assert code == 2
     assert not (tmp_path / "out").exists()
 
@@ -116,7 +116,7 @@ def test_parsed_values_are_the_text_of_the_source(mmar):
 
 def test_the_whole_bundle_is_written_without_harm(mmar, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, code = run(Options(hostile(mmar).write(), output=tmp_path / "out"))
+    _, code = run(MigrateOptions(hostile(mmar).write(), output=tmp_path / "out"))
     assert code in (1, 2)
     assert not (tmp_path / "pwned").exists()
 
@@ -137,7 +137,7 @@ def test_reports_show_markup_as_text(mmar):
 
 def test_control_characters_do_not_reach_the_terminal(mmar):
     mmar.set("train.loss.name", "\x1b[2JDice")
-    report, _ = run(Options(mmar.write()))
+    report, _ = run(MigrateOptions(mmar.write()))
     assert "\x1b" not in report
 
 

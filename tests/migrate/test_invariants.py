@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.codes import CODES, Severity
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import RULES, RuleBook, Section
@@ -74,7 +74,7 @@ def test_generated_migrations(tmp_path, configuration):
 
     project = read(written(tmp_path, configuration), [], None, RuleBook())
     check(project)
-    report, code = run(Options(tmp_path, form="json"))
+    report, code = run(MigrateOptions(tmp_path, form="json"))
     assert code == max(json.loads(report)["exit_code"], 0)
     if project.log.worst() is not Severity.FATAL:
         for name, text in files(project).items():
@@ -86,7 +86,7 @@ def test_generated_migrations(tmp_path, configuration):
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(configuration=generated.configurations())
 def test_generated_bundles_build_their_engine(tmp_path, configuration):
-    report, _ = run(Options(written(tmp_path, configuration), form="json", check=True))
+    report, _ = run(MigrateOptions(written(tmp_path, configuration), form="json", check=True))
     failed = [item for item in json.loads(report)["diagnostics"] if item["code"] == "CT705"]
     assert all(item["path"] or item["file"] for item in failed)
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from monai_auxops.migrate.bundle.folder import files
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.report.model import totals
 from monai_auxops.migrate.rules import RuleBook
@@ -37,14 +37,14 @@ def test_published_configurations_migrate(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(("config_validation.json", INVALID))])
 def test_published_bundles_satisfy_monai(name, tmp_path):
-    options = Options(FOLDER / name, output=tmp_path / "bundle", settings=tuple(ANSWERS), validate=False)
+    options = MigrateOptions(FOLDER / name, output=tmp_path / "bundle", settings=tuple(ANSWERS), validate=False)
     _, code = run(options)
     assert code == (1 if name.endswith(OWN_CODE) else 0)
     assert problems(tmp_path / "bundle") == []
 
 
 def test_a_folder_of_published_files(shared_configs):
-    report, code = run(Options(shared_configs / "Performance"))
+    report, code = run(MigrateOptions(shared_configs / "Performance"))
     assert code == 2
     assert "configDemo/trn1_AMP.json:7:14" in report
     assert 'did you mean "true"' in report
@@ -68,7 +68,7 @@ def test_trn_base_trains_from_end_to_end(shared_configs, tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps({"training": items, "validation": items}))
     output, source = tmp_path / "bundle", shared_configs / "GettingStarted" / "config" / "trn_base.json"
     settings = ("epochs=4", f"DATA_ROOT={data}", f"DATASET_JSON={tmp_path / 'dataset.json'}")
-    assert run(Options(source, output=output, settings=settings, validate=False))[1] == 0
+    assert run(MigrateOptions(source, output=output, settings=settings, validate=False))[1] == 0
     coarse = {
         f"{part}#preprocessing#transforms#{n}#pixdim": [5.0, 5.0, 5.0] for part in ("train", "validate") for n in (2, 3)
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monai_auxops.migrate.bundle.folder import files
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import model
@@ -104,7 +104,7 @@ def test_what_nothing_says_is_asked_once_and_built_by_nobody(mmar, tmp_path):
     asked = [item for item in project.log.items if item.code == "CT522"]
     assert [item.hint for item in asked] == ["answer with --set activation=softmax classes=3"]
     assert project.train.first("train", "loss").manual
-    _, code = run(Options(mmar.folder, output=tmp_path / "out"))
+    _, code = run(MigrateOptions(mmar.folder, output=tmp_path / "out"))
     assert (code, (tmp_path / "out").exists()) == (2, False)
 
 
@@ -139,7 +139,7 @@ def test_a_script_counts_for_the_file_that_it_runs(mmar, script, config, epochs)
     assert training(project)["epochs"] == epochs
     said = next(item for item in project.log.items if item.code == "CT116")
     assert ("not applied" in said.message) == (epochs == 4)
-    report, _ = run(Options(mmar.folder))
+    report, _ = run(MigrateOptions(mmar.folder))
     assert ("(commands/train.sh)" in report) == (epochs == 9)
 
 
@@ -183,7 +183,7 @@ def test_files_that_are_not_used_do_not_stop_the_run(mmar, tmp_path):
     mmar.files["config_validation.json"] = EVALUATE
     broken = {**EVALUATE, "val_metrics": [component("ComputeAverageDice", name="m", field="nothing")]}
     mmar.files["config_old.json"] = broken
-    report, code = run(Options(mmar.write()))
+    report, code = run(MigrateOptions(mmar.write()))
     assert code == 0
     assert "config/config_old.json  (evaluation, not used in the bundle)" in report
     assert "warning CT503" in report
@@ -192,7 +192,7 @@ def test_files_that_are_not_used_do_not_stop_the_run(mmar, tmp_path):
 def test_a_comma_in_a_side_file_leaves_the_file_out(mmar, tmp_path):
     mmar.files["config_validation.json"] = EVALUATE
     mmar.text("config/config_infer.json", '{"batch_size": 1, "inferer": {},}')
-    report, code = run(Options(mmar.write(), output=tmp_path / "out", validate=False, form="json"))
+    report, code = run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False, form="json"))
     assert (code, (tmp_path / "out").is_dir()) == (1, True)
     severities = {item["code"]: item["severity"] for item in json.loads(report)["diagnostics"]}
     assert (severities["CT103"], severities["CT119"]) == ("warning", "error")
@@ -200,7 +200,7 @@ def test_a_comma_in_a_side_file_leaves_the_file_out(mmar, tmp_path):
 
 def test_only_training(mmar, tmp_path):
     mmar.files["config_validation.json"] = EVALUATE
-    run(Options(mmar.write(), output=tmp_path / "out", validate=False, only="training"))
+    run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False, only="training"))
     evaluate = json.loads((tmp_path / "out" / "configs" / "evaluate.json").read_text())
     assert "list_key" not in evaluate
 
@@ -267,14 +267,14 @@ def test_a_list_that_the_data_list_lacks(mmar):
 
 def test_a_learning_rate_of_several_gpus_is_run_on_as_many(mmar, tmp_path):
     mmar.set("multi_gpu", True).text("commands/train_4gpu.sh", "mpirun -np 4 python -m nvmidl.apps.train -c x.json")
-    report, _ = run(Options(mmar.write(), output=tmp_path / "out", validate=False, form="json"))
+    report, _ = run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False, form="json"))
     assert "torchrun --nproc_per_node=4" in json.loads(report)["next"][1]
 
 
 def test_the_named_file_is_what_is_judged(mmar):
     mmar.files["config_aiaa.json"] = {"type": "segmentation", "labels": []}
     for name in ("config_aiaa.json", "dataset.json"):
-        report, code = run(Options(mmar.write() / "config" / name, form="json"))
+        report, code = run(MigrateOptions(mmar.write() / "config" / name, form="json"))
         found = json.loads(report)["diagnostics"]
         assert (code, [(item["code"], item["file"]) for item in found]) == (2, [("CT118", name)])
 
@@ -291,13 +291,13 @@ def test_a_dollar_before_a_placeholder(mmar):
 
 
 def test_a_folder_of_mmars_names_them(mmar):
-    report, _ = run(Options(mmar.write().parent))
+    report, _ = run(MigrateOptions(mmar.write().parent))
     assert "name one of the MMARs in it: mmar" in report.replace("\n      ", " ")
 
 
 def test_a_script_is_not_a_configuration(mmar):
     mmar.text("commands/train.sh", "#!/usr/bin/env bash\n").write()
-    report, code = run(Options(mmar.folder / "commands" / "train.sh"))
+    report, code = run(MigrateOptions(mmar.folder / "commands" / "train.sh"))
     assert (code, "a shell script, not a configuration" in report) == (2, True)
 
 
@@ -305,7 +305,7 @@ def test_a_missing_package_is_not_the_configurations_fault(mmar, tmp_path, monke
     from monai_auxops.migrate import packages
 
     monkeypatch.setattr(packages, "missing", lambda: ["fire"])
-    report, code = run(Options(mmar.write(), output=tmp_path / "out", check=True, form="json"))
+    report, code = run(MigrateOptions(mmar.write(), output=tmp_path / "out", check=True, form="json"))
     codes = [item["code"] for item in json.loads(report)["diagnostics"]]
     assert (code, "CT708" in codes, "CT702" in codes, "CT705" in codes) == (1, True, False, False)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from tests.migrate.conftest import Mmar, component
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def texts(folder: Path) -> str:
 def test_a_data_list_outside_is_not_copied(mmar, tmp_path):
     outside(tmp_path)
     mmar.files["environment.json"]["DATASET_JSON"] = "../secret.json"
-    run(Options(mmar.write(), output=tmp_path / "out", validate=False))
+    run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False))
     assert "SECRET" not in texts(tmp_path / "out")
 
 
@@ -49,7 +49,7 @@ def test_a_data_list_that_is_a_link_to_the_outside_is_not_copied(mmar, tmp_path)
     mmar.files["dataset.json"] = None
     mmar.write()
     (mmar.folder / "config" / "dataset.json").symlink_to(secret)
-    run(Options(mmar.folder, output=tmp_path / "out", validate=False))
+    run(MigrateOptions(mmar.folder, output=tmp_path / "out", validate=False))
     assert "SECRET" not in texts(tmp_path / "out")
 
 
@@ -63,7 +63,7 @@ def test_no_write_path_leaves_the_output_folder(mmar, tmp_path, path):
         "writers": [component("WriteNifti", field="model", write_path=path)],
         "val_metrics": [component("ComputeAverageDice", name="d", field="model", report_path=path)],
     }
-    run(Options(mmar.write(), output=tmp_path / "out", validate=False))
+    run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mmar", "out"]
     for file in (tmp_path / "out" / "configs").glob("*.json"):
         for key, value in strings(json.loads(file.read_text())):
@@ -89,7 +89,7 @@ def test_an_output_folder_that_is_a_link_writes_nothing_behind_it(mmar, tmp_path
     (behind / "mine").write_text("mine")
     (tmp_path / "out").symlink_to(behind)
     for force in (False, True):
-        run(Options(mmar.write(), output=tmp_path / "out", validate=False, force=force))
+        run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False, force=force))
         assert [path.name for path in behind.iterdir()] == ["mine"]
 
 
@@ -97,7 +97,7 @@ def test_a_link_to_itself_ends(mmar, tmp_path):
     mmar.write()
     (mmar.folder / "config" / "loop.json").symlink_to("loop.json")
     (mmar.folder / "config_all").symlink_to(mmar.folder)
-    _, code = run(Options(mmar.folder))
+    _, code = run(MigrateOptions(mmar.folder))
     assert code in (0, 1, 2)
 
 
@@ -107,7 +107,7 @@ def test_escape_sequences_in_any_name_do_not_reach_the_terminal(mmar, form):
     mmar.set("train.aux_ops.1", component("ComputeDice", tag=ESCAPES))
     mmar.files["environment.json"][ESCAPES] = ESCAPES
     mmar.files[f"dataset{ESCAPES[:4]}.json"] = {"training": ESCAPES}
-    report, _ = run(Options(mmar.write(), form=form))
+    report, _ = run(MigrateOptions(mmar.write(), form=form))
     assert all(char.isprintable() or char == "\n" for char in report)
 
 
@@ -117,7 +117,7 @@ def test_a_component_by_path_is_named_and_not_imported_or_called(mmar, tmp_path,
     monkeypatch.setattr(os, "system", lambda *_: pytest.fail("it was called"))
     mmar.set("train.pre_transforms.3", {"path": path, "args": {"command": "touch pwned"}})
     mmar.set("train.loss", {"path": path, "args": {"command": "touch pwned"}})
-    run(Options(mmar.write(), output=tmp_path / "out", validate=False))
+    run(MigrateOptions(mmar.write(), output=tmp_path / "out", validate=False))
     for file in (tmp_path / "out").rglob("*.json"):
         assert path not in [v for k, v in strings(json.loads(file.read_text())) if k == "_target_"], file
 

@@ -10,7 +10,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_auxops.cli import main
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from tests.migrate.conftest import Mmar, component
 from tests.weights.conftest import arrays, unpack
 from tests.weights.densenet import write_densenet121
@@ -52,7 +52,7 @@ def vae(tmp_path):
 
 def migrate(mmar, bundle=None, validate=False, **options):
     mmar.write()
-    return run(Options(mmar.folder, output=bundle, weights=True, form="json", validate=validate, **options))
+    return run(MigrateOptions(mmar.folder, output=bundle, weights=True, form="json", validate=validate, **options))
 
 
 def test_segresnet_comes_along_proven(vae, tmp_path):
@@ -71,7 +71,7 @@ def test_segresnet_comes_along_proven(vae, tmp_path):
 
 
 def test_without_the_option_the_report_says_how(vae):
-    report = json.loads(run(Options(vae.write(), form="json"))[0])
+    report = json.loads(run(MigrateOptions(vae.write(), form="json"))[0])
     advice = next(item["advice"] for item in report["diagnostics"] if item["code"] == "CT115")
     assert advice == "Pass --weights to convert them; they are refused unless proven equal to Clara's graph."
 
@@ -79,7 +79,7 @@ def test_without_the_option_the_report_says_how(vae):
 def test_a_bundle_migrated_before_gets_its_weights(vae, tmp_path, capsys):
     vae.write()
     bundle = tmp_path / "bundle"
-    assert run(Options(vae.folder, output=bundle, validate=False))[1] == 0
+    assert run(MigrateOptions(vae.folder, output=bundle, validate=False))[1] == 0
     before = (bundle / "configs" / "train.json").read_text()
     image = tmp_path / "image.nii.gz"
     voxels = np.random.default_rng(0).normal(size=(40, 36, 32)).astype(np.float32)

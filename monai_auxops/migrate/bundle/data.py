@@ -9,7 +9,7 @@ from monai_auxops.migrate.encode import Expr
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.bundle.blocks import Block
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.project import Project
     from monai_auxops.migrate.reading.datalist import DataList
 
@@ -17,7 +17,7 @@ COPY: Final = "configs/datalist.json"
 _MAX_COPY: Final = 8 * 1024 * 1024
 
 
-def data_block(project: Project, config: Config) -> Block:
+def data_block(project: Project, config: ConvertedConfig) -> Block:
     """Return dataset_dir and datalist; the user can override both when running the bundle."""
     facts = config.facts["train" if config.trains else ""]
     root = facts.data_root or str(config.variables.values.get("DATA_ROOT", ""))

@@ -27,14 +27,14 @@ from monai_auxops.migrate.conversion.name_checks import key_metric, metrics_of
 from monai_auxops.migrate.encode import Expr
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.convert import Converted
     from monai_auxops.migrate.rules.facts import Facts
 
 _EVALUATE: Final = {"@preprocessing": "@validate#preprocessing", "@dataset": "@validate#dataset"}
 
 
-def evaluate_json(train: Config, evaluation: Config | None) -> Block:
+def evaluate_json(train: ConvertedConfig, evaluation: ConvertedConfig | None) -> Block:
     """Return the evaluation of the best model, as overrides of train.json."""
     if evaluation is None:
         handlers = [CHECKPOINT_LOADER, component("monai_auxops.AuxStatsHandler", iteration_log=False)]
@@ -46,7 +46,7 @@ def evaluate_json(train: Config, evaluation: Config | None) -> Block:
     }
 
 
-def _evaluation(train: Config, evaluation: Config) -> Block:
+def _evaluation(train: ConvertedConfig, evaluation: ConvertedConfig) -> Block:
     facts = evaluation.facts[""]
     labels = evaluation.at("", "label_transforms")
     after = [entry for entry in labels if entry.creates]
@@ -77,6 +77,6 @@ def _image_and_label(images: list[Converted], labels: list[Converted], facts: Fa
     return [*channels_first(images), *channels_first(labels)]
 
 
-def list_key(evaluation: Config) -> str:
+def list_key(evaluation: ConvertedConfig) -> str:
     """Return the list of the data list that an evaluation reads."""
     return str(evaluation.variables.values.get("DATA_LIST_KEY") or "validation")

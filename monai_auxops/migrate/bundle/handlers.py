@@ -8,13 +8,13 @@ from monai_auxops.migrate.bundle.blocks import Block, component, objects, stub
 from monai_auxops.migrate.encode import Expr
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
 
 RANK_LOCAL: Final = ("StatsHandler", "CheckpointSaver", "AuxReportHandler")
 """Suffixes of the names of handlers that write files; on several GPUs only rank 0 has these handlers."""
 
 
-def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Block]:
+def train_handlers(config: ConvertedConfig, validates: bool, names: list[str]) -> list[Block]:
     """Return the trainer's handlers."""
     slots = [block for entry in config.entries if entry.active for block in objects([entry], "train_handlers")]
     pipeline = config.first("train", "image_pipeline")
@@ -54,7 +54,7 @@ def train_handlers(config: Config, validates: bool, names: list[str]) -> list[Bl
     ]
 
 
-def report_handler(config: Config, names: list[str]) -> list[Block]:
+def report_handler(config: ConvertedConfig, names: list[str]) -> list[Block]:
     """Return the handler that records what ``monai-auxops report`` shows beside the curves."""
     facts = config.facts["train"]
     if facts.task == "classification":
@@ -72,7 +72,7 @@ def report_handler(config: Config, names: list[str]) -> list[Block]:
     ]
 
 
-def val_handlers(config: Config, key: bool) -> list[Block]:
+def val_handlers(config: ConvertedConfig, key: bool) -> list[Block]:
     """Return the evaluator's handlers."""
     slots = [block for entry in config.entries if entry.active for block in objects([entry], "val_handlers")]
     saver = component(

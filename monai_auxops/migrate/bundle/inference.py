@@ -27,12 +27,14 @@ from monai_auxops.migrate.encode import Expr, literal
 from monai_auxops.migrate.rules.paths import leaves
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.convert import Converted
     from monai_auxops.migrate.rules.facts import Facts
 
 
-def inference_json(train: Config, evaluation: Config | None, data: Block, network_def: Block) -> Block:
+def inference_json(
+    train: ConvertedConfig, evaluation: ConvertedConfig | None, data: Block, network_def: Block
+) -> Block:
     """Return the configuration that predicts images without labels."""
     facts = evaluation.facts[""] if evaluation is not None else train.facts.get("validate", train.facts["train"])
     key = list_key(evaluation) if evaluation is not None else (facts.data_key or "validation")
@@ -77,12 +79,12 @@ def _output_folder(facts: Facts) -> Expr:
     return Expr(f"$@bundle_root + {literal('/' + folder)}")
 
 
-def _inferer(train: Config, evaluation: Config | None) -> Converted | None:
+def _inferer(train: ConvertedConfig, evaluation: ConvertedConfig | None) -> Converted | None:
     found = evaluation.first("", "inferer") if evaluation is not None else None
     return found or train.first("validate", "inferer")
 
 
-def _images(train: Config, evaluation: Config | None) -> list[Block]:
+def _images(train: ConvertedConfig, evaluation: ConvertedConfig | None) -> list[Block]:
     if evaluation is not None:
         return without(channels_first(evaluation.at("", "pre_transforms")), "label")
     part = "validate" if train.at("validate", "pre_transforms") else "train"
@@ -91,7 +93,7 @@ def _images(train: Config, evaluation: Config | None) -> list[Block]:
     return [block for block in without(blocks, "label") if str(block.get("label_key", "")) != "label"]
 
 
-def _results(evaluation: Config | None, facts: Facts) -> tuple[list[Block], list[Block]]:
+def _results(evaluation: ConvertedConfig | None, facts: Facts) -> tuple[list[Block], list[Block]]:
     """Return handlers and post-processing; without an evaluation file the classes are written as NIfTI."""
     post = activation(facts, ["pred"])
     if evaluation is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.bundle.blocks import Block
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.project import Project
     from monai_auxops.migrate.rules.facts import Facts
 
@@ -45,7 +45,7 @@ class Network(NamedTuple):
         return list(self.patch) or ["*"] * self.spatial_dims
 
 
-def metadata(project: Project, config: Config, facts: Facts) -> Block:
+def metadata(project: Project, config: ConvertedConfig, facts: Facts) -> Block:
     """Return the metadata that the configuration tells, with placeholders for the rest."""
     metrics = [entry.args["name"] for entry in config.at("validate", "metrics") if entry.built]
     classes, patch = class_names(project, facts), tuple(facts.patch_size)

@@ -8,13 +8,13 @@ from monai_auxops.migrate.bundle.blocks import Block, object_block
 from monai_auxops.migrate.conversion.name_checks import key_metric, metrics_of
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.convert import Converted
 
 _HIDDEN: Final = {"do_summary": False, "do_print": False}
 
 
-def train_metrics(config: Config) -> tuple[Block, Block]:
+def train_metrics(config: ConvertedConfig) -> tuple[Block, Block]:
     """Return the trainer's metrics: every aux-op with an epoch value, under Clara's name."""
     entries = [entry for entry in config.at("train", "aux_ops", "metrics") if _accumulates(entry)]
     named = {f"train_{entry.creates[0]}": object_block(entry.built[0]) for entry in entries}
@@ -30,7 +30,7 @@ def _split(named: Block) -> tuple[Block, Block]:
     return dict(items[:1]), dict(items[1:])
 
 
-def validate_metrics(config: Config) -> tuple[Block, Block]:
+def validate_metrics(config: ConvertedConfig) -> tuple[Block, Block]:
     """Return the evaluator's metrics: Clara's metrics under their names, and the hidden aux-ops that they read."""
     metrics = [entry for entry in metrics_of(config) if entry.built]
     key = key_metric(metrics)

@@ -24,14 +24,14 @@ from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.rules.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.convert import Converted
     from monai_auxops.migrate.rules.facts import Facts
 
 _ADAM: Final = component("torch.optim.Adam", params=Expr("$@network.parameters()"), lr=Expr("@learning_rate"))
 
 
-def train_json(config: Config, data: Block, names: list[str]) -> Block:
+def train_json(config: ConvertedConfig, data: Block, names: list[str]) -> Block:
     """Return the training configuration of the bundle; ``names`` are those of the output's channels."""
     facts = config.facts["train"]
     validates = config.root.get("validate") is not None and config.first("validate", "image_pipeline") is not None
@@ -53,17 +53,17 @@ def train_json(config: Config, data: Block, names: list[str]) -> Block:
     }
 
 
-def _settings(config: Config) -> Block:
+def _settings(config: ConvertedConfig) -> Block:
     values = {row.to: config.settings[row.name] for row in SETTINGS if row.to}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _initialize(config: Config) -> list[Any]:
+def _initialize(config: ConvertedConfig) -> list[Any]:
     seeded = config.settings["determinism"] is not None
     return [Expr("$monai.utils.set_determinism(seed=@seed)")] if seeded else []
 
 
-def _network(config: Config) -> Block:
+def _network(config: ConvertedConfig) -> Block:
     lr_policy = config.first("train", "lr_policy")
     missing = component("scripts.manual.ClaraMissing")
     return {
@@ -75,7 +75,7 @@ def _network(config: Config) -> Block:
     }
 
 
-def _train(config: Config, validates: bool, names: list[str]) -> Block:
+def _train(config: ConvertedConfig, validates: bool, names: list[str]) -> Block:
     facts = config.facts["train"]
     pipeline = config.first("train", "image_pipeline")
     transforms = [*config.at("train", "pre_transforms"), *config.at("train", "batch_transforms")]
@@ -131,7 +131,7 @@ def _rest(block: Block) -> Block:
     return {key: value for key, value in block.items() if key != "_target_"}
 
 
-def validate_block(config: Config) -> Block:
+def validate_block(config: ConvertedConfig) -> Block:
     """Return the validation that runs during training."""
     facts = config.facts["validate"]
     key, additional = validate_metrics(config)

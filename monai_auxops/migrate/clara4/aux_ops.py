@@ -10,13 +10,13 @@ from monai_auxops.migrate.clara4.sections import log_label, metric_items
 from monai_auxops.migrate.clara4.shape import NetworkShape, shape_of
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.config import Clara4Config
 
 _PREFIX: Final = {"train": "train", "validate": "val", "": "val"}
 _TAG: Final = "dice"
 
 
-def aux_ops(config: Config, part: str, shape: NetworkShape) -> Block:
+def aux_ops(config: Clara4Config, part: str, shape: NetworkShape) -> Block:
     """Return the metrics to add to a section; none if a Dice of raw predictions has no meaning there."""
     if shape.out_channels < 1 or shape.task == "classification" or inverts(config, part):
         return {}
@@ -26,7 +26,7 @@ def aux_ops(config: Config, part: str, shape: NetworkShape) -> Block:
     return {name: block_of("monai_auxops.DiceMaskedOutput", _arguments(config, part, shape))}
 
 
-def would_add(config: Config) -> str:
+def would_add(config: Clara4Config) -> str:
     """Say in one line what ``--aux-ops`` would add."""
     shape = shape_of(config)
     found = [name for part in config.parts for name in aux_ops(config, part, shape)]
@@ -35,7 +35,7 @@ def would_add(config: Config) -> str:
     return f"--aux-ops would add {' and '.join(found)}: Dice per class; no other value changes"
 
 
-def _arguments(config: Config, part: str, shape: NetworkShape) -> dict[str, Any]:
+def _arguments(config: Clara4Config, part: str, shape: NetworkShape) -> dict[str, Any]:
     skips = _skips_background(config, part) and shape.out_channels > 1
     classes = range(int(skips), shape.out_channels)
     tags = [_TAG, *(f"{_TAG}_{index}" for index in classes)] if len(classes) > 1 else [_TAG]
@@ -46,7 +46,7 @@ def _arguments(config: Config, part: str, shape: NetworkShape) -> dict[str, Any]
     return found
 
 
-def _skips_background(config: Config, part: str) -> bool:
+def _skips_background(config: Clara4Config, part: str) -> bool:
     """Return whether the section's MeanDice, or the validation's, skips the background; by default it does."""
     for place in (part, "validate", ""):
         for item in metric_items(config, place):

@@ -12,7 +12,7 @@ from monai_auxops.migrate.bundle.folder import all_files
 from monai_auxops.migrate.bundle.multi_gpu import multi_gpu_json
 from monai_auxops.migrate.bundle.stubs import stub_file
 from monai_auxops.migrate.clara4.aux_ops import aux_ops
-from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.evaluate import EvaluatedNetwork, evaluate_json, inference_json
 from monai_auxops.migrate.clara4.metadata import metadata
 from monai_auxops.migrate.clara4.readme import readme
@@ -75,12 +75,12 @@ def configs(mmar: Mmar4, weights: Weights, with_aux: bool) -> dict[str, Block]:
     return found
 
 
-def _aux(config: Config, wanted: bool) -> dict[str, Block]:
+def _aux(config: Clara4Config, wanted: bool) -> dict[str, Block]:
     shape = shape_of(config)
     return {part: aux_ops(config, part, shape) for part in config.parts} if wanted else {}
 
 
-def model_of(mmar: Mmar4, config: Config, weights: Weights) -> EvaluatedNetwork:
+def model_of(mmar: Mmar4, config: Clara4Config, weights: Weights) -> EvaluatedNetwork:
     """Return the network of an evaluation: its own, the training's, or that of the checkpoint."""
     train = mmar.chosen.get(Role.TRAIN) or weights.train
     item = config.first("", "model") or (train.first("train", "model") if train is not None else None)
@@ -93,7 +93,7 @@ def model_of(mmar: Mmar4, config: Config, weights: Weights) -> EvaluatedNetwork:
     return EvaluatedNetwork(definition, checkpoint, script, scripted)
 
 
-def _data(mmar: Mmar4, config: Config) -> Block:
+def _data(mmar: Mmar4, config: Clara4Config) -> Block:
     """Return dataset_dir and datalist; the user can override both when running the bundle."""
     root = str(config.variables.values.get("DATA_ROOT", ""))
     return data_places(root, datalist_path(config), mmar.root, copied_list(mmar.data, mmar.root))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.clara4.components import TRAIN, VALIDATE
-from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.sections import check_metrics
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
@@ -35,7 +35,7 @@ _SETTINGS: Final = frozenset(
 _MOVES: Final = ("Spacingd", "Orientationd")
 
 
-def check(config: Config, log: Log) -> None:
+def check(config: Clara4Config, log: Log) -> None:
     """Run every check of a file."""
     _sections(config, log)
     _defaults(config, log)
@@ -49,14 +49,14 @@ def check(config: Config, log: Log) -> None:
     _epochs(config, log)
 
 
-def _sections(config: Config, log: Log) -> None:
+def _sections(config: Clara4Config, log: Log) -> None:
     train = config.root.get("train")
     for key in _NEEDED if config.role is Role.TRAIN and train is not None else ():
         if config.first("train", key) is None and train is not None:
             log.add("CT314", train.where, f'train has no "{key}"')
 
 
-def _defaults(config: Config, log: Log) -> None:
+def _defaults(config: Clara4Config, log: Log) -> None:
     """Report a section that is missing or disabled and that a bundle cannot be without."""
     for part in config.parts:
         node = config.root.get(part) if part else config.root
@@ -66,7 +66,7 @@ def _defaults(config: Config, log: Log) -> None:
                 log.add("CT322", node.where, message)
 
 
-def _unknown_keys(config: Config, log: Log) -> None:
+def _unknown_keys(config: Clara4Config, log: Log) -> None:
     for part, known in (("", frozenset(VALIDATE)), ("train", frozenset(TRAIN)), ("validate", frozenset(VALIDATE))):
         node = config.root.get(part) if part else config.root
         for key, child in node.items() if node is not None else ():
@@ -84,7 +84,7 @@ def _report_key(key: str, child: Node, known: frozenset[str], log: Log) -> None:
     log.add(code, child.where, f'nothing reads "{key}"', hint)
 
 
-def _names(config: Config, part: str, log: Log) -> None:
+def _names(config: Clara4Config, part: str, log: Log) -> None:
     """Refuse a metric's name that MONAI's parser would interpret."""
     for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
         node = item.occurrence.attribute("log_label")
@@ -94,7 +94,7 @@ def _names(config: Config, part: str, log: Log) -> None:
             log.add("CT602", item.occurrence.where, f"MONAI would interpret the name {error}")
 
 
-def _channels_last(config: Config, part: str, log: Log) -> None:
+def _channels_last(config: Clara4Config, part: str, log: Log) -> None:
     """Report an image that is resampled before its channel is first, so that its first axis counts as channels."""
     chain = config.at(part, "pre_transforms")
     names = [item.occurrence.name for item in chain]
@@ -106,7 +106,7 @@ def _channels_last(config: Config, part: str, log: Log) -> None:
             log.add("CT805", item.occurrence.where, message)
 
 
-def _class_indices(config: Config, part: str, log: Log) -> None:
+def _class_indices(config: Clara4Config, part: str, log: Log) -> None:
     """Report a metric that counts channels of a prediction that holds class indices."""
     discrete = [item for item in config.at(part, "post_transforms") if item.occurrence.name.startswith("AsDiscrete")]
     if not discrete or any("to_onehot" in block for item in discrete for block in item.blocks):
@@ -123,7 +123,7 @@ def _argmax(value: object) -> bool:
     return any(value) if isinstance(value, list) else bool(value)
 
 
-def _inverted_alone(config: Config, part: str, log: Log) -> None:
+def _inverted_alone(config: Clara4Config, part: str, log: Log) -> None:
     """Report that prediction and label are compared on grids that the file does not make equal."""
     metrics = config.at(part, "key_metric", "metrics", "additional_metrics")
     if not metrics or not inverts(config, part):
@@ -140,7 +140,7 @@ def _inverted_alone(config: Config, part: str, log: Log) -> None:
         log.add("CT805", item.occurrence.where, message)
 
 
-def inverts(config: Config, part: str) -> bool:
+def inverts(config: Clara4Config, part: str) -> bool:
     """Tell whether a section moves its predictions back to the image's own grid."""
     return any(_inverts(item) for item in config.at(part, "post_transforms", "handlers"))
 
@@ -149,7 +149,7 @@ def _inverts(item: Item) -> bool:
     return item.occurrence.name in ("Invertd", "InvertD", "InvertDict", "TransformInverter")
 
 
-def _epochs(config: Config, log: Log) -> None:
+def _epochs(config: Clara4Config, log: Log) -> None:
     epochs, interval = config.settings.get("epochs", 1), config.settings.get("val_interval", 1)
     node = config.root.get("validate")
     if config.role is Role.TRAIN and node is not None and interval > epochs:

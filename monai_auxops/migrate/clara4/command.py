@@ -26,13 +26,13 @@ from monai_auxops.migrate.trial.validate import validate
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.conversion.project import Project
-    from monai_auxops.migrate.options import Options
+    from monai_auxops.migrate.options import MigrateOptions
 
 
 class Migration:
     """One run of the command on an MMAR of Clara Train 4."""
 
-    def __init__(self, project: Project, options: Options) -> None:
+    def __init__(self, project: Project, options: MigrateOptions) -> None:
         self.project, self.options = project, options
         self.mmar = read_mmar4(project, options.settings, options.env, options.trust_code)
         self.weights = find_weights(self.mmar)
@@ -157,7 +157,7 @@ def _command(path: Path, output: Path) -> str:
     return f"monai-auxops migrate {shlex.quote(str(path))} -o {shlex.quote(str(output))}"
 
 
-def migration(project: Project, options: Options) -> Migration | Renewal | None:
+def migration(project: Project, options: MigrateOptions) -> Migration | Renewal | None:
     """Return the migration of an MMAR of Clara Train 4 or of an older MONAI's bundle, or None for anything else."""
     if is_old(options.source):
         return Renewal(options.source, options)

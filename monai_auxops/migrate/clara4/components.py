@@ -65,7 +65,7 @@ class Occurrence:
         return self.node.get(key)
 
 
-class Reader:
+class OccurrenceReader:
     """Reads the components of one configuration."""
 
     def __init__(self, root: Node, variables: Variables, log: Log) -> None:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
-from monai_auxops.migrate.clara4.components import Reader
+from monai_auxops.migrate.clara4.components import OccurrenceReader
 from monai_auxops.migrate.clara4.convert import Converter
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
 from monai_auxops.migrate.clara4.settings import GivenSetting, read_settings
@@ -34,7 +34,7 @@ _STATES: Final = frozenset({"model", "optimizer", "lr_scheduler"})
 
 
 @dataclass(slots=True)
-class Config:
+class Clara4Config:
     """A converted configuration file."""
 
     file: str
@@ -79,13 +79,13 @@ def read_config(
     log: Log,
     trust: bool = False,
     pictures: bool = False,
-) -> Config:
+) -> Clara4Config:
     """Convert one file; problems go to the log. ``pictures`` tells that the data list names PNG or JPEG files."""
     refuse_unsafe_keys(root, log)
     variables = collect(given, environment, root, log)
     variables.values = {**DEFAULTS, **variables.values}
-    config = Config(file, root, role, variables, dialect_of(root))
-    found = Reader(root, variables, log).read()
+    config = Clara4Config(file, root, role, variables, dialect_of(root))
+    found = OccurrenceReader(root, variables, log).read()
     active = frozenset(item.place.key for item in found if not item.off)
     values = {part: Values(variables, log, part or "validate") for part in ("train", "validate", "")}
     old = Clara3(variables, facts_of(root, variables), log)

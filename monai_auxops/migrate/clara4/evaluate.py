@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.item import Block, block_of
 from monai_auxops.migrate.clara4.sections import LOADER, compose, data, objects, post_blocks, section
 from monai_auxops.migrate.clara4.train import DEVICE, FOLDERS, initialize, switches
@@ -48,7 +48,7 @@ class EvaluatedNetwork:
         return [{**block, Expr("_disabled_"): Expr("@use_torchscript")}]
 
 
-def evaluate_json(config: Config, top: Block, model: EvaluatedNetwork, extra: Block) -> Block:
+def evaluate_json(config: Clara4Config, top: Block, model: EvaluatedNetwork, extra: Block) -> Block:
     """Return the evaluation: its own file, or the validation of the training."""
     part = "" if config.role is not Role.TRAIN else "validate"
     handlers = [*model.loader(), *_handlers(config, part)]
@@ -60,7 +60,7 @@ def evaluate_json(config: Config, top: Block, model: EvaluatedNetwork, extra: Bl
     }
 
 
-def inference_json(config: Config, top: Block, model: EvaluatedNetwork) -> Block:
+def inference_json(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
     """Return the inference: its own file, or an evaluation without its labels."""
     part = "" if config.role is not Role.TRAIN else "validate"
     whole = section(config, part, [])
@@ -85,18 +85,18 @@ def inference_json(config: Config, top: Block, model: EvaluatedNetwork) -> Block
     return dict(_unnested(found))
 
 
-def _head(config: Config, top: Block, model: EvaluatedNetwork) -> Block:
+def _head(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
     amp = {"amp": config.settings.get("amp", False)}
     return {**FOLDERS, **top, "device": DEVICE, **amp, **switches(config), **model.blocks()}
 
 
-def _handlers(config: Config, part: str) -> list[Block]:
+def _handlers(config: Clara4Config, part: str) -> list[Block]:
     """Return the handlers without the one that loads, which the model brings, and those that save states."""
     found = objects(config.at(part, "handlers"))
     return [block for block in found if str(block["_target_"]) not in (LOADER, "CheckpointSaver")]
 
 
-def _classifies(config: Config) -> bool:
+def _classifies(config: Clara4Config) -> bool:
     return str(config.variables.values.get("PROCESSING_TASK", "")) == "classification"
 
 

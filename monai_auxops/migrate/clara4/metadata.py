@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.bundle.metadata import Network, channel_names, metadata_of
-from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.sections import log_label, metric_items
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.encode import is_evaluated
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.project import Mmar4
 
 
-def metadata(mmar: Mmar4, config: Config) -> Block:
+def metadata(mmar: Mmar4, config: Clara4Config) -> Block:
     """Return the metadata that the configuration tells, with placeholders for the rest."""
     shape = shape_of(config)
     part = "validate" if config.role is Role.TRAIN else ""

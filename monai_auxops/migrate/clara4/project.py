@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.checks import check
-from monai_auxops.migrate.clara4.config import Config, Role, read_config
+from monai_auxops.migrate.clara4.config import Clara4Config, Role, read_config
 from monai_auxops.migrate.clara4.sections import attribute, datalist_path
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading import datalist
@@ -36,8 +36,8 @@ class Mmar4:
     """An MMAR of Clara Train 4, converted: its files, and those that the bundle is made of."""
 
     project: Project
-    configs: list[Config] = field(default_factory=list)
-    chosen: dict[Role, Config] = field(default_factory=dict)
+    configs: list[Clara4Config] = field(default_factory=list)
+    chosen: dict[Role, Clara4Config] = field(default_factory=dict)
     data: DataList | None = None
 
     @property
@@ -61,7 +61,7 @@ class Mmar4:
         return [item for config in self.chosen.values() for item in config.items]
 
     @property
-    def main(self) -> Config | None:
+    def main(self) -> Clara4Config | None:
         """The main file: the training, otherwise the evaluation, otherwise the inference."""
         return next((self.chosen[role] for role in Role if role in self.chosen), None)
 

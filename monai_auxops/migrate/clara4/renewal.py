@@ -17,13 +17,13 @@ from monai_auxops.migrate.report.model import Model, totals
 from monai_auxops.migrate.trial.validate import validate
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.options import Options
+    from monai_auxops.migrate.options import MigrateOptions
 
 
 class Renewal:
     """One run of the command on a bundle of an older MONAI."""
 
-    def __init__(self, source: Path, options: Options) -> None:
+    def __init__(self, source: Path, options: MigrateOptions) -> None:
         self.options = options
         self.project = Project(source, Log(), Mmar(source))
         self.bundle = read_old_bundle(source, self.project.log)

@@ -10,7 +10,7 @@ from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import Model, totals
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.config import Clara4Config
     from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.clara4.project import Mmar4
     from monai_auxops.migrate.clara4.settings import GivenSetting
@@ -21,7 +21,7 @@ def files(mmar: Mmar4) -> list[Model]:
     return [_file(mmar, config) for config in mmar.configs]
 
 
-def _file(mmar: Mmar4, config: Config) -> Model:
+def _file(mmar: Mmar4, config: Clara4Config) -> Model:
     return {
         "file": config.file,
         "kind": f"{config.role.value}, {config.dialect.title}",

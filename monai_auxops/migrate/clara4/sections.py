@@ -10,7 +10,7 @@ from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.encode import Expr, literal
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.config import Clara4Config
     from monai_auxops.migrate.diagnostics import Log
 
 _ENGINE: Final = {"train": "trainer", "validate": "evaluator"}
@@ -57,7 +57,7 @@ def compose(blocks: list[Block]) -> Block:
     return block_of("Compose", {"transforms": blocks})
 
 
-def section(config: Config, part: str, handlers: list[Block], extra: Block | None = None) -> Block:
+def section(config: Clara4Config, part: str, handlers: list[Block], extra: Block | None = None) -> Block:
     """Return a section; ``part`` is train, validate or nothing for an evaluation's own file."""
     name = part or "validate"
     key, additional = metrics(config, part)
@@ -99,13 +99,13 @@ def _engine(item: Item | None, engine: str, name: str, present: frozenset[str]) 
     return block_of(block["_target_"], wiring.engine(engine, given, name, present))
 
 
-def post_blocks(config: Config, part: str) -> list[Block]:
+def post_blocks(config: Clara4Config, part: str) -> list[Block]:
     """Return the transforms that handlers and metrics of Clara 4.0 become, in the order of the file."""
     items = config.at(part, "handlers", "key_metric", "metrics", "additional_metrics")
     return [block for item in items for block in item.post]
 
 
-def metrics(config: Config, part: str) -> tuple[Block, Block]:
+def metrics(config: Clara4Config, part: str) -> tuple[Block, Block]:
     """Return the key metric and the others, under their names in the log."""
     items = [item for item in metric_items(config, part) if item.blocks or item.manual]
     key = key_item(items)
@@ -114,13 +114,13 @@ def metrics(config: Config, part: str) -> tuple[Block, Block]:
     return first, {name: block for name, block in named.items() if name not in first}
 
 
-def aux_ops(config: Config, part: str) -> Block:
+def aux_ops(config: Clara4Config, part: str) -> Block:
     """Return the aux-ops of Clara Train 3.1 that an early access file has, under their tags."""
     items = [item for item in config.at(part, "aux_ops") if item.blocks and item.creates]
     return {f"{part}_{item.creates[0]}": item.blocks[0] for item in items}
 
 
-def metric_items(config: Config, part: str) -> list[Item]:
+def metric_items(config: Clara4Config, part: str) -> list[Item]:
     """Return the metrics of a section."""
     return config.at(part, "key_metric", "metrics", "additional_metrics")
 
@@ -143,7 +143,7 @@ def log_label(item: Item) -> str:
     return node.value if node is not None and isinstance(node.value, str) else item.occurrence.name
 
 
-def check_metrics(config: Config, part: str, log: Log) -> None:
+def check_metrics(config: Clara4Config, part: str, log: Log) -> None:
     """Report a section without a key metric, and one with two."""
     items = metric_items(config, part)
     marked = [item for item in items if is_key(item)]
@@ -156,7 +156,7 @@ def check_metrics(config: Config, part: str, log: Log) -> None:
             log.add("CT505", item.occurrence.where, f'the name "{log_label(item)}" is used twice')
 
 
-def data(config: Config, part: str) -> Expr:
+def data(config: Clara4Config, part: str) -> Expr:
     """Write the call that reads a section's list of the data list."""
     item = config.first(part, "dataset")
     key = attribute(config, item, "data_list_key") or ("training" if part == "train" else "validation")
@@ -168,13 +168,13 @@ def data(config: Config, part: str) -> Expr:
     return Expr(f"$monai.data.load_decathlon_datalist({path}, {segmentation}, {literal(str(key))}, @dataset_dir)")
 
 
-def datalist_path(config: Config) -> str:
+def datalist_path(config: Clara4Config) -> str:
     """Return the data list that the file names first."""
     items = [item for part in config.parts for item in config.at(part, "dataset")]
     return next((path for path in (attribute(config, item, "data_list_file_path") for item in items) if path), "")
 
 
-def attribute(config: Config, item: Item | None, key: str) -> str:
+def attribute(config: Clara4Config, item: Item | None, key: str) -> str:
     """Return an attribute beside the arguments with its variables filled in, or nothing."""
     node = item.occurrence.attribute(key) if item is not None else None
     return str(config.variables.resolve(node)) if node is not None else ""

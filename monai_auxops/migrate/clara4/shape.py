@@ -10,7 +10,7 @@ from monai_auxops.migrate.clara4.sections import objects
 from monai_auxops.migrate.rules.kinds import MOST_CHANNELS
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.config import Clara4Config
     from monai_auxops.migrate.clara4.item import Block, Item
 
 _INPUTS: Final = ("in_channels", "in_channel", "n_input_channels")
@@ -30,7 +30,7 @@ class NetworkShape:
     windows: bool = False
 
 
-def shape_of(config: Config) -> NetworkShape:
+def shape_of(config: Clara4Config) -> NetworkShape:
     """Return what a file tells."""
     model = config.first("train", "model") or config.first("", "model")
     args = model.given if model is not None else {}
@@ -58,7 +58,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _activation(config: Config, part: str) -> str:
+def _activation(config: Clara4Config, part: str) -> str:
     for block in objects([item for item in config.at(part, "post_transforms") if not item.manual]):
         for name in ("softmax", "sigmoid"):
             if block.get(name) is True:
@@ -66,7 +66,7 @@ def _activation(config: Config, part: str) -> str:
     return ""
 
 
-def _size(config: Config) -> tuple[int, ...]:
+def _size(config: Clara4Config) -> tuple[int, ...]:
     """Return the size of the network's input: that of the crops, otherwise that of the windows."""
     items = [*config.at("train", "pre_transforms"), *config.at("validate", "inferer"), *config.at("", "inferer")]
     sizes = [size for item in items for size in _sizes(item)]

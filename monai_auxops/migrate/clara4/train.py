@@ -12,7 +12,7 @@ from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.reading.variables import parse_value
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.clara4.config import Config
+    from monai_auxops.migrate.clara4.config import Clara4Config
 
 DEVICE: Final = Expr("$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')")
 FOLDERS: Final = {
@@ -25,7 +25,7 @@ _ADAM: Final = block_of("torch.optim.Adam", {"params": PARAMETERS, "lr": Expr("@
 _DEFAULTS: Final = {"epochs": 1, "val_interval": 1, "learning_rate": 1e-4, "amp": False}
 
 
-def train_json(config: Config, data: Block, aux: dict[str, Block]) -> Block:
+def train_json(config: Clara4Config, data: Block, aux: dict[str, Block]) -> Block:
     """Return the training configuration of the bundle; ``aux`` holds metrics to add, by section."""
     validates = "validate" in config.parts
     found: Block = {
@@ -50,7 +50,7 @@ def train_json(config: Config, data: Block, aux: dict[str, Block]) -> Block:
     return {**found, "initialize": initialize(config), "run": [Expr("$@train#trainer.run()")]}
 
 
-def switches(config: Config) -> Block:
+def switches(config: Clara4Config) -> Block:
     """Return the variables that switch components off, as settings."""
     names = [item.occurrence.switch for item in config.items if item.occurrence.switch]
     wanted = dict.fromkeys(name for name in names if name not in _fine_tuning(config))
@@ -61,11 +61,11 @@ def _truth(value: Any) -> bool:
     return parse_value(value) is True if isinstance(value, str) else bool(value)
 
 
-def _fine_tuning(config: Config) -> set[str]:
+def _fine_tuning(config: Clara4Config) -> set[str]:
     return {item.occurrence.switch for item in config.items if item.occurrence.name == LOADER}
 
 
-def _finetune(config: Config) -> Any:
+def _finetune(config: Clara4Config) -> Any:
     """Return the weights that a training starts from: none if Clara's switch said so."""
     loader = next((item for item in config.at("train", "handlers") if item.occurrence.name == LOADER), None)
     if loader is None or not loader.blocks:
@@ -76,7 +76,7 @@ def _finetune(config: Config) -> Any:
     return checkpoint(str(config.variables.values.get("MMAR_CKPT", "")))
 
 
-def _train_handlers(config: Config) -> list[Block]:
+def _train_handlers(config: Clara4Config) -> list[Block]:
     """Return the handlers in the order of the file; the one that loads weights is a switch."""
     items = config.at("train", "handlers")
     found = objects(items)
@@ -93,7 +93,7 @@ def loader(states: Any, block: Block | None = None) -> Block:
     return {**block_of(LOADER, args), Expr("_disabled_"): Expr("$not @finetune")}
 
 
-def initialize(config: Config) -> list[Expr]:
+def initialize(config: Clara4Config) -> list[Expr]:
     """Return what runs first: the seed, then the switches of cuDNN and TF32."""
     found = []
     seed, benchmark, tf32 = map(config.setting, ("determinism", "cudnn_benchmark", "tf32"))
@@ -106,6 +106,6 @@ def initialize(config: Config) -> list[Expr]:
     return found
 
 
-def weights_of(config: Config) -> str:
+def weights_of(config: Clara4Config) -> str:
     """Return the name of the file of weights that a configuration reads."""
     return weights_name(str(config.variables.values.get("MMAR_CKPT", "models/model.pt")))

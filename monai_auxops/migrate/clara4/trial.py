@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_auxops.migrate.clara4.config import Config, Role
+from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.sections import attribute
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.diagnostics import Where
@@ -35,7 +35,7 @@ def check_bundle(mmar: Mmar4, place: Path) -> bool:
     return True
 
 
-def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
+def _spec(mmar: Mmar4, train: Clara4Config) -> dict[str, Any]:
     """Describe the data to generate."""
     shape = shape_of(train)
     keys = [attribute(train, train.first(part, "dataset"), "data_list_key") for part in train.parts]
@@ -60,7 +60,7 @@ def _spec(mmar: Mmar4, train: Config) -> dict[str, Any]:
     }
 
 
-def _origins(train: Config) -> dict[str, Where]:
+def _origins(train: Clara4Config) -> dict[str, Where]:
     """Return the place in Clara's file that each object of the bundle came from."""
     single = {"network_def": "model", "loss": "loss", "optimizer": "optimizer", "lr_scheduler": "lr_scheduler"}
     found = {name: item.occurrence.where for name, key in single.items() if (item := train.first("train", key))}

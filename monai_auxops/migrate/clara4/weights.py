@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.config import Config, Role, read_config
+from monai_auxops.migrate.clara4.config import Clara4Config, Role, read_config
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.reading.json_source import parse
 
@@ -28,7 +28,7 @@ class Weights:
     """The files of weights, and the training configuration in a checkpoint if there is no other."""
 
     files: tuple[Path, ...] = ()
-    train: Config | None = None
+    train: Clara4Config | None = None
 
     @property
     def names(self) -> list[str]:
@@ -47,7 +47,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
-def _train_of(mmar: Mmar4, files: Iterable[Path]) -> Config | None:
+def _train_of(mmar: Mmar4, files: Iterable[Path]) -> Clara4Config | None:
     """Return the training configuration that Clara saved in a checkpoint, read in a separate process."""
     main = mmar.main
     if main is None or Role.TRAIN in mmar.chosen or main.first("", "model") is not None:

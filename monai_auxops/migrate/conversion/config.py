@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monai_auxops.migrate.conversion.binding import Binder, Bound
 from monai_auxops.migrate.conversion.convert import Converted, convert, created_fields, facts_of
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
-from monai_auxops.migrate.reading.components import PLACES, Reader
+from monai_auxops.migrate.reading.components import PLACES, ComponentReader
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, Variables
 from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS, find
@@ -42,7 +42,7 @@ class BoundConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class ConvertedConfig:
     """A converted configuration file: its settings, its entries by place, and the facts of each part."""
 
     file: str
@@ -73,7 +73,7 @@ def _is_at(bound: Bound, part: str, keys: tuple[str, ...]) -> bool:
 
 def bind(root: Node, file: str, variables: Variables, rules: RuleBook, log: Log) -> BoundConfig:
     """Read settings and components of one file."""
-    bound = Binder(rules, variables, log).bind(Reader(root, log).read())
+    bound = Binder(rules, variables, log).bind(ComponentReader(root, log).read())
     config = BoundConfig(file, root, variables, dict(_settings(root, variables, log)), bound)
     _unknown_keys(config, log)
     return config
@@ -89,10 +89,10 @@ def collect(config: BoundConfig, base: Facts) -> dict[str, Facts]:
     return {"train": train.update(scanning=validate.scanning, tags=tags), "validate": validate.update(tags=tags)}
 
 
-def build(config: BoundConfig, facts: Mapping[str, Facts], log: Log) -> Config:
+def build(config: BoundConfig, facts: Mapping[str, Facts], log: Log) -> ConvertedConfig:
     """Convert all occurrences with the facts of their parts, which are final."""
     entries = tuple(convert(item, facts.get(item.component.place.part, Facts()), log) for item in config.bound)
-    return Config(config.file, config.root, config.variables, config.settings, entries, facts)
+    return ConvertedConfig(config.file, config.root, config.variables, config.settings, entries, facts)
 
 
 def _keys(part: str) -> tuple[str, ...]:

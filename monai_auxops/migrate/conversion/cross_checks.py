@@ -17,7 +17,7 @@ from monai_auxops.migrate.conversion.network import class_counts_told
 from monai_auxops.migrate.rules.facts import QUESTIONS, Facts
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.diagnostics import Log
 
 _ANSWERS: Final = {
@@ -29,20 +29,20 @@ _ANSWERS: Final = {
 _NEEDED: Final = ("image_pipeline", "model", "loss")
 
 
-def check_all(config: Config, log: Log) -> None:
+def check_all(config: ConvertedConfig, log: Log) -> None:
     """Run every check that applies to a configuration."""
     for check in _TRAINING if config.trains else _EVALUATION:
         check(config, log)
 
 
-def _sections(config: Config, log: Log) -> None:
+def _sections(config: ConvertedConfig, log: Log) -> None:
     train = config.root.get("train")
     for key in _NEEDED:
         if train is not None and config.first("train", key) is None:
             log.add("CT314", train.where, f'train has no "{key}"')
 
 
-def _validation_channels(config: Config, log: Log) -> None:
+def _validation_channels(config: ConvertedConfig, log: Log) -> None:
     pipeline = config.first("validate", "image_pipeline")
     train, validate = config.facts["train"].in_channels, config.facts["validate"].in_channels
     if pipeline is not None and train != validate:
@@ -50,7 +50,7 @@ def _validation_channels(config: Config, log: Log) -> None:
         log.add("CT527", pipeline.component.where, message)
 
 
-def _stride(config: Config, log: Log) -> None:
+def _stride(config: ConvertedConfig, log: Log) -> None:
     facts, model = config.facts["train"], config.first("train", "model")
     if model is None or model.rule is None or all(side % facts.stride == 0 for side in facts.patch_size):
         return
@@ -60,14 +60,14 @@ def _stride(config: Config, log: Log) -> None:
     log.add("CT528", model.component.where, message)
 
 
-def _several_gpus(config: Config, log: Log) -> None:
+def _several_gpus(config: ConvertedConfig, log: Log) -> None:
     node = config.root.get("learning_rate") or config.root
     if config.variables.values.get("multi_gpu") is True:
         rate = config.settings["learning_rate"]
         log.add("CT529", node.where, f"multi_gpu is true: the learning_rate {rate} was chosen for several GPUs")
 
 
-def _channels(config: Config, log: Log) -> None:
+def _channels(config: ConvertedConfig, log: Log) -> None:
     facts, model = config.facts["train"], config.first("train", "model")
     if model is None or not facts.out_channels:
         return
@@ -78,7 +78,7 @@ def _channels(config: Config, log: Log) -> None:
             log.add("CT506", entry.component.where, message)
 
 
-def _unknown(config: Config, log: Log) -> None:
+def _unknown(config: ConvertedConfig, log: Log) -> None:
     """Ask once for what the network outputs, if a component needs it and nothing tells it."""
     model = config.first("train", "model")
     asked = {*(entry.asks for entry in config.entries), *_asked_by_the_bundle(config.facts["train"])} - {""}
@@ -100,7 +100,7 @@ def _asked_by_the_bundle(facts: Facts) -> Iterator[str]:
         yield "activation"
 
 
-def _label_format(config: Config, log: Log) -> None:
+def _label_format(config: ConvertedConfig, log: Log) -> None:
     facts, model = config.facts["train"], config.first("train", "model")
     outputs = sum(facts.known_label_format)
     if model is not None and outputs and facts.out_channels not in (None, outputs):
@@ -108,13 +108,13 @@ def _label_format(config: Config, log: Log) -> None:
         log.add("CT511", model.component.where, message)
 
 
-def _layout(config: Config, log: Log) -> None:
+def _layout(config: ConvertedConfig, log: Log) -> None:
     facts, pipeline = config.facts["train"], config.first("train", "image_pipeline")
     if facts.channels_last and pipeline is not None:
         log.add("CT512", pipeline.component.where, "channels_last became channels first everywhere")
 
 
-def _crops(config: Config, log: Log) -> None:
+def _crops(config: ConvertedConfig, log: Log) -> None:
     facts, pipeline = config.facts["train"], config.first("train", "image_pipeline")
     if pipeline is not None and facts.crop_size and facts.patch_size and facts.crop_size != facts.patch_size:
         sizes = f"{_by(facts.crop_size)} in the pipeline, {_by(facts.patch_size)} in the crop transform"
@@ -125,7 +125,7 @@ def _by(size: tuple[int, ...]) -> str:
     return " x ".join(map(str, size))
 
 
-def _batches(config: Config, log: Log) -> None:
+def _batches(config: ConvertedConfig, log: Log) -> None:
     facts, pipeline = config.facts["train"], config.first("train", "image_pipeline")
     images = 1 if facts.batched_by_transforms else facts.batch_size
     if pipeline is None or facts.samples == 1:
@@ -134,14 +134,14 @@ def _batches(config: Config, log: Log) -> None:
     log.add("CT516", pipeline.component.where, message)
 
 
-def _validation(config: Config, log: Log) -> None:
+def _validation(config: ConvertedConfig, log: Log) -> None:
     epochs, interval = config.settings["epochs"], config.settings["num_training_epoch_per_valid"]
     node = config.root.get("validate")
     if node is not None and interval > epochs:
         log.add("CT514", node.where, f"{epochs} epoch(s), and a validation after every {interval}")
 
 
-_TRAINING: Final[tuple[Callable[[Config, Log], None], ...]] = (
+_TRAINING: Final[tuple[Callable[[ConvertedConfig, Log], None], ...]] = (
     _sections,
     check_tags,
     check_key_metrics,
@@ -160,7 +160,7 @@ _TRAINING: Final[tuple[Callable[[Config, Log], None], ...]] = (
     _stride,
     _several_gpus,
 )
-_EVALUATION: Final[tuple[Callable[[Config, Log], None], ...]] = (
+_EVALUATION: Final[tuple[Callable[[ConvertedConfig, Log], None], ...]] = (
     check_key_metrics,
     check_metric_fields,
     check_self_comparison,

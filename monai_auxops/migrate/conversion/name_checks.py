@@ -10,7 +10,7 @@ from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.convert import Converted
 
 _CHAINS: Final = ("pre_transforms", "batch_transforms", "label_transforms", "post_transforms")
@@ -18,7 +18,7 @@ _FIELD_ARGUMENTS: Final = ("fields", "field", "image_field", "label_field")
 _FIELDS: Final = ("model", "image", "label")
 
 
-def check_tags(config: Config, log: Log) -> None:
+def check_tags(config: ConvertedConfig, log: Log) -> None:
     """Report tags that several components write, and tags that the bundle cannot hold."""
     entries = config.at("train", "aux_ops", "metrics")
     for tag, count in Counter(name for entry in entries for name in entry.creates).items():
@@ -35,7 +35,7 @@ def _check_name(name: str, entry: Converted, log: Log) -> None:
         log.add("CT602", entry.component.where, f"the name {name!r} would become a key that MONAI's parser interprets")
 
 
-def metrics_of(config: Config) -> list[Converted]:
+def metrics_of(config: ConvertedConfig) -> list[Converted]:
     """Return the metrics of the validation or the evaluation."""
     return config.at("validate", "metrics") if config.trains else config.at("", "val_metrics")
 
@@ -46,7 +46,7 @@ def key_metric(metrics: list[Converted]) -> Converted | None:
     return next((entry for entry in usable if entry.args.get("is_key_metric")), next(iter(usable), None))
 
 
-def check_key_metrics(config: Config, log: Log) -> None:
+def check_key_metrics(config: ConvertedConfig, log: Log) -> None:
     """Report a second key metric, or that none is marked."""
     metrics = metrics_of(config)
     keys = [entry for entry in metrics if entry.args.get("is_key_metric")]
@@ -56,7 +56,7 @@ def check_key_metrics(config: Config, log: Log) -> None:
         log.add("CT501", metrics[0].component.where, f'no metric is marked; "{metrics[0].args.get("name")}" is used')
 
 
-def check_metric_fields(config: Config, log: Log) -> None:
+def check_metric_fields(config: ConvertedConfig, log: Log) -> None:
     """Report metrics whose field nothing produces."""
     known = {*_FIELDS, *(name for entry in config.entries if entry.active for name in entry.creates)}
     for entry in metrics_of(config):
@@ -70,7 +70,7 @@ def check_metric_fields(config: Config, log: Log) -> None:
                 log.add("CT503", where, f'nothing produces the field "{field}"', did_you_mean(field, known))
 
 
-def check_self_comparison(config: Config, log: Log) -> None:
+def check_self_comparison(config: ConvertedConfig, log: Log) -> None:
     """Report metrics that compare a field with itself."""
     for entry in metrics_of(config):
         field = entry.args.get("field")
@@ -79,7 +79,7 @@ def check_self_comparison(config: Config, log: Log) -> None:
             log.add("CT524", _argument(entry, "field"), message)
 
 
-def check_transform_fields(config: Config, log: Log) -> None:
+def check_transform_fields(config: ConvertedConfig, log: Log) -> None:
     """Report fields that no earlier loader or transform produces."""
     for parts in (("train",), ("validate",), ("",)):
         chain = [entry for part in parts for entry in config.at(part, *_CHAINS)]
@@ -117,7 +117,7 @@ def _argument(entry: Converted, name: str) -> Where:
     return node.where if node is not None else entry.component.where
 
 
-def check_unread_tags(config: Config, log: Log) -> None:
+def check_unread_tags(config: ConvertedConfig, log: Log) -> None:
     """Report aux-ops whose values no metric reads."""
     fields = [entry.args.get(name) for entry in metrics_of(config) for name in ("field", "label_field")]
     read = {field for field in fields if isinstance(field, str)}

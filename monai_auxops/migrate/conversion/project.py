@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.config import BoundConfig, Config, bind, build, collect
+from monai_auxops.migrate.conversion.config import BoundConfig, ConvertedConfig, bind, build, collect
 from monai_auxops.migrate.conversion.cross_checks import check_all
 from monai_auxops.migrate.conversion.network import ANSWERS, Answers, answers_of, settle
 from monai_auxops.migrate.conversion.roles import Roles, choose, leave_out, script_of
@@ -35,20 +35,20 @@ class Project:
     source: Path
     log: Log
     mmar: Mmar
-    configs: list[Config] = field(default_factory=list)
-    train: Config | None = None
-    evaluate: Config | None = None
+    configs: list[ConvertedConfig] = field(default_factory=list)
+    train: ConvertedConfig | None = None
+    evaluate: ConvertedConfig | None = None
     runs: list[ScriptRun] = field(default_factory=list)
     data: DataList | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
-    infer: Config | None = None
+    infer: ConvertedConfig | None = None
     roles: Roles = field(default_factory=Roles)
     data_is_missing: bool = True
     carried: str = ""
 
     @property
-    def used(self) -> list[Config]:
+    def used(self) -> list[ConvertedConfig]:
         """The configurations that the bundle is made of, each file once."""
         found = {config.file: config for config in (self.train, self.infer, self.evaluate) if config is not None}
         return [config for config in self.configs if config.file in found]
@@ -157,7 +157,7 @@ def _convert(project: Project, binding: _Binding) -> None:
     _lists_of_evaluations(project)
 
 
-def _converted(project: Project, config: BoundConfig) -> Config:
+def _converted(project: Project, config: BoundConfig) -> ConvertedConfig:
     base = Facts() if config.trains else _model_facts(project)
     keep = config.file == project.roles.train
     found = build(config, _facts(project, config, base, keep), project.log)

@@ -69,7 +69,7 @@ class Component:
         return self.node.get("args")
 
 
-class Reader:
+class ComponentReader:
     """Reads the components of one configuration."""
 
     def __init__(self, root: Node, log: Log) -> None:

@@ -69,10 +69,10 @@ def parse(data: bytes, file: str, log: Log) -> Node | None:
         return None
     if data.startswith(b"\xef\xbb\xbf"):
         log.add("CT108", Where(file, 1, 1), "the file starts with a byte order mark")
-    return _Reader(text, file, log).read()
+    return _JsonReader(text, file, log).read()
 
 
-class _Reader:
+class _JsonReader:
     def __init__(self, text: str, file: str, log: Log) -> None:
         self.text, self.file, self.log = text, file, log
         self.at = self.mistakes = 0

@@ -15,7 +15,7 @@ from monai_auxops.migrate.reading.file_kinds import FileKind
 from monai_auxops.migrate.rules.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.conversion.config import Config
+    from monai_auxops.migrate.conversion.config import ConvertedConfig
     from monai_auxops.migrate.conversion.convert import Converted
     from monai_auxops.migrate.conversion.project import Project
 
@@ -61,7 +61,7 @@ def exit_code(project: Project, strict: bool) -> int:
     return int(needs_work or (strict and Outcome.APPROXIMATE in outcomes))
 
 
-def _file(project: Project, config: Config) -> Model:
+def _file(project: Project, config: ConvertedConfig) -> Model:
     return {
         "file": config.file,
         "kind": "training" if config.trains else "evaluation",
@@ -75,7 +75,7 @@ def _file(project: Project, config: Config) -> Model:
 _UNREADABLE: Final = "The value cannot be read; this is Clara's default."
 
 
-def _settings(config: Config) -> Iterable[Model]:
+def _settings(config: ConvertedConfig) -> Iterable[Model]:
     for row in SETTINGS:
         given = config.variables
         names = [name for name in (row.name, *row.also) if name in given.values or config.root.get(name)]
@@ -88,7 +88,7 @@ def _settings(config: Config) -> Iterable[Model]:
             yield {"name": names[0], "value": value, "to": row.to, "from": source, "outcome": outcome, "reason": reason}
 
 
-def _is_readable(row: Setting, config: Config, name: str) -> bool:
+def _is_readable(row: Setting, config: ConvertedConfig, name: str) -> bool:
     """Tell whether a setting's value is of its type; CT206 reports one that is not."""
     try:
         row.kind(setting_value(config.root, config.variables, name))

@@ -10,13 +10,13 @@ import pytest
 from monai_auxops.migrate import command
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.bundle.metadata import PACKAGES, TESTED
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.trial import validate
 from tests.migrate.conftest import DATALIST, EVALUATE, component
 
 
 def written(mmar, output, **options):
-    report, code = run(Options(mmar.write(), output=output, form="json", **options))
+    report, code = run(MigrateOptions(mmar.write(), output=output, form="json", **options))
     return json.loads(report), code
 
 
@@ -30,7 +30,7 @@ def content(folder):
 
 def test_a_report_writes_nothing(mmar):
     before = content(mmar.write())
-    run(Options(mmar.folder))
+    run(MigrateOptions(mmar.folder))
     assert content(mmar.folder) == before
     assert names(mmar.folder.parent) == ["mmar"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from monai_auxops.migrate.command import run
-from monai_auxops.migrate.options import Options
+from monai_auxops.migrate.options import MigrateOptions
 from tests.migrate.conftest import ROOT, set_in
 
 CONFIGS = ROOT / "tests" / "oracles" / "clara4" / "configs"
@@ -188,7 +188,7 @@ class Folder:
 
     def run(self, **options):
         """Run the command; return the report as data and the exit code."""
-        text, code = run(Options(self.write(), form="json", **options))
+        text, code = run(MigrateOptions(self.write(), form="json", **options))
         return json.loads(text), code
 
     def codes(self, **options):

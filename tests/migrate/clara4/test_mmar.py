@@ -8,7 +8,7 @@ import pytest
 from monai_auxops.migrate.clara4.components import TRAIN
 from monai_auxops.migrate.codes import CODES
 from monai_auxops.migrate.command import run
-from monai_auxops.migrate.options import Options
+from monai_auxops.migrate.options import MigrateOptions
 from tests.migrate.clara4.conftest import CONFIGS, EVALUATE40, ITEMS, TRAIN40, as_41, component
 
 
@@ -77,7 +77,7 @@ def test_wiring(mmar4):
 @pytest.mark.parametrize("options", [{}, {"verbose": True}, {"diff": True}])
 def test_every_form_of_the_report(mmar4, form, options):
     mmar4.files["config_validation.json"] = EVALUATE40
-    text, code = run(Options(mmar4.write(), form=form, **options))
+    text, code = run(MigrateOptions(mmar4.write(), form=form, **options))
     assert code == 0
     assert "val_interval" in text or options.get("diff")
     assert "MeanDice" in text
@@ -337,7 +337,7 @@ TRAINS = [path for path in TRAINS if "BYOT" not in str(path)]
 
 @pytest.mark.parametrize("path", TRAINS, ids=lambda path: f"{path.parent.parent.name}-{path.name}")
 def test_published_training_files_migrate(path):
-    text, code = run(Options(path, form="json"))
+    text, code = run(MigrateOptions(path, form="json"))
     report = json.loads(text)
     total = report["files"][0]
     assert code == 0
@@ -348,7 +348,7 @@ def test_published_training_files_migrate(path):
 @pytest.mark.parametrize("name", ["adminMMAR", "adminMMAR_HE", "adminMMAR_privacy"])
 def test_published_mmars_migrate(name, tmp_path):
     asks = name == "adminMMAR"  # MONAI itself, once
-    options = Options(CONFIGS / "FL" / name, output=tmp_path / "bundle", validate=asks, form="json")
+    options = MigrateOptions(CONFIGS / "FL" / name, output=tmp_path / "bundle", validate=asks, form="json")
     text, code = run(options)
     assert (code, json.loads(text)["written"]) == (0, str(tmp_path / "bundle"))
 

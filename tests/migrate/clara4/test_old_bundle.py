@@ -5,7 +5,7 @@ import json
 import pytest
 
 from monai_auxops.migrate.command import run
-from monai_auxops.migrate.options import Options
+from monai_auxops.migrate.options import MigrateOptions
 
 TRAIN = {
     "imports": ["$import glob"],
@@ -43,7 +43,7 @@ def old(tmp_path):
 
 
 def migrated(old, **options):
-    text, code = run(Options(old, form="json", validate=False, **options))
+    text, code = run(MigrateOptions(old, form="json", validate=False, **options))
     return json.loads(text), code
 
 
@@ -108,6 +108,6 @@ def test_nothing_is_written_into_the_bundle(old):
 
 
 def test_the_report_as_text(old):
-    text, code = run(Options(old))
+    text, code = run(MigrateOptions(old))
     assert code == 0
     assert "EnsureChannelFirstd" in text

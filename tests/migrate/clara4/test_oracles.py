@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 from monai.utils import set_determinism
 
 from monai_auxops.migrate.command import run
-from monai_auxops.migrate.options import Options
+from monai_auxops.migrate.options import MigrateOptions
 from tests.migrate.conftest import ROOT
 
 FOLDER = ROOT / "tests" / "oracles" / "clara4"
@@ -58,7 +58,7 @@ class Migrated:
         (config / "environment.json").write_text(json.dumps(environment))
         self.before_run(folder / "mmar", kind, content)
         text, self.code = run(
-            Options(folder / "mmar", output=folder / "bundle", validate=False, form="json", **options)
+            MigrateOptions(folder / "mmar", output=folder / "bundle", validate=False, form="json", **options)
         )
         self.report = json.loads(text)
 

@@ -202,11 +202,11 @@ def test_a_missing_argument_needs_work(mmar):
 
 
 def test_several_files_and_no_choice_write_nothing(mmar, tmp_path):
-    from monai_auxops.migrate.command import Options, run
+    from monai_auxops.migrate.command import MigrateOptions, run
 
     mmar.files |= {"trn_a.json": mmar.train, "trn_b.json": mmar.train}
     (mmar.write() / "config" / "config_train.json").unlink()
-    report, code = run(Options(mmar.folder, output=tmp_path / "out"))
+    report, code = run(MigrateOptions(mmar.folder, output=tmp_path / "out"))
     assert code == 2
     for name in ("trn_a", "trn_b"):
         assert f"{name}.json -o {tmp_path / 'out' / name}" in report.replace("\n", "")

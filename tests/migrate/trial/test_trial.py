@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monai_auxops.migrate.bundle import folder as bundle
-from monai_auxops.migrate.command import Options, run
+from monai_auxops.migrate.command import MigrateOptions, run
 from monai_auxops.migrate.conversion.project import read
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.trial import child as check_run
@@ -56,7 +56,7 @@ def quick(monkeypatch):
 
 
 def checked(mmar, **options):
-    report, code = run(Options(mmar.write(), form="json", check=True, **options))
+    report, code = run(MigrateOptions(mmar.write(), form="json", check=True, **options))
     return code, [item for item in json.loads(report)["diagnostics"] if item["code"] in ("CT705", "CT706")]
 
 
