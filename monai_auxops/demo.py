@@ -60,11 +60,29 @@ def parse_bundle(bundle: Path, epochs: int | None) -> Any:
     path = bundle / "configs/train.json"
     if not path.is_file():
         raise DemoError(f"no bundle in {bundle}: run this in a clone of the project, or name the folder")
+    require_packages()
+    parser = read_configuration(path)
+    parser["bundle_root"] = str(bundle)
+    if epochs is not None:
+        parser["epochs"] = epochs
+    for section in ("train", "validate"):
+        handlers = parser[f"{section}#handlers"]
+        parser[f"{section}#handlers"] = [each for each in handlers if each.get("_target_") != "AuxStatsHandler"]
+    parser["train#handlers"].append({"_target_": "AuxConsoleHandler", "evaluator": "@validate#evaluator"})
+    return parser
+
+
+def require_packages() -> None:
+    """Raise a ``DemoError`` for the first package that is not installed."""
     for module, package in NEEDED.items():
         try:
             __import__(module)
         except ImportError:
             raise DemoError(f"the demo needs {package}: pip install {package}") from None
+
+
+def read_configuration(path: Path) -> Any:
+    """Read a training configuration that has handlers, a trainer and an evaluator; silence libraries from here on."""
     warnings.filterwarnings("ignore")  # warnings of libraries
     _ = monai_auxops.ComputeDice  # the first name loads all of them, so that MONAI finds their short names
     import ignite.engine  # noqa: F401  # before the log level is changed, because Ignite sets its own
@@ -74,18 +92,13 @@ def parse_bundle(bundle: Path, epochs: int | None) -> Any:
     parser = ConfigParser()
     try:
         parser.read_config(str(path))
-        handlers = {section: list(parser[f"{section}#handlers"]) for section in ("train", "validate")}
+        for section in ("train", "validate"):
+            list(parser[f"{section}#handlers"])  # raises without such a list
         trains = "train#trainer" in parser and "validate#evaluator" in parser
     except Exception as error:  # the parser's errors have no common type
         raise DemoError(f"cannot read {path} as a training configuration ({error})") from None
     if not trains:
         raise DemoError(f"{path} has no train#trainer and validate#evaluator to show")
-    parser["bundle_root"] = str(bundle)
-    if epochs is not None:
-        parser["epochs"] = epochs
-    for section, configured in handlers.items():
-        parser[f"{section}#handlers"] = [each for each in configured if each.get("_target_") != "AuxStatsHandler"]
-    parser["train#handlers"].append({"_target_": "AuxConsoleHandler", "evaluator": "@validate#evaluator"})
     return parser
 
 

@@ -47,12 +47,7 @@ def count_joint(label: Array, prediction: Array, ignored: Sequence[int] = ()) ->
     if label.flags.f_contiguous and prediction.flags.f_contiguous:
         label, prediction = label.T, prediction.T  # so that nothing is copied
     y, x = label.ravel(), prediction.ravel()
-    lowest, highest = (min(y.min(), x.min()), max(y.max(), x.max())) if y.size else (0, 0)
-    values = None
-    size = int(highest) + 1
-    if lowest < 0 or size > MAX_DENSE:
-        values = np.union1d(np.unique(y), np.unique(x)).astype(np.int64)
-        size = len(values)
+    values, size = _values_and_size(y, x)
     table = np.zeros(size * size, np.int64)
     for start in range(0, y.size, CHUNK):
         rows, columns = y[start : start + CHUNK], x[start : start + CHUNK]
@@ -65,6 +60,15 @@ def count_joint(label: Array, prediction: Array, ignored: Sequence[int] = ()) ->
     voxels = table.reshape(size, size)
     voxels[np.isin(whole, list(ignored))] = 0
     return _without_empty(whole, voxels, ignored)
+
+
+def _values_and_size(y: Array, x: Array) -> tuple[Array | None, int]:
+    """Return the values of a table's rows and its size; None if they are 0, 1, 2 and so on."""
+    lowest, highest = (min(y.min(), x.min()), max(y.max(), x.max())) if y.size else (0, 0)
+    if lowest >= 0 and int(highest) < MAX_DENSE:
+        return None, int(highest) + 1
+    values = np.union1d(np.unique(y), np.unique(x)).astype(np.int64)
+    return values, len(values)
 
 
 def _without_empty(values: Array, voxels: Array, ignored: Sequence[int]) -> JointTable:

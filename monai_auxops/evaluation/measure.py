@@ -62,7 +62,16 @@ def rows_of(measured: Measured, measured_targets: Sequence[Target]) -> list[dict
     files = {"prediction": str(pair.prediction), "label": str(pair.label), "reason": measured.reason}
     if measured.joint is None:
         return [{"case": pair.case, "class": "", "status": "failed"} | files]
-    exact = measured.joint.counts([target.values for target in measured_targets])
+    columns = overlap_columns(measured.joint.counts([target.values for target in measured_targets]), measured.voxel)
+    rows = []
+    for at, target in enumerate(measured_targets):
+        numbers = {name: column[at] for name, column in columns.items()} | measured.distances.get(target.name, {})
+        rows.append({"case": pair.case, "class": target.name, "status": status_of(numbers)} | numbers | files)
+    return rows
+
+
+def overlap_columns(exact: Counts, voxel: float) -> dict[str, list[Any]]:
+    """Return what follows from the counts ``[1, C]`` of a case, a list over classes by name."""
     counts = Counts(*(part.double() for part in exact))
     values = {
         "dice": overlap(counts),
@@ -72,15 +81,10 @@ def rows_of(measured: Measured, measured_targets: Sequence[Target]) -> list[dict
         "tp": exact.tp,
         "fp": exact.fp,
         "fn": exact.fn,
-        "label_ml": (counts.tp + counts.fn) * measured.voxel / 1000,
-        "prediction_ml": (counts.tp + counts.fp) * measured.voxel / 1000,
+        "label_ml": (counts.tp + counts.fn) * voxel / 1000,
+        "prediction_ml": (counts.tp + counts.fp) * voxel / 1000,
     }
-    lists = {name: value[0].tolist() for name, value in values.items()}
-    rows = []
-    for at, target in enumerate(measured_targets):
-        numbers = {name: column[at] for name, column in lists.items()} | measured.distances.get(target.name, {})
-        rows.append({"case": pair.case, "class": target.name, "status": status_of(numbers)} | numbers | files)
-    return rows
+    return {name: value[0].tolist() for name, value in values.items()}
 
 
 def status_of(counts: dict[str, Any]) -> str:

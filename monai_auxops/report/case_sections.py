@@ -1,8 +1,7 @@
-"""The sections about cases: classes, pictures, table and confusion matrix, all from one epoch."""
+"""The sections about cases: classes, pictures, and the table, all from one epoch."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from monai_auxops.report.case_table import case_rows
 from monai_auxops.report.judge import mapping_or_empty
 from monai_auxops.report.markup import four_decimals, interval_text, mean_and_sd, short_name, table
-from monai_auxops.report.tables import case_of, numeric_columns, table_number
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ UNITS = {
     "label_ml": "label, ml",
     "prediction_ml": "prediction, ml",
 }
-MEASURED_COLUMNS = ("case", "class", "status", "reason")
 
 
 def class_section(shown: ClassTable) -> str:
@@ -99,75 +97,6 @@ def figure(picture: Picture) -> str:
         f"<figure class='card'><div class='panels' style='{columns}'>{panels}</div>{image}"
         f"<figcaption>{caption}</figcaption></figure>"
     )
-
-
-def case_rows(run: Run) -> tuple[list[dict[str, Any]], list[list[Any]], Path] | None:
-    """Return columns and rows of the case table, worst first, and their CSV file."""
-    if run.evaluation and run.measured:
-        names = [n for n in run.measured[0] if n not in (*MEASURED_COLUMNS, "prediction", "label")]
-        reasons = any(row.get("reason") for row in run.measured)
-        texts, last = ["case", "class", "status"], ["reason"] if reasons else []
-        rows = [
-            [
-                *(row.get(t, "") for t in texts),
-                *(cell_number(row.get(n, "")) for n in names),
-                *(row.get(t, "") for t in last),
-            ]
-            for row in run.measured
-        ]
-        key = len(texts)  # Dice
-        path = run.folder / "cases.csv"
-        columns = [(t, False) for t in texts] + [(n, True) for n in names] + [(t, False) for t in last]
-    elif run.cases is not None:
-        names = numeric_columns(run.cases)
-        names = [n for n in names if any(math.isfinite(table_number(row[n])) for row in run.cases.rows)] or names
-        cases = without_common_folder([case_of(row) for row in run.cases.rows])
-        numbers = ([cell_number(row[name]) for name in names] for row in run.cases.rows)
-        rows = [[case, *values] for case, values in zip(cases, numbers, strict=True)]
-        columns, key, path = [("case", False)] + [(name, True) for name in names], 1, run.cases.path
-    else:
-        return None
-    sign = -1.0 if run.judge.higher is False else 1.0
-    rows.sort(key=lambda row: worst_first(row[key : key + 1], sign))
-    described: list[dict[str, Any]] = []
-    for at, (name, numeric) in enumerate(columns):
-        column = [float(row[at] or 0) for row in rows] if numeric else []
-        whole = bool(column) and all(value.is_integer() for value in column) and max(column) > 1
-        described.append({"name": name, "numeric": numeric, "whole": whole})
-    return described, [whole_numbers(row, described) for row in rows], path
-
-
-def worst_first(cells: list[Any], sign: float) -> tuple[bool, float]:
-    """Return the sort key of a row by the deciding value; rows without it come last."""
-    if not cells or not isinstance(cells[0], float):
-        return True, 0.0
-    return False, sign * cells[0]
-
-
-def whole_numbers(row: list[Any], columns: Sequence[dict[str, Any]]) -> list[Any]:
-    """Convert the counts in a row to integers."""
-    return [int(x) if c["whole"] and x is not None else x for x, c in zip(row, columns, strict=True)]
-
-
-def without_common_folder(cases: list[str]) -> list[str]:
-    """Remove the folder that all cases share.
-
-    Examples:
-        >>> without_common_folder(["/data/a/1.nii", "/data/b/1.nii"])
-        ['a/1.nii', 'b/1.nii']
-    """
-    folders = {case.rpartition("/")[0] for case in cases}
-    try:
-        common = os.path.commonpath(folders)
-    except ValueError:  # absolute and relative paths mixed, or no path
-        return cases
-    return [case[len(common) :].lstrip("/") for case in cases] if common else cases
-
-
-def cell_number(text: str) -> float | None:
-    """Convert a cell of the table to a number for the page."""
-    value = table_number(text)
-    return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
 def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> str:

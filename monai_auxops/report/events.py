@@ -53,6 +53,15 @@ class EventFile:
     created: float = 0.0
     problem: str = ""
 
+    def add(self, name: str, step: int, value: float, time: float) -> None:
+        """Add a scalar to its curve."""
+        curve = self.curves.get(name)
+        if curve is None:
+            curve = self.curves[name] = (array("q"), array("d"), array("d"))
+        curve[0].append(step)
+        curve[1].append(value)
+        curve[2].append(time)
+
     @property
     def ended(self) -> float:
         """The time at which the last scalar was written."""
@@ -99,12 +108,7 @@ def read_file(path: Path, place: str = "", prefix: str = "") -> EventFile:
             file.created = file.created or event.wall_time
             for tag, value in scalars(event):
                 name = names.setdefault(tag, prefix + metric_of(tag, place))
-                curve = file.curves.get(name)
-                if curve is None:
-                    curve = file.curves[name] = (array("q"), array("d"), array("d"))
-                curve[0].append(event.step)
-                curve[1].append(value)
-                curve[2].append(event.wall_time)
+                file.add(name, event.step, value, event.wall_time)
             used += len(record) + OVERHEAD
         lost = path.stat().st_size - used
         if lost:

@@ -37,27 +37,34 @@ def join_tables(tables: list[Table], run: Run) -> Table | None:
     if not tables:
         return None
     metric = run.judge.metric
-    tables = sorted(
-        tables, key=lambda table: metric not in table.columns
-    )  # stable sort: the deciding metric's table first
-    first = tables[0]
-    files = [case_of(row) for row in first.rows]
-    unique = len(set(files)) == len(files)
-    for table in tables[1:]:
-        other = {case_of(row): row for row in table.rows}
-        if not unique or table.epoch != first.epoch or set(other) != set(files) or len(other) != len(table.rows):
+    first, *others = sorted(tables, key=lambda table: metric not in table.columns)  # stable: the deciding metric first
+    for table in others:
+        if have_same_cases(first, table):
+            add_columns(first, table)
+        else:
             cases = f"{len(table.rows):,} rows of epoch {table.epoch}"
             run.remarks.append(
                 f"{table.path.name}: not shown, because its cases differ from those in {first.path.name} ({cases})."
             )
-            continue
-        for name in numeric_columns(table):
-            if name not in first.columns:
-                first.columns.append(name)
-                for file, row in zip(files, first.rows, strict=True):
-                    row[name] = other[file][name]
     leave_out_equal(first, run)
     return first
+
+
+def have_same_cases(first: Table, second: Table) -> bool:
+    """Tell whether two tables have one row for each of the same cases, in the same epoch."""
+    cases, others = ([case_of(row) for row in table.rows] for table in (first, second))
+    unique = len(set(cases)) == len(cases) and len(set(others)) == len(others)
+    return unique and first.epoch == second.epoch and set(cases) == set(others)
+
+
+def add_columns(table: Table, other: Table) -> None:
+    """Add the columns of another table of the same cases that ``table`` lacks."""
+    row_of = {case_of(row): row for row in other.rows}
+    for name in numeric_columns(other):
+        if name not in table.columns:
+            table.columns.append(name)
+            for row in table.rows:
+                row[name] = row_of[case_of(row)][name]
 
 
 def leave_out_equal(table: Table, run: Run) -> None:
