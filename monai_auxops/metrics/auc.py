@@ -47,6 +47,7 @@ class ComputeAUC(AUCMetric):
         ValueError: shapes that do not fit, a column that does not exist, an unknown average.
 
     Examples:
+        >>> import torch
         >>> metric = ComputeAUC("auc", field="model", label_field="label")
         >>> _ = metric(torch.tensor([[0.1], [0.4], [0.35], [0.8]]), torch.tensor([[0], [0], [1], [1]]))
         >>> metric.aggregate()
