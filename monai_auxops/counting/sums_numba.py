@@ -26,23 +26,26 @@ def sums(x: Tensor, y: Tensor | None, threshold: float | None) -> tuple[Tensor, 
     x, marks = flattened(x.detach(), marks.detach())
     if any(t.ndim != 3 or 1 not in (t.stride(2), t.shape[2]) for t in (x, marks)):
         return None
-    (batch, classes, n), labeled = x.shape, None if y is None else True
+    found = torch.from_numpy(_sum_in_threads(x, marks, threshold, None if y is None else True))
+    return tuple(found.long()) if threshold is not None else (found[0], found[1].long())
+
+
+def _sum_in_threads(x: Tensor, marks: Tensor, threshold: float | None, labeled: bool | None) -> Any:
+    """Sum in threads that share the elements of all samples; return ``[3, B]``."""
+    batch, classes, n = x.shape
     arguments = (*elements(x), *elements(marks), classes, n)
-    threads = max(1, min(torch.get_num_threads(), x.numel() // PER_THREAD))
 
     def sum_part(start: int, end: int) -> Any:
         out = np.zeros((3, batch))
         _sum_rows(*arguments, start, end, out, threshold, labeled)
         return out
 
+    threads = min(torch.get_num_threads(), x.numel() // PER_THREAD)
+    if threads <= 1:
+        return sum_part(0, x.numel())
     ends = [x.numel() * k // threads for k in range(threads + 1)]
-    if threads == 1:
-        total = sum_part(0, x.numel())
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            total = sum(pool.map(sum_part, ends, ends[1:]))
-    found = torch.from_numpy(total)
-    return tuple(found.long()) if threshold is not None else (found[0], found[1].long())
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(sum_part, ends, ends[1:]))
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})  # sums in lanes; NaN stays NaN

@@ -73,21 +73,20 @@ class AuxRunFactsHandler(Careful):
     def _started(self, engine: Engine) -> None:
         if not self._is_registered:  # now, so that it comes after handlers that validate at an epoch's end
             self._is_registered = True
-            for event, function in (
-                (Events.EPOCH_STARTED, self._epoch_started),
-                (Events.EPOCH_COMPLETED, self._epoch_completed),
-                (Events.COMPLETED, lambda _: self._write(finished=current_time())),
-            ):
-                engine.add_event_handler(event, self.careful("run.json", function))
+            self._register(engine)
         known, self._best = self._continued(engine), BestValue()
         if known:
             continue_run(engine, str(known["run"]))
         elif "run" in self._facts:  # the same handler starts another training
             continue_run(engine, new_run_id())
+        self._facts = {}
+        self._describe(engine, known)
+
+    def _describe(self, engine: Engine, known: Facts) -> None:
+        """Write what is known at the start of a run; ``known`` are the facts of the run that it continues."""
         engines = {"training": engine}
         engines |= {f"validation {i}" if i > 1 else "validation": e for i, e in enumerate(self.evaluators, 1)}
         hubs = [hub for hub in map(Hub.of, engines.values()) if hub is not None]
-        self._facts = {}
         self._write(
             run=run_id(engine),
             started=known.get("started", current_time()),
@@ -104,6 +103,14 @@ class AuxRunFactsHandler(Careful):
             seconds=known.get("seconds", {}),
             learning_rate=known.get("learning_rate", {}),
         )
+
+    def _register(self, engine: Engine) -> None:
+        for event, function in (
+            (Events.EPOCH_STARTED, self._epoch_started),
+            (Events.EPOCH_COMPLETED, self._epoch_completed),
+            (Events.COMPLETED, lambda _: self._write(finished=current_time())),
+        ):
+            engine.add_event_handler(event, self.careful("run.json", function))
 
     def _continued(self, engine: Engine) -> Facts:
         """Return the facts that an earlier process wrote about the run that this one continues; empty for a new run."""

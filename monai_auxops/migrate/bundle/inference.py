@@ -101,31 +101,35 @@ def _results(evaluation: ConvertedConfig | None, facts: Facts) -> tuple[list[Blo
         post += [*objects(evaluation.at("", "post_transforms")), *objects(writers)]
         return objects(writers, "handlers"), post or [component("EnsureTyped", keys=["pred"])]
     if facts.task == "classification":
-        saver = component(
-            "ClassificationSaver",
-            output_dir=Expr("@output_dir"),
-            filename="preds_model.csv",
-            batch_transform=Expr("$lambda batch: [item['image'].meta for item in batch]"),
-            output_transform=Expr("$monai.handlers.from_engine('pred')"),
-        )
-        return [saver], [component("Activationsd", keys=["pred"], sigmoid=True)]
+        return [_saver_of_scores()], [component("Activationsd", keys=["pred"], sigmoid=True)]
     classes = {"threshold": 0.5} if facts.activation == "sigmoid" else {"argmax": True}
-    return [], [
-        *post,
-        component("AsDiscreted", keys=["pred"], **classes),
-        component(
-            "SaveImaged",
-            keys=["pred"],
-            output_ext=".nii.gz",
-            output_dtype=Expr("$numpy.uint8"),
-            resample=False,
-            **({} if facts.spatial_dims == 3 else {"squeeze_end_dims": False}),
-            folder_layout=component(
-                "monai_auxops.clara.CaseLayout",
-                output_dir=Expr("@output_dir"),
-                postfix="pred",
-                extension=".nii.gz",
-                data_root_dir=Expr("@dataset_dir"),
-            ),
-        ),
-    ]
+    return [], [*post, component("AsDiscreted", keys=["pred"], **classes), _saver_of_classes(facts)]
+
+
+def _saver_of_scores() -> Block:
+    return component(
+        "ClassificationSaver",
+        output_dir=Expr("@output_dir"),
+        filename="preds_model.csv",
+        batch_transform=Expr("$lambda batch: [item['image'].meta for item in batch]"),
+        output_transform=Expr("$monai.handlers.from_engine('pred')"),
+    )
+
+
+def _saver_of_classes(facts: Facts) -> Block:
+    layout = component(
+        "monai_auxops.clara.CaseLayout",
+        output_dir=Expr("@output_dir"),
+        postfix="pred",
+        extension=".nii.gz",
+        data_root_dir=Expr("@dataset_dir"),
+    )
+    return component(
+        "SaveImaged",
+        keys=["pred"],
+        output_ext=".nii.gz",
+        output_dtype=Expr("$numpy.uint8"),
+        resample=False,
+        **({} if facts.spatial_dims == 3 else {"squeeze_end_dims": False}),
+        folder_layout=layout,
+    )
