@@ -107,8 +107,8 @@ def _dice_arguments(measure: Measure) -> dict[str, Any]:
         block["empty_value"] = measure.empty_value
     if measure.stage != "raw":
         block["stage"] = measure.stage
-    if len(measure.counted) > 1 or (len(measure.counted) == 1 and measure.skip_background):
-        block["class_names"] = list(measure.counted)
+    if len(measure.counted_names) > 1 or (len(measure.counted_names) == 1 and measure.skip_background):
+        block["class_names"] = list(measure.counted_names)
     return block
 
 

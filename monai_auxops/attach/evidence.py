@@ -87,7 +87,7 @@ class Measure:
     why: tuple[str, ...] = field(default=())
 
     @property
-    def counted(self) -> tuple[str, ...]:
+    def counted_names(self) -> tuple[str, ...]:
         """The names of the classes that count."""
         names = self.names or ()
         return names[1:] if self.skip_background else names

@@ -58,13 +58,13 @@ def _after(found: PostProcessing, name: str, transform: Any, keys: tuple[str, ..
     if name.startswith("Invert"):
         return replace(found, inverted=True) if "pred" in keys else found
     if name.startswith("Activations") and transform is not None:
-        return _activated(found, transform, keys)
+        return _with_activation(found, transform, keys)
     if name.startswith("AsDiscrete") and transform is not None:
-        return _discretized(found, transform, keys)
+        return _with_discretization(found, transform, keys)
     return replace(found, others=(*found.others, name))
 
 
-def _activated(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -> PostProcessing:
+def _with_activation(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -> PostProcessing:
     at = keys.index("pred") if "pred" in keys else None
     if at is None:
         return found
@@ -74,7 +74,7 @@ def _activated(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -> 
     return replace(found, activation=next((name for name, on in names.items() if on), found.activation))
 
 
-def _discretized(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -> PostProcessing:
+def _with_discretization(found: PostProcessing, transform: Any, keys: tuple[str, ...]) -> PostProcessing:
     if "label" in keys and transform.to_onehot[keys.index("label")]:
         found = replace(found, label_onehot=True)
     if "pred" not in keys:

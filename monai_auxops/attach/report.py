@@ -60,12 +60,12 @@ def _add(plan: Plan, engine: EngineItem, handlers: list[dict[str, Any]]) -> None
     config = plan.run.config
     shows = [item_id for item_id, name in _handlers(config, engine) if name in _EXCHANGED]
     if not shows:
-        plan.block |= _appended(config, engine, handlers)
+        plan.block |= _append_handlers(config, engine, handlers)
         return
     plan.block[f"{readable_id(shows[-1])}#also"] = handlers  # exchange() has made the place writable
 
 
-def _appended(config: BundleConfig, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
+def _append_handlers(config: BundleConfig, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the overrides that append handlers to a list, or make one."""
     slot = f"{engine.item_id}::{engine.prefix}_handlers"
     item_id, value = config.follow(slot)

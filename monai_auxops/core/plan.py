@@ -69,7 +69,7 @@ class Plan:
         """
         for group, result in zip(self.groups, results, strict=True):
             group.add(result.fractions, build_ctx)
-        planned = self._planned(results)
+        planned = self._planned_outputs(results)
         by_tag: dict[str, Tensor] = {}
         for outputs in planned.values():
             by_tag |= outputs
@@ -88,7 +88,7 @@ class Plan:
         self.ops[number].accumulate(built[number], build_ctx)
         return built[number]
 
-    def _planned(self, results: Sequence[Evaluated]) -> dict[Op, dict[str, Tensor]]:
+    def _planned_outputs(self, results: Sequence[Evaluated]) -> dict[Op, dict[str, Tensor]]:
         planned: dict[Op, dict[str, Tensor]] = {}
         for group, result in zip(self.groups, results, strict=True):
             planned |= group.outputs(result)

@@ -198,18 +198,18 @@ def _first_maximum(at, step, inside, classes: tl.constexpr):  # type: ignore[no-
     if classes <= UNROLLED:
         for c in tl.static_range(1, classes):
             skip += step
-            best, found, odd = _raised(at + skip, inside, c, best, found, odd)
+            best, found, odd = _raise_maximum(at + skip, inside, c, best, found, odd)
     else:
         for start in range(1, classes, 8):  # the scores of neighboring channels may be adjacent
             for c in tl.static_range(8):
                 skip += step
                 there = inside & (start + c < classes)
-                best, found, odd = _raised(at + skip, there, start + c, best, found, odd)
+                best, found, odd = _raise_maximum(at + skip, there, start + c, best, found, odd)
     return tl.where(odd, classes, found)
 
 
 @compiled
-def _raised(at, inside, c, best, found, odd):  # type: ignore[no-untyped-def]
+def _raise_maximum(at, inside, c, best, found, odd):  # type: ignore[no-untyped-def]
     """Update the maximum and its class with one more class, and whether a score was NaN."""
     score = tl.load(at, inside, -float("inf")).to(tl.float32)
     return tl.where(score > best, score, best), tl.where(score > best, c, found), odd | (score != score)

@@ -27,7 +27,7 @@ def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
     numbers = torch.arange(classes, device=x.device).view(1, -1, *[1] * (x.ndim - 2))
     predicted = _score_class(x).unsqueeze(1) == numbers if membership.exclusive else exceeds(x, membership.threshold)
     if membership.onehot:
-        labeled, valid = exceeds(y, 0.5), _annotated(y)
+        labeled, valid = exceeds(y, 0.5), _is_annotated(y)
     elif classes == 1:
         labeled, valid = y == 1, (y == 0) | (y == 1)
     else:
@@ -100,7 +100,7 @@ def _holds(dtype: torch.dtype, threshold: float) -> bool:
     return dtype.is_floating_point and torch.tensor(threshold, dtype=dtype, device="cpu").item() == threshold
 
 
-def _annotated(y: Tensor) -> Tensor:
+def _is_annotated(y: Tensor) -> Tensor:
     """Return where a one-hot label is neither negative nor NaN: voxels without annotation are not counted."""
     return y >= 0 if y.dtype.is_signed else torch.ones_like(y[:, :1], dtype=torch.bool)
 

@@ -35,7 +35,7 @@ def valid_sums(
             return fused[0], fused[1]
 
     def parts(values: Tensor, mark: Tensor | None = None) -> Iterator[Tensor]:
-        values = _activated(values, activation)
+        values = _activate(values, activation)
         valid = values.abs() < math.inf  # false for NaN
         if mark is not None:
             valid &= mark >= 0
@@ -49,7 +49,7 @@ def valid_sums(
     return total, number
 
 
-def _activated(x: Tensor, activation: str | None) -> Tensor:
+def _activate(x: Tensor, activation: str | None) -> Tensor:
     values = x if x.dtype == torch.float64 else x.float()
     if activation is None:
         return values

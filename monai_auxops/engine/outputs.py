@@ -32,11 +32,11 @@ def _with_batch_axis(value: Any) -> Any:
 def outputs_of_sample(values: dict[str, Any], i: int, size: int) -> dict[str, Any]:
     """Return aux-op outputs of the i-th of ``size`` samples as a batch of one; other values are unchanged."""
 
-    def own(value: Any) -> Any:
+    def row_of(value: Any) -> Any:
         has_batch_axis = isinstance(value, Tensor) and value.dim() > 0 and len(value) == size
         return value[i : i + 1] if has_batch_axis else value
 
-    return {key: own(value) for key, value in values.items()}
+    return {key: row_of(value) for key, value in values.items()}
 
 
 def filenames(image: Any) -> list[str] | None:

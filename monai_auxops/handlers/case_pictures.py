@@ -29,7 +29,7 @@ class KeptCases:
         return KeptCases(self.values.cpu(), self.numbers.cpu(), self.slices.cpu(), self.pictures.cpu())
 
     @classmethod
-    def joined(cls, one: KeptCases | None, other: KeptCases) -> KeptCases:
+    def concatenate(cls, one: KeptCases | None, other: KeptCases) -> KeptCases:
         """Concatenate both, in order."""
         if one is None:
             return other
@@ -58,11 +58,11 @@ class CasePictures:
 
     def add(self, cases: KeptCases) -> None:
         """Add the cases of a batch, numbered from ``count`` on."""
-        self.worst = lowest_cases(KeptCases.joined(self.worst, cases), self.number, math.inf)
-        self.best = highest_cases(KeptCases.joined(self.best, cases), 1)
+        self.worst = lowest_cases(KeptCases.concatenate(self.worst, cases), self.number, math.inf)
+        self.best = highest_cases(KeptCases.concatenate(self.best, cases), 1)
         chosen = [i for i in range(len(cases.values)) if (self.count + i) % self.stride == 0]
         if chosen:
-            self.sample = KeptCases.joined(self.sample, cases.at(torch.tensor(chosen, device=cases.values.device)))
+            self.sample = KeptCases.concatenate(self.sample, cases.at(torch.tensor(chosen, device=cases.values.device)))
         self.count += len(cases.values)
         while self.sample is not None and len(self.sample.values) > SAMPLE:
             self.sample, self.stride = self.sample.at(torch.arange(0, len(self.sample.values), 2)), self.stride * 2

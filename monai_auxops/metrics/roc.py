@@ -27,7 +27,7 @@ def roc_auc(scores: Tensor, labels: Tensor) -> float:
         >>> roc_auc(torch.tensor([0.2, 0.2, 0.7]), torch.tensor([0, 1, 1]))
         0.75
     """
-    positive, negative = (_sorted(scores, labels == kind) for kind in (1, 0))
+    positive, negative = (_sorted_scores(scores, labels == kind) for kind in (1, 0))
     pairs = len(positive) * len(negative)
     if not pairs or math.isnan(positive[-1]) or math.isnan(negative[-1]):  # NaN is sorted to the end
         return math.nan
@@ -36,7 +36,7 @@ def roc_auc(scores: Tensor, labels: Tensor) -> float:
     return (twice if few is positive else 2 * pairs - twice) / (2 * pairs)
 
 
-def _sorted(scores: Tensor, chosen: Tensor) -> np.ndarray:
+def _sorted_scores(scores: Tensor, chosen: Tensor) -> np.ndarray:
     """Sort the chosen of ``scores [N]`` on the host; half precision as float32, which keeps the order."""
     scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
     values: np.ndarray = scores.detach().cpu().numpy()[chosen.cpu().numpy()]

@@ -29,7 +29,7 @@ class Rows(NamedTuple):
         if self.log_odds is None or self.log_odds.shape != self.scores.shape:
             return self.scores
         pairs = zip(pieces_of(self.log_odds), pieces_of(self.scores), strict=True)
-        return self.log_odds if all(_belong(*pair) for pair in pairs) else self.scores
+        return self.log_odds if all(_belong_together(*pair) for pair in pairs) else self.scores
 
 
 class Samples:
@@ -80,14 +80,14 @@ class Samples:
         """Return all samples on the CPU as one block, which replaces the others."""
         self._settle()
         if len(self._blocks) > 1 or self._blocks[0].scores.device.type != "cpu":
-            self._blocks = [_joined([_on_host(rows) for rows in self._blocks])]
+            self._blocks = [_concatenate([_copy_to_host(rows) for rows in self._blocks])]
         return self._blocks[0]
 
     def _settle(self) -> None:
         if self._waiting:
-            rows = _joined(self._waiting)
+            rows = _concatenate(self._waiting)
             self._waiting = []
-            self._blocks.append(rows if self.raw else _packed(rows))
+            self._blocks.append(rows if self.raw else _pack_labels(rows))
 
 
 def pieces_of(values: Tensor) -> Sequence[Tensor]:
@@ -96,13 +96,13 @@ def pieces_of(values: Tensor) -> Sequence[Tensor]:
     return pieces
 
 
-def _joined(every: Sequence[Rows]) -> Rows:
+def _concatenate(every: Sequence[Rows]) -> Rows:
     scores, labels, log_odds = zip(*every, strict=True)
     known = all(odds is not None for odds in log_odds)
     return Rows(torch.cat(scores), torch.cat(labels), torch.cat(log_odds) if known else None)
 
 
-def _packed(rows: Rows) -> Rows:
+def _pack_labels(rows: Rows) -> Rows:
     """Encode binary labels in a byte; one index for several scores stays as it is."""
     labels = rows.labels
     if labels.shape[1] != rows.scores.shape[1] or labels.dtype in (torch.int8, torch.uint8, torch.bool):
@@ -115,9 +115,9 @@ def _packed(rows: Rows) -> Rows:
     return rows._replace(labels=code)
 
 
-def _on_host(rows: Rows) -> Rows:
+def _copy_to_host(rows: Rows) -> Rows:
     return Rows(*(None if each is None else each.cpu() for each in rows))  # type: ignore[arg-type]  # scores and labels are tensors
 
 
-def _belong(log_odds: Tensor, scores: Tensor) -> bool:
+def _belong_together(log_odds: Tensor, scores: Tensor) -> bool:
     return torch.allclose(log_odds.double().sigmoid(), scores.double(), rtol=0, atol=0.01, equal_nan=True)

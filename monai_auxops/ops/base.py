@@ -18,7 +18,7 @@ from monai_auxops.drawing.plots import Bounds, draw_bars
 from monai_auxops.engine.events import is_key
 from monai_auxops.engine.hub import attach, detach
 from monai_auxops.engine.outputs import split_output
-from monai_auxops.ops.checks import check_inputs, joined
+from monai_auxops.ops.checks import check_inputs, concatenate_outputs
 from monai_auxops.ops.epoch import EpochState
 from monai_auxops.ops.naming import Named, check_tag
 from monai_auxops.ops.options import OP_OPTIONS, OpOptions, refuse_unknown
@@ -168,7 +168,7 @@ class AuxiliaryOperation(EpochState, GraphComponent):
         with naming_errors(self):
             batches = batches_of(predictions, label)
         results = [self.measure(BuildContext(*batch, loss=loss)) for batch in batches]
-        return {tag: joined([outputs[tag] for outputs in results]) for tag in results[0]}
+        return {tag: concatenate_outputs([outputs[tag] for outputs in results]) for tag in results[0]}
 
     def measure(self, build_ctx: BuildContext) -> dict[str, Tensor]:
         """Run on one batch and add it to the epoch; every way to use an aux-op ends here."""

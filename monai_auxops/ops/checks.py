@@ -43,7 +43,7 @@ def _check_predictions(op: Named, predictions: Any) -> None:
         )
 
 
-def joined(values: Sequence[Tensor]) -> Tensor:
+def concatenate_outputs(values: Sequence[Tensor]) -> Tensor:
     """Concatenate the outputs of several batches of one for one tag; if they do not fit, return the first."""
     if len(values) == 1:
         return values[0]

@@ -121,21 +121,21 @@ class DiceOperation(AuxiliaryOperation):
 
     def counts(self, build_ctx: BuildContext) -> Counts:
         """Return the counts of the measured classes, shared with every aux-op that reads the batch the same way."""
-        return Counts(*map(self.options.select_measured, self._shared(build_ctx).counts))
+        return Counts(*map(self.options.select_measured, self._shared_counts(build_ctx).counts))
 
     def overlaps(self, build_ctx: BuildContext) -> tuple[Tensor, Tensor]:
         """Return Dice of the measured classes ``[B, C']``, and its mean over valid classes ``[B]``.
 
         They are computed once for all aux-ops with the same options. The results are copies, so users may modify them.
         """
-        options, shared = self.options, self._shared(build_ctx)
+        options, shared = self.options, self._shared_counts(build_ctx)
         key = ("overlap", *shared.key, options.jaccard, repr(options.empty_value))
         all_classes = build_ctx.once(key, lambda: overlap(shared.counts, options.jaccard, options.empty_value))
         dice = options.select_measured(all_classes)
         mean = build_ctx.once((*key, options.skip_background), lambda: dice.nanmean(1))
         return dice.clone(), mean.clone()
 
-    def _shared(self, build_ctx: BuildContext) -> SharedCounts:
+    def _shared_counts(self, build_ctx: BuildContext) -> SharedCounts:
         return shared_counts(build_ctx, self.options, self.options.mask_key)
 
     def formula(self, build_ctx: BuildContext) -> Formula | None:
@@ -145,7 +145,7 @@ class DiceOperation(AuxiliaryOperation):
             return None
         if options.mask_key is not None and build_ctx.get(options.mask_key) is not None:
             return None  # an op of this iteration writes the mask
-        shared = self._shared(build_ctx)
+        shared = self._shared_counts(build_ctx)
         asks = options.is_onehot_targets or shared.left_out is not None or options.num_classes is not None
         asks = asks or options.cut(build_ctx.predictions) is not None
         columns = self._columns(options.classes(shared.counts.tp.shape[1]))
@@ -165,7 +165,7 @@ class DiceOperation(AuxiliaryOperation):
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Return the rows of the pooled statistics, then those of ``NOTES``."""
-        shared = self._shared(build_ctx)
+        shared = self._shared_counts(build_ctx)
         rows = torch.stack(self._notes(build_ctx, shared))
         if not self._pooled_tags:
             return rows

@@ -86,14 +86,14 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         alike = join_alike(predictions, labels, label_format)
         valid = [class_mask(labels.values, labels.classes) for labels in alike]
         right = [self._right(labels) & known for labels, known in zip(alike, valid, strict=True)]
-        return {self.tag: ratio(_joined(right).sum(1), _joined(valid).sum(1))}
+        return {self.tag: ratio(_concatenate(right).sum(1), _concatenate(valid).sum(1))}
 
     def sums(self, build_ctx: BuildContext) -> Tensor:
         """Count labels above their classes, and samples whose binary columns contradict the options."""
         predictions, labels = build_ctx.predictions, build_ctx.label
         label_format = label_format_of(self.label_format, build_ctx) or ()
         alike = join_alike(predictions, labels, label_format)  # type: ignore[arg-type]  # not None: it was measured
-        above = _joined([widen(labels.values) > max(labels.classes, 2) - 1 for labels in alike]).sum(1)
+        above = _concatenate([widen(labels.values) > max(labels.classes, 2) - 1 for labels in alike]).sum(1)
         binary = next((labels.logits[..., 0] for labels in alike if labels.classes == 1), None)
         outside = torch.zeros_like(above)
         if binary is not None and not self.use_sigmoid_for_accuracy:
@@ -141,5 +141,5 @@ class ComputeMulticlassAccuracy(AuxiliaryOperation):
         return ((value > self._cut) == (widen(values) > 0.5)) & ~value.isnan()
 
 
-def _joined(masks: list[Tensor]) -> Tensor:
+def _concatenate(masks: list[Tensor]) -> Tensor:
     return masks[0] if len(masks) == 1 else torch.cat(masks, 1)

@@ -84,7 +84,7 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
         if label_format is None:
             raise ValueError("expected label_format= or _data_property['label_format'], got neither")
         alike = join_alike(predictions, labels, label_format)
-        preds = in_order([self._activated(each.logits.float()) for each in alike], label_format)
+        preds = in_order([self._activate(each.logits.float()) for each in alike], label_format)
         if build_ctx is not None and self.use_sigmoid_for_binary and self.use_softmax_for_multiclass:
             odds = in_order([log_odds(each.logits) for each in alike], label_format)
             build_ctx.set(f"{self.preds_name}/{LOG_ODDS}", odds)
@@ -93,7 +93,7 @@ class ComputeMulticlassPreds(AuxiliaryOperation):
             labels = in_order([one_hot_columns(each.values, each.classes) for each in alike], label_format)
         return {self.preds_name: preds, self.labels_name: labels}
 
-    def _activated(self, logits: Tensor) -> Tensor:
+    def _activate(self, logits: Tensor) -> Tensor:
         if logits.shape[-1] == 1:
             return logits.sigmoid() if self.use_sigmoid_for_binary else logits
         return logits.softmax(-1) if self.use_softmax_for_multiclass else logits

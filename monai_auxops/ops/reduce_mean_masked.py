@@ -91,7 +91,7 @@ class ReduceMeanMasked(AuxiliaryOperation):
             raise ValueError(
                 "expected predictions [B, C, *S] with final_activation='softmax', got one logit per sample"
             )
-        total, number = valid_sums(predictions, aligned(label, predictions), axes, self.final_activation)
+        total, number = valid_sums(predictions, align_label(label, predictions), axes, self.final_activation)
         dtype = torch.float64 if predictions.dtype == torch.float64 else torch.float32
         return {self.tag: (total / number).to(dtype), self._mask_tag: (number > 0).float()}  # 0 / 0 is NaN
 
@@ -113,7 +113,7 @@ class ReduceMeanMasked(AuxiliaryOperation):
         return sorted({axis % dims for axis in axes})
 
 
-def aligned(label: Tensor | None, values: Tensor) -> Tensor | None:
+def align_label(label: Tensor | None, values: Tensor) -> Tensor | None:
     """Return the label with the axes of ``values``; None if it cannot mark a value as invalid.
 
     That is a label which does not broadcast to their shape, or whose dtype has neither NaN nor negative numbers.

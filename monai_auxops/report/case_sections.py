@@ -48,7 +48,7 @@ def class_section(shown: ClassTable) -> str:
 
 def class_row(of_it: ClassValues, higher: bool) -> str:
     """Return a class as a row."""
-    numbers = of_it.described(higher)
+    numbers = of_it.describe(higher)
     worst = f"{four_decimals(numbers['worst_value'])} · {short_name(numbers['worst'])}" if numbers else "–"
     cells = [
         ("n", mean_and_sd(numbers)),

@@ -27,7 +27,7 @@ class ClassValues:
     hallucinated: int | None = None
     absent: int | None = None
 
-    def described(self, higher: bool) -> dict[str, Any]:
+    def describe(self, higher: bool) -> dict[str, Any]:
         """Return the statistics of the valid values, with the worst case; empty without valid values."""
         valid = finite_values(self.values)
         if not valid:

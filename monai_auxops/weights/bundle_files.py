@@ -45,7 +45,7 @@ def activation_of(bundle: Path) -> str | None:
     path = bundle / "configs" / "inference.json"
     if not path.is_file():
         return UNKNOWN
-    post = _parsed(path.read_text(encoding="utf-8"), path.name).get("postprocessing")
+    post = _parse(path.read_text(encoding="utf-8"), path.name).get("postprocessing")
     transforms = post.get("transforms", []) if isinstance(post, dict) else []
     for block in transforms if isinstance(transforms, list) else []:
         if isinstance(block, dict) and str(block.get("_target_", "")).endswith("Activationsd"):
@@ -81,7 +81,7 @@ def _config(bundle: Path, name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _parsed(text: str, name: str) -> dict[str, Any]:
+def _parse(text: str, name: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -90,7 +90,7 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
 
 
 def _network(text: str, name: str) -> dict[str, Any]:
-    found = _parsed(text, name).get("network_def")
+    found = _parse(text, name).get("network_def")
     if not isinstance(found, dict):
         raise WeightsError(f"configs/{name} has no network_def, so the network of the weights is unknown")
     return found

@@ -135,9 +135,9 @@ class GraphNetwork(torch.nn.Module):
         inputs = [found[name][output] for name, output in node.sources]
         if node.op not in _MERGES and any(value is DEAD for value in inputs):
             return [DEAD] * _OUTPUTS
-        return self._computed(node, inputs, x)
+        return self._compute(node, inputs, x)
 
-    def _computed(self, node: Node, inputs: list[Value], x: Tensor) -> list[Value]:
+    def _compute(self, node: Node, inputs: list[Value], x: Tensor) -> list[Value]:
         if node.op not in OPERATIONS:
             raise WeightsError(unknown_operation(node))
         try:

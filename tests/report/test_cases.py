@@ -48,8 +48,8 @@ def test_a_class_is_described_at_the_best_epoch(tmp_path):
     assert [of_it.name for of_it in table.classes] == ["mean over classes", "liver", "tumor"]
     tumor = table.classes[2]
     assert (tumor.missed, tumor.hallucinated) == (1, 1)
-    assert tumor.described(True)["n"] == 2
-    assert tumor.described(True)["worst"] == "case_0.nii"
+    assert tumor.describe(True)["n"] == 2
+    assert tumor.describe(True)["worst"] == "case_0.nii"
     text = Parsed(page_of(folder)).text
     mean, deviation = np.mean(COLUMNS["val_dice/liver"]), np.std(COLUMNS["val_dice/liver"], ddof=1)
     assert f"{mean:.4f} ± {deviation:.4f}" in text

@@ -71,7 +71,7 @@ def metadata_of(network: Network, metrics: Sequence[str], origin: str, file: str
         "data_type": "nibabel",
         "eval_metrics": dict.fromkeys(metrics, 0.0),
         "intended_use": "To be validated before any use; not for clinical decisions.",
-        "network_data_format": {"inputs": {"image": _image(network)}, "outputs": {"pred": _pred(network)}},
+        "network_data_format": {"inputs": {"image": _image(network)}, "outputs": {"pred": _prediction_format(network)}},
     }
 
 
@@ -88,7 +88,7 @@ def _image(network: Network) -> Block:
     }
 
 
-def _pred(network: Network) -> Block:
+def _prediction_format(network: Network) -> Block:
     kind = {"type": "image", "format": "segmentation"}
     shape = network.spatial_shape
     if network.classifies:

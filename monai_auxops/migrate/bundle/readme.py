@@ -44,7 +44,7 @@ def multi_gpu_command(gpus: int) -> str:
 
 def readme(project: Project) -> str:
     """Return the text of docs/README.md."""
-    parts = [_head(project), _commands(project), _migrated(project), _to_check(project), _weights(project)]
+    parts = [_head(project), _commands(project), _component_rows(project), _to_check(project), _weights(project)]
     return "\n".join(part for part in parts if part)
 
 
@@ -124,7 +124,7 @@ def used_entries(project: Project) -> list[Converted]:
     return [entry for config in project.used for entry in config.entries]
 
 
-def _migrated(project: Project) -> str:
+def _component_rows(project: Project) -> str:
     rows = [
         Migrated(entry.component.where.path, entry.component.name, _targets(entry), entry.outcome, entry.why)
         for entry in used_entries(project)

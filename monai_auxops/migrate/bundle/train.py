@@ -122,12 +122,16 @@ def _loading(part: str, pipeline: Converted | None) -> Block:
     dataset = single(pipeline, component("Dataset"), "dataset")
     loader = single(pipeline, component("DataLoader", batch_size=1, num_workers=4), "dataloader")
     return {
-        "dataset": {Expr("_target_"): dataset["_target_"], **given, **_rest(dataset)},
-        "dataloader": {Expr("_target_"): loader["_target_"], "dataset": Expr(f"@{part}#dataset"), **_rest(loader)},
+        "dataset": {Expr("_target_"): dataset["_target_"], **given, **_arguments_of(dataset)},
+        "dataloader": {
+            Expr("_target_"): loader["_target_"],
+            "dataset": Expr(f"@{part}#dataset"),
+            **_arguments_of(loader),
+        },
     }
 
 
-def _rest(block: Block) -> Block:
+def _arguments_of(block: Block) -> Block:
     return {key: value for key, value in block.items() if key != "_target_"}
 
 

@@ -82,7 +82,7 @@ def inference_json(config: Clara4Config, top: Block, model: EvaluatedNetwork) ->
         "evaluator": _without_metrics(whole["evaluator"], bool(post)),
         "run": [Expr("$@evaluator.run()")],
     }
-    return dict(_unnested(found))
+    return dict(_refer_to_top(found))
 
 
 def _head(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
@@ -110,13 +110,13 @@ def _without_metrics(engine: Block, post: bool) -> Block:
     return {**found, "postprocessing": Expr("@postprocessing")} if post else found
 
 
-def _unnested(value: Any) -> Any:
+def _refer_to_top(value: Any) -> Any:
     """Let references point to the top of the file instead of the section validate."""
     if isinstance(value, Expr):
         return Expr(value.replace("@validate#", "@"))
     if isinstance(value, Mapping):
-        return {key: _unnested(child) for key, child in value.items()}
-    return [_unnested(child) for child in value] if isinstance(value, list) else value
+        return {key: _refer_to_top(child) for key, child in value.items()}
+    return [_refer_to_top(child) for child in value] if isinstance(value, list) else value
 
 
 def without_label(blocks: list[Block], key: str = "label") -> list[Block]:
@@ -136,7 +136,7 @@ def without_label(blocks: list[Block], key: str = "label") -> list[Block]:
         if not kept and keys:
             gone.update(_made_by(block))
             continue
-        found.append(block if len(kept) == len(keys) else _narrowed(block, kept, len(keys)))
+        found.append(block if len(kept) == len(keys) else _keep_positions(block, kept, len(keys)))
     return found
 
 
@@ -150,7 +150,7 @@ def _texts_in(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def _narrowed(block: Block, kept: list[int], length: int) -> Block:
+def _keep_positions(block: Block, kept: list[int], length: int) -> Block:
     def narrow(value: Any) -> Any:
         whole = isinstance(value, list) and len(value) == length
         return [value[index] for index in kept] if whole else value

@@ -52,7 +52,7 @@ class OldBundle:
     texts: dict[str, str] = field(default_factory=dict)
 
     @property
-    def renewed(self) -> list[Renewed]:
+    def all_changes(self) -> list[Renewed]:
         """All changes."""
         return [item for items in self.changes.values() for item in items]
 
@@ -82,7 +82,7 @@ def read_old_bundle(folder: Path, log: Log) -> OldBundle:
         if node is None or path.name == "metadata.json":
             continue
         bundle.changes[name] = []
-        plain = _renewed(bundle, name, node, reads_meta)
+        plain = _renew(bundle, name, node, reads_meta)
         if bundle.changes[name]:
             bundle.texts[name] = json.dumps(plain, indent=4, ensure_ascii=False) + "\n"
     for path in sorted((folder / "configs").glob("*.y*ml")):
@@ -102,13 +102,13 @@ def _metadata(bundle: OldBundle) -> None:
     bundle.texts["configs/metadata.json"] = json.dumps(renamed, indent=4, ensure_ascii=False) + "\n"
 
 
-def _renewed(bundle: OldBundle, file: str, node: Node, reads_meta: bool) -> Any:
+def _renew(bundle: OldBundle, file: str, node: Node, reads_meta: bool) -> Any:
     """Return a value with every object in it in today's form."""
     if isinstance(node.value, list):
-        return [_renewed(bundle, file, child, reads_meta) for child in node.value]
+        return [_renew(bundle, file, child, reads_meta) for child in node.value]
     if not isinstance(node.value, dict):
         return node.value
-    plain = {key: _renewed(bundle, file, child, reads_meta) for key, child in node.items()}
+    plain = {key: _renew(bundle, file, child, reads_meta) for key, child in node.items()}
     target = plain.get("_target_")
     if not isinstance(target, str) or not _is_known(target):
         return plain

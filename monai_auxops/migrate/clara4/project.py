@@ -79,7 +79,7 @@ def read_mmar4(project: Project, settings: Iterable[str], env: Path | None, trus
     environment = _environment(mmar, env)
     for kind, role in _ROLES.items():
         for name in mmar.of(kind):
-            scripted = _scripted(project, name, role)
+            scripted = _settings_of_script(project, name, role)
             root = mmar.files[name][1]
             values = {**scripted, **given}
             config = read_config(root, name, role, values, environment, log, trust)
@@ -103,7 +103,7 @@ def _environment(mmar: Mmar, env: Path | None) -> Node | None:
     return mmar.files[(exact or names)[0]][1] if names else None
 
 
-def _scripted(project: Project, name: str, role: Role) -> Mapping[str, Any]:
+def _settings_of_script(project: Project, name: str, role: Role) -> Mapping[str, Any]:
     """Return the variables that the MMAR's own script set for a file."""
     apps = {Role.TRAIN: "train"}.get(role, "evaluate")
     for run in project.runs:

@@ -33,7 +33,7 @@ _SETTINGS: Final = {
 
 def readme(mmar: Mmar4, weights: Weights) -> str:
     """Return the text."""
-    parts = [_head(mmar), _commands(mmar), _weights(weights), _migrated(mmar), _to_check(mmar)]
+    parts = [_head(mmar), _commands(mmar), _weights(weights), _component_rows(mmar), _to_check(mmar)]
     return "\n".join(part for part in parts if part)
 
 
@@ -78,7 +78,7 @@ def _weights(weights: Weights) -> str:
     return "\n".join(["## Weights", "", said, "", *rows, ""])
 
 
-def _migrated(mmar: Mmar4) -> str:
+def _component_rows(mmar: Mmar4) -> str:
     rows = [
         Migrated(item.occurrence.where.path, item.occurrence.name, _targets(item), item.outcome, item.why)
         for item in mmar.used

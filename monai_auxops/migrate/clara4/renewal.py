@@ -32,7 +32,7 @@ class Renewal:
     def run(self) -> None:
         """Say what changed, and write the bundle if one is asked for."""
         version = ".".join(map(str, self.bundle.version))
-        changed = f"{len(self.bundle.renewed)} objects changed" if self.bundle.renewed else "nothing changed"
+        changed = f"{len(self.bundle.all_changes)} objects changed" if self.bundle.all_changes else "nothing changed"
         self.project.log.add("CT807", Where(self.project.source.name), f"written for MONAI {version}; {changed} since")
         if self.options.output is not None:
             self.written = self._write(self.options.output)
@@ -40,8 +40,8 @@ class Renewal:
     def complete(self, model: Model) -> Model:
         """Add to a report what changed."""
         model["files"] = list(report_files(self.bundle))
-        model["total"] = totals(self.bundle.renewed)  # type: ignore[arg-type]
-        approximate = any(item.outcome is Outcome.APPROXIMATE for item in self.bundle.renewed)
+        model["total"] = totals(self.bundle.all_changes)  # type: ignore[arg-type]
+        approximate = any(item.outcome is Outcome.APPROXIMATE for item in self.bundle.all_changes)
         model["exit_code"] = max(model["exit_code"], int(self.options.strict and approximate))
         source = shlex.quote(str(self.project.source))
         model["next"] = [] if self.written else [f"monai-auxops migrate {source} -o my_bundle"]

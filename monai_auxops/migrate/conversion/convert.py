@@ -73,12 +73,12 @@ def convert(bound: Bound, facts: Facts, log: Log) -> Converted:
     if bound.rule is None or bound.manual:
         return Converted(bound, bound.outcome)
     try:
-        return _converted(bound, bound.rule, facts, log)
+        return _apply_rule(bound, bound.rule, facts, log)
     except UnknownFactError as unknown:
         return Converted(bound, Outcome.MANUAL, (f"nothing says {unknown}",), asks=unknown.answer)
 
 
-def _converted(bound: Bound, rule: Rule, facts: Facts, log: Log) -> Converted:
+def _apply_rule(bound: Bound, rule: Rule, facts: Facts, log: Log) -> Converted:
     call = bound.call(facts)
     objects = tuple(built(rule, call))
     said = [caveat for caveat in rule.caveats if applies(caveat.when, call)]
@@ -100,11 +100,11 @@ def facts_of(occurrences: Iterable[Bound], facts: Facts) -> Facts:
     bound = [item for item in occurrences if item.active]
     for _ in range(2):
         for item in bound:
-            facts = facts.update(**_provided(item, facts))
+            facts = facts.update(**_facts_provided(item, facts))
     return facts
 
 
-def _provided(bound: Bound, facts: Facts) -> dict[str, Any]:
+def _facts_provided(bound: Bound, facts: Facts) -> dict[str, Any]:
     if bound.rule is None:
         return own_network(bound.args) if bound.component.place.section is Section.MODEL else {}
     known = {name: value for name, value in bound.rule.facts.items() if not arguments_read(value) & bound.missing}

@@ -141,23 +141,23 @@ def _convert(project: Project, binding: _Binding) -> None:
     """Convert every configuration: the chosen training first, since the evaluations borrow its model's facts."""
     roles, mmar = project.roles, project.mmar
     trains = sorted(mmar.of(FileKind.TRAIN), key=lambda name: name != roles.train)
-    converted = {name: _converted(project, binding.bind(name, "train")) for name in trains}
+    converted = {name: _build_and_check(project, binding.bind(name, "train")) for name in trains}
     project.train = converted.get(roles.train)
     for name in mmar.of(FileKind.EVALUATE):
         role = "infer" if name == roles.infer != roles.evaluate else "evaluate"
-        converted[name] = _converted(project, binding.bind(name, role))
+        converted[name] = _build_and_check(project, binding.bind(name, role))
     project.configs = [converted[name] for name in (*mmar.of(FileKind.TRAIN), *mmar.of(FileKind.EVALUATE))]
     project.evaluate = converted.get(roles.evaluate)
     project.infer = converted.get(roles.infer)
     if roles.infer and roles.infer == roles.evaluate:
-        project.infer = _converted(project, binding.bind(roles.infer, "infer"))
+        project.infer = _build_and_check(project, binding.bind(roles.infer, "infer"))
     _data_folder(project)
     report_scripts(project.runs, binding.applied, project.log)
     _several(project)
     _lists_of_evaluations(project)
 
 
-def _converted(project: Project, config: BoundConfig) -> ConvertedConfig:
+def _build_and_check(project: Project, config: BoundConfig) -> ConvertedConfig:
     base = Facts() if config.trains else _model_facts(project)
     keep = config.file == project.roles.train
     found = build(config, _facts(project, config, base, keep), project.log)

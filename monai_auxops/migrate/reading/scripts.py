@@ -78,7 +78,7 @@ def _runs(path: Path, log: Log) -> Iterator[ScriptRun]:
     for line in text.replace("\r", "").replace("\\\n", " ").splitlines():
         assigned = _ASSIGNED.match(line)
         if assigned is not None:
-            known.setdefault(assigned.group(1), _filled(assigned.group(2).strip().strip("\"'"), known))
+            known.setdefault(assigned.group(1), _fill_variables(assigned.group(2).strip().strip("\"'"), known))
         elif _APP.search(line) and not line.lstrip().startswith("#"):
             yield _run(f"commands/{path.name}", line, known, log)
 
@@ -88,7 +88,7 @@ def _run(script: str, line: str, known: Mapping[str, str], log: Log) -> ScriptRu
         words = shlex.split(line, comments=True)
     except ValueError:
         words = line.split()
-    words = [_filled(word, known) for word in words]
+    words = [_fill_variables(word, known) for word in words]
     app, gpus = _APP.search(line), _GPUS.search(line)
     items = _items(words)
     closed = [item for item in items if "$" not in item and "`" not in item]
@@ -103,7 +103,7 @@ def _run(script: str, line: str, known: Mapping[str, str], log: Log) -> ScriptRu
     )
 
 
-def _filled(text: str, known: Mapping[str, str]) -> str:
+def _fill_variables(text: str, known: Mapping[str, str]) -> str:
     """Fill in the shell variables whose value is known: those that the script assigns, and MMAR_ROOT."""
 
     def value(match: re.Match[str]) -> str:

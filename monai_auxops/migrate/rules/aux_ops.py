@@ -61,12 +61,12 @@ _ONE_CHANNEL = Caveat(
 )
 
 
-def _measured(skip_background: bool, facts: Facts) -> int:
+def _measured_classes(skip_background: bool, facts: Facts) -> int:
     return facts.channels - bool(skip_background and not facts.single)
 
 
 def _tag_numbers(tags: list[str], skip_background: bool, facts: Facts) -> str:
-    classes = _measured(skip_background, facts)
+    classes = _measured_classes(skip_background, facts)
     needed = "one tag is needed" if classes == 1 else f"1 or {1 + classes} tags are needed"
     return f"{len(tags)} tags for {classes} class(es): {needed}"
 
@@ -77,7 +77,7 @@ def _classes_of(tags: list[str], skip_background: bool) -> int | None:
 
 
 def _tags_do_not_fit(tags: list[str], skip_background: bool, facts: Facts) -> bool:
-    classes = _measured(skip_background, facts)
+    classes = _measured_classes(skip_background, facts)
     return len(tags) not in ((1,) if classes == 1 else (1, 1 + classes))
 
 

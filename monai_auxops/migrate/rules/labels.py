@@ -29,7 +29,7 @@ def _pairs(names: list[str]) -> list[tuple[int, str]]:
     return list(enumerate(names))
 
 
-def _copied(pair: Any) -> Any:
+def _copy_of(pair: Any) -> Any:
     index, name = pair
     return T("CopyItemsd", keys=A("field", lambda field: [f"{key_of(field)}_{index}"]), times=1, names=[name])
 
@@ -146,7 +146,7 @@ LABELS: Final = (
                 output_postfixes=A("channel_names", lambda names: [str(index) for index in range(len(names))]),
                 dim=0,
             ),
-            Each(A("channel_names", _pairs), _copied),
+            Each(A("channel_names", _pairs), _copy_of),
         ),
         outcome=Outcome.EXACT,
         why="The same fields.",

@@ -30,7 +30,7 @@ def real(spec: Spec, folder: Path) -> tuple[Path, str] | None:
         return None
     lists = json.loads(Path(spec["datalist"]).read_text(encoding="utf-8-sig"))
     root = Path(spec["data_root"] or ".")
-    short = {key: _present(lists.get(key, []), root)[:_ITEMS] for key in spec["keys"]}
+    short = {key: _existing_items(lists.get(key, []), root)[:_ITEMS] for key in spec["keys"]}
     if not all(short.values()):
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def real(spec: Spec, folder: Path) -> tuple[Path, str] | None:
     return path, str(root)
 
 
-def _present(items: Any, root: Path) -> list[Any]:
+def _existing_items(items: Any, root: Path) -> list[Any]:
     def exists(item: Any) -> bool:
         if not isinstance(item, dict) or "image" not in item:
             return False
