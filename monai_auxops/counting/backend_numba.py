@@ -26,12 +26,12 @@ LONG_TILE = 65_536  # with many rows, so that the prefetcher sees a stream in ea
 MIN_LONG_ROWS = 6  # rows from which reading them costs more than the tile's maxima leaving the L1 cache
 MAX_CLASSES = 32_767  # a code has 32 bits
 MAX_FREE_ENTRIES = 65_536  # entries of all tables that cost nothing, even with few voxels
-PER_THREAD = 4_000_000  # logits that make starting a thread worthwhile
+PER_THREAD = 4_000_000  # logits for which starting a thread is worthwhile
 
-SCORES = {torch.float32: np.float32, torch.float64: np.float64}  # each set of dtypes takes seconds to compile, once
+SCORES = {torch.float32: np.float32, torch.float64: np.float64}  # each pair of dtypes takes seconds to compile, once
 LABELS = (torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool)
 
-_kept_memory: list[Any] = []  # memory of maxima and codes, because allocating it anew often adds half the time again
+_kept_memory: list[Any] = []  # buffers of maxima and codes; allocating them anew often adds half of the loop's time
 
 
 def count(x: Tensor, y: Tensor, membership: Membership) -> Counts:
@@ -97,7 +97,7 @@ def _count_part(
 
 
 def _tile_memory() -> Any:
-    """Take kept memory, 8 bytes for a maximum and 4 for a code of each voxel; new if other threads have it all."""
+    """Return kept memory, 8 bytes for a maximum and 4 for a code of each voxel; new if other threads use all of it."""
     try:
         return _kept_memory.pop()
     except IndexError:

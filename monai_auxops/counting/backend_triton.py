@@ -24,12 +24,12 @@ from monai_auxops.counting.counts import Counts, Membership
 
 __all__ = ["count", "table"]
 
-TILE = 1024  # voxels a program handles at a time
+TILE = 1024  # voxels that a program handles at a time
 PROGRAMS = 4096  # several per multiprocessor of a GPU, few enough that their atomic additions cost nothing
 WARPS = 8  # of 32 threads each in a program
-UNROLLED: tl.constexpr = tl.constexpr(32)  # classes up to which all scores of a voxel are loaded at once
-MAX_CLASSES = 1023  # in a histogram in shared memory
-MAX_TABLE_CLASSES = 31  # in a table of classes by classes
+UNROLLED: tl.constexpr = tl.constexpr(32)  # up to so many classes, all scores of a voxel are loaded at once
+MAX_CLASSES = 1023  # what a histogram in shared memory holds
+MAX_TABLE_CLASSES = 31  # what a table of classes by classes holds there
 
 NARROW = {torch.float32, torch.float16, torch.bfloat16}
 LABELS = NARROW | {torch.float64, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -68,7 +68,7 @@ def has_kernel(x: Tensor, y: Tensor, max_classes: int) -> bool:
 
 
 def launch(kernel: Any, x: Tensor, y: Tensor, result: Tensor, **options: Any) -> None:
-    """Start one program for several tiles of a sample, at most ``PROGRAMS`` in all."""
+    """Start programs that each count several tiles of a sample, at most ``PROGRAMS`` in all."""
     if x.shape[0] == 0:
         return
     grid, sizes, flat = _layout(x.shape, x.stride(), y.shape, y.stride())
@@ -83,7 +83,7 @@ def _layout(
 ) -> tuple[tuple[int, int], tuple[int, ...], bool]:
     """Return the grid, the sizes and strides that a kernel takes, and whether the voxels are one row.
 
-    It is remembered, because the host would spend more on these views than on the launch.
+    The result is cached, because the host would spend more time on these views than on the launch.
     """
     both = (torch.empty_strided(s, t, device="meta") for s, t in ((x_shape, x_steps), (y_shape, y_steps)))
     x, y = flattened(*both)

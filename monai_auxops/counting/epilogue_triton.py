@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 TILE = 4096  # entries of a matrix that a program handles at a time
-MAX_WIDTH = 4096  # numerators per sample; a program holds all of them in registers
+MAX_WIDTH = 4096  # numerators of a sample, all of which a program holds in registers
 WARPS = 4
 
 

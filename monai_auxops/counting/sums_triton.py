@@ -1,6 +1,6 @@
 """Sum the elements of a batch on a GPU in one kernel that reads it once, as ``backend_triton`` counts it.
 
-Each program writes its own sums, which are added afterwards: in the same order in every run, unlike atomic additions.
+Each program writes its own sums. They are added afterwards, in the same order in every run, unlike atomic additions.
 """
 
 from __future__ import annotations

@@ -80,16 +80,16 @@ def console_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
         class  n  missed  hallucinated  dice mean ± sd  median  95 % interval
         liver  2       0             1  0.8000 ± 0.1000  0.8000  0.7000 to 0.9000
     """
-    distances = [name for name in ("hd95_mm", "asd_mm", "nsd") if any(name in of_it for of_it in classes.values())]
+    distances = [name for name in ("hd95_mm", "asd_mm", "nsd") if any(name in entry for entry in classes.values())]
     names = {"hd95_mm": "HD95, mm", "asd_mm": "ASD, mm", "nsd": "NSD"}
     head = ["class", "n", "missed", "hallucinated", "dice mean ± sd", "median", "95 % interval"]
     lines = [[*head, *(names[name] for name in distances)]]
-    for name, of_it in classes.items():
-        dice = of_it.get("dice", {})
+    for name, entry in classes.items():
+        dice = entry.get("dice", {})
         interval = dice.get("ci95") or []
-        numbers = [str(dice.get("n", 0)), str(of_it["missed"]), str(of_it["hallucinated"]), mean_and_sd(dice)]
+        numbers = [str(dice.get("n", 0)), str(entry["missed"]), str(entry["hallucinated"]), mean_and_sd(dice)]
         spread = [four_decimals(dice.get("median")), " to ".join(map(four_decimals, interval)) or "–"]
-        lines.append([name, *numbers, *spread, *(mean_and_sd(of_it.get(key, {})) for key in distances)])
+        lines.append([name, *numbers, *spread, *(mean_and_sd(entry.get(key, {})) for key in distances)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(_align_cells(line, widths) for line in lines)
 

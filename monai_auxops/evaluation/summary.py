@@ -19,7 +19,7 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     for row in rows:
         if row["status"] != "failed":
             by_class.setdefault(row["class"], []).append(row)
-    return {name: _class_summary(of_it) for name, of_it in by_class.items()}
+    return {name: _class_summary(entry) for name, entry in by_class.items()}
 
 
 def _class_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

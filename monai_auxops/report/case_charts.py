@@ -20,9 +20,9 @@ def strip_chart(table: ClassTable) -> Chart:
     """Return a box per class, and a dot per case, or with many cases a dot per outlier."""
     boxes: list[list[float | None] | None] = []
     dots: list[list[Any]] = []
-    total = sum(len(of_it.values) for of_it in table.classes)
-    for at, of_it in enumerate(table.classes):
-        valid = {case: value for case, value in of_it.values.items() if math.isfinite(value)}
+    total = sum(len(entry.values) for entry in table.classes)
+    for at, entry in enumerate(table.classes):
+        valid = {case: value for case, value in entry.values.items() if math.isfinite(value)}
         if not valid:
             boxes.append(None)
             continue
@@ -34,7 +34,7 @@ def strip_chart(table: ClassTable) -> Chart:
         outside = {case: value for case, value in valid.items() if value < low or value > high}
         shown = valid if total <= MAX_DOTS else dict(sorted(outside.items(), key=lambda item: item[1])[:40])
         dots += [[at, five_digits(value), case] for case, value in shown.items()]
-    names = [of_it.name for of_it in table.classes]
+    names = [entry.name for entry in table.classes]
     return {"kind": "strip", "rows": names, "boxes": boxes, "dots": dots, "title": table.metric}
 
 

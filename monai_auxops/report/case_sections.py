@@ -37,8 +37,8 @@ def class_section(shown: ClassTable) -> str:
     head = ["class", "mean ± sd", "95 % interval", "median", "worst case", "present", "missed", "hallucinated"]
     kinds = ["name", "n", "n", "n", "name", "n", "n", "n"]
     top = "".join(f"<th class='{kind}'>{text}</th>" for kind, text in zip(kinds, head, strict=True))
-    lines = "".join(class_row(of_it, shown.higher) for of_it in shown.classes)
-    told = any(of_it.hallucinated is not None for of_it in shown.classes)
+    lines = "".join(class_row(entry, shown.higher) for entry in shown.classes)
+    told = any(entry.hallucinated is not None for entry in shown.classes)
     remark = "Present: cases in which the class is labeled. Missed: labeled, but nothing of it was found."
     remark += " Hallucinated: predicted where it is not labeled."
     if not told:
@@ -46,9 +46,9 @@ def class_section(shown: ClassTable) -> str:
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table><p><small>{escape(remark)}</small></p>"
 
 
-def class_row(of_it: ClassValues, higher: bool) -> str:
+def class_row(entry: ClassValues, higher: bool) -> str:
     """Return a class as a row."""
-    numbers = of_it.describe(higher)
+    numbers = entry.describe(higher)
     worst = f"{four_decimals(numbers['worst_value'])} · {short_name(numbers['worst'])}" if numbers else "–"
     cells = [
         ("n", mean_and_sd(numbers)),
@@ -56,19 +56,19 @@ def class_row(of_it: ClassValues, higher: bool) -> str:
         ("n", four_decimals(numbers.get("median"))),
     ]
     cells += [("name", worst), ("n", str(numbers.get("n", 0)))]
-    for count in (of_it.missed, of_it.hallucinated):
+    for count in (entry.missed, entry.hallucinated):
         text = "–" if count is None else str(count)
         cells.append(("n few" if count else "n", text))
     texts = "".join(f"<td class='{kind}'>{escape(text)}</td>" for kind, text in cells)
-    return f"<tr><td class='name'>{escape(of_it.name)}</td>{texts}</tr>"
+    return f"<tr><td class='name'>{escape(entry.name)}</td>{texts}</tr>"
 
 
 def measures_table(classes: Mapping[str, Any]) -> str:
     """Return mean ± sd of all measures of an evaluation, a row per class."""
-    described = {name: mapping_or_empty(of_it) for name, of_it in classes.items()}
-    found = dict.fromkeys(m for of_it in described.values() for m in of_it if isinstance(of_it[m], dict))
+    described = {name: mapping_or_empty(entry) for name, entry in classes.items()}
+    found = dict.fromkeys(m for entry in described.values() for m in entry if isinstance(entry[m], dict))
     rows = [
-        [name, *(mean_and_sd(dict(mapping_or_empty(of_it.get(m)))) for m in found)] for name, of_it in described.items()
+        [name, *(mean_and_sd(dict(mapping_or_empty(entry.get(m)))) for m in found)] for name, entry in described.items()
     ]
     return table(["mean ± sd", *(UNITS.get(m, m) for m in found)], rows, numeric=range(1, len(found) + 1))
 

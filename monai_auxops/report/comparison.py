@@ -67,13 +67,13 @@ def run_pairs(runs: Sequence[Run]) -> list[RunPair]:
 
 def compare_classes(first: ClassTable, second: ClassTable) -> dict[str, Paired]:
     """Compare classes of the same name."""
-    others = {of_it.name: values_by_case(of_it.values) for of_it in second.classes}
+    others = {entry.name: values_by_case(entry.values) for entry in second.classes}
     compared = {}
-    for of_it in first.classes:
-        if of_it.name in others:
-            paired = compare(values_by_case(of_it.values), others[of_it.name], first.higher)
+    for entry in first.classes:
+        if entry.name in others:
+            paired = compare(values_by_case(entry.values), others[entry.name], first.higher)
             if paired is not None:
-                compared[of_it.name] = paired
+                compared[entry.name] = paired
     return compared
 
 

@@ -41,14 +41,14 @@ def tiles(run: Run) -> str:
 
 def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return the most important numbers of an evaluation: cases, and the mean Dice of the classes."""
-    classes = [mapping_or_empty(of_it) for of_it in mapping_or_empty(summary.get("classes")).values()]
-    dice = [mapping_or_empty(of_it.get("dice")).get("mean") for of_it in classes]
+    classes = [mapping_or_empty(entry) for entry in mapping_or_empty(summary.get("classes")).values()]
+    dice = [mapping_or_empty(entry.get("dice")).get("mean") for entry in classes]
     means = [value for value in dice if isinstance(value, int | float)]
     shown = [(str(summary.get("cases", "")), "cases measured", "")]
     if means:
         shown.insert(0, (four_decimals(sum(means) / len(means)), "Dice, mean of the classes' means", "best"))
     for status in ("missed", "hallucinated"):
-        count = sum(int(of_it.get(status) or 0) for of_it in classes)
+        count = sum(int(entry.get(status) or 0) for entry in classes)
         shown += [(str(count), f"classes {status} in a case", "")]
     return shown
 

@@ -110,7 +110,7 @@ class Page:
 
     def _classes(self, run: Run) -> Iterator[str]:
         table = class_table(run)
-        if table is None or not any(of_it.values for of_it in table.classes):
+        if table is None or not any(entry.values for entry in table.classes):
             return
         epoch = "" if run.cases is None or run.measured else f", epoch {run.cases.epoch}"
         yield f"<h2>Classes <small>by {escape(table.metric)}{epoch}</small></h2><div class='stack'>"
