@@ -15,7 +15,8 @@ from monai_auxops.migrate.bundle.data import data_options
 from monai_auxops.migrate.bundle.readme import TRAIN, multi_gpu_command
 from monai_auxops.migrate.clara4.command import migration
 from monai_auxops.migrate.codes import Severity
-from monai_auxops.migrate.conversion.project import Project, read
+from monai_auxops.migrate.conversion.project import Project
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
 from monai_auxops.migrate.options import MigrateOptions  # noqa: TC001 (for callers: run(MigrateOptions(...)))
@@ -56,7 +57,7 @@ def _read(options: MigrateOptions) -> Project:
         return Project(options.source, log, Mmar(options.source))
     book = _rules(options.rules, log)
     settings, evaluation = options.settings, options.evaluation
-    project = read(options.source, settings, options.env, book, evaluation=evaluation, only=options.only)
+    project = read_project(options.source, settings, options.env, book, evaluation=evaluation, only=options.only)
     for item in log.items:
         project.log.add(item.code, item.where, item.message, item.hint)
     return project

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_auxops.migrate.conversion.project import Project, read
+from monai_auxops.migrate.conversion.project import Project
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.rules import RuleBook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +105,7 @@ class Mmar:
 
     def read(self, source=None) -> Project:
         self.write()
-        return read(source or self.folder, self.settings, self.env, RuleBook(self.own))
+        return read_project(source or self.folder, self.settings, self.env, RuleBook(self.own))
 
     def codes(self):
         return [item.code for item in self.read().log.items]

@@ -200,7 +200,7 @@ def test_nothing_to_migrate_in_the_folder(tmp_path):
 @pytest.mark.parametrize("content", [{"something": 1}, {"DATA_ROOT": "/data"}, {"epochs": 2, "validate": {}}])
 def test_a_folder_without_a_configuration_is_nothing_to_migrate(content, tmp_path):
     (tmp_path / "config_train.json").write_text(json.dumps(content))
-    report, code = run(Options(tmp_path, output=tmp_path / "out"))
+    report, code = run(MigrateOptions(tmp_path, output=tmp_path / "out"))
     assert code == 2
     assert "no training or validation configuration" in report
 

@@ -12,7 +12,7 @@ import pytest
 
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.command import MigrateOptions, run
-from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.trial.validate import problems
 
@@ -21,7 +21,7 @@ CASES = sorted(path.parent.name for path in GOLDEN.glob("*/source"))
 
 
 def produced(case):
-    project = read(Path("source"), [], None, RuleBook())
+    project = read_project(Path("source"), [], None, RuleBook())
     files = {f"bundle/{name}": text for name, text in bundle.files(project).items()}
     files["report.txt"], _ = run(MigrateOptions(Path("source")))
     files["report.json"], _ = run(MigrateOptions(Path("source"), form="json"))

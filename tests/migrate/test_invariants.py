@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.codes import CODES, Severity
 from monai_auxops.migrate.command import MigrateOptions, run
-from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.rules import RULES, RuleBook, Section
 from monai_auxops.migrate.rules.facts import Facts
@@ -36,7 +36,7 @@ def check(project):
 
 @pytest.mark.parametrize("case", CASES)
 def test_golden_migrations(case):
-    check(read(GOLDEN / case / "source", [], None, RuleBook()))
+    check(read_project(GOLDEN / case / "source", [], None, RuleBook()))
 
 
 class Watched:
@@ -72,7 +72,7 @@ def written(folder, configuration):
 def test_generated_migrations(tmp_path, configuration):
     from monai.bundle import ConfigParser
 
-    project = read(written(tmp_path, configuration), [], None, RuleBook())
+    project = read_project(written(tmp_path, configuration), [], None, RuleBook())
     check(project)
     report, code = run(MigrateOptions(tmp_path, form="json"))
     assert code == max(json.loads(report)["exit_code"], 0)
@@ -97,7 +97,7 @@ def test_no_advice_claims_to_know_what_clara_would_have_done():
 
 def test_the_readme_has_every_run_of_the_scripts():
     for case in CASES:
-        project = read(GOLDEN / case / "source", [], None, RuleBook())
+        project = read_project(GOLDEN / case / "source", [], None, RuleBook())
         text = files(project)["docs/README.md"]
         assert all(f"`{run_.script}`" in text for run_ in project.runs)
 

@@ -9,7 +9,7 @@ import pytest
 
 from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.command import MigrateOptions, run
-from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.report.model import totals
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.trial.validate import problems
@@ -26,7 +26,7 @@ OWN_CODE, INVALID = "trn_BYOC_Arch_loss.json", "trn1_AMP.json"
 
 @pytest.mark.parametrize("name", NAMES or [pytest.param("", marks=pytest.mark.skip(reason="published files not here"))])
 def test_published_configurations_migrate(name):
-    project = read(FOLDER / name, ANSWERS, None, RuleBook())
+    project = read_project(FOLDER / name, ANSWERS, None, RuleBook())
     own = [entry for entry in project.entries if entry.component.path]
     figures = totals(entry for entry in project.entries if entry not in own)
     assert figures["migrated_percent"] >= 95
@@ -98,5 +98,5 @@ def test_trn_base_trains_from_end_to_end(shared_configs, tmp_path):
 
 def test_evaluations_know_their_network(shared_configs):
     source = shared_configs / "GettingStarted" / "config" / "trn_base.json"
-    project = read(source, ["DATASET_JSON="], None, RuleBook())
+    project = read_project(source, ["DATASET_JSON="], None, RuleBook())
     assert "configs/evaluate.json" in files(project)

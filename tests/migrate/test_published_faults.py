@@ -7,7 +7,7 @@ import pytest
 
 from monai_auxops.migrate.bundle.folder import files
 from monai_auxops.migrate.command import MigrateOptions, run
-from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.report.model import model
 from monai_auxops.migrate.rules import RuleBook
@@ -157,7 +157,7 @@ def test_mmar_root_is_known(mmar):
 
 
 def test_inference_is_what_infer_sh_runs():
-    project = read(GOLDEN / "png_lesion" / "source", [], None, RuleBook())
+    project = read_project(GOLDEN / "png_lesion" / "source", [], None, RuleBook())
     inference = json.loads(files(project)["configs/inference.json"])
     assert inference["list_key"] == "test"
     assert inference["output_dir"] == "$@bundle_root + '/eval_test'"
@@ -224,7 +224,7 @@ def test_a_rotation_in_the_plane_stays_in_its_slice(mmar):
 
 
 def test_stubs_are_called_with_the_bundles_keys():
-    project = read(GOLDEN / "own_network" / "source", [], None, RuleBook())
+    project = read_project(GOLDEN / "own_network" / "source", [], None, RuleBook())
     inference = json.loads(files(project)["configs/inference.json"])
     stub = next(block for block in inference["postprocessing"]["transforms"] if "ClaraSmooth" in block["_target_"])
     assert stub["fields"] == "pred"

@@ -13,7 +13,7 @@ from monai_auxops.migrate.reading.variables import ENVIRONMENT
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.item import Item
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 _NEEDED: Final = ("model", "loss", "pre_transforms", "dataset")
 _DEFAULTED: Final = {

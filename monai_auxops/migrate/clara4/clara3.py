@@ -15,7 +15,7 @@ from monai_auxops.migrate.rules.facts import Facts
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.components import Occurrence
     from monai_auxops.migrate.diagnostics import Log, Outcome
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
 
 _SECTIONS: Final = {

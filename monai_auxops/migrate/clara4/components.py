@@ -10,7 +10,7 @@ from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.rules import Section
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
 
 MANY: Final = ("pre_transforms", "handlers", "post_transforms", "metrics", "additional_metrics", "aux_ops")

@@ -19,7 +19,7 @@ from monai_auxops.migrate.reading.variables import Variables, collect
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.diagnostics import Log
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 
 class Role(Enum):

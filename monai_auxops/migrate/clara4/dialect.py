@@ -10,7 +10,7 @@ from monai_auxops.migrate.clara4 import signatures
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.signatures import Version
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 PARTS: Final = ("train", "validate")
 _NEW: Final = ("key_metric", "additional_metrics")

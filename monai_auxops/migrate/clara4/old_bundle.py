@@ -19,7 +19,7 @@ from monai_auxops.migrate.diagnostics import Log, Outcome, Where
 from monai_auxops.migrate.reading.mmar import read_json
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
 _META: Final = "_meta_dict"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.conversion.project import Project
     from monai_auxops.migrate.reading.datalist import DataList
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 _ROLES: Final = {FileKind.TRAIN4: Role.TRAIN, FileKind.EVALUATE4: Role.EVALUATE, FileKind.INFER4: Role.INFER}
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".bmp")

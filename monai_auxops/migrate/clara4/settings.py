@@ -12,7 +12,7 @@ from monai_auxops.migrate.rules.settings import Setting
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.diagnostics import Log
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
 
 _EXACT, _EQUIVALENT, _DROPPED = Outcome.EXACT, Outcome.EQUIVALENT, Outcome.DROPPED

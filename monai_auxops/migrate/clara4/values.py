@@ -12,7 +12,7 @@ from monai_auxops.migrate.encode import Expr, literal
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.diagnostics import Log, Where
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
 
 FOLDERS: Final = {"MMAR_CKPT_DIR": "@ckpt_dir", "MMAR_EVAL_OUTPUT_PATH": "@output_dir", "DATA_ROOT": "@dataset_dir"}

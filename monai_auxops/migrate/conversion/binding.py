@@ -12,7 +12,7 @@ from monai_auxops.migrate.rules.values import arguments_read, reads_condition
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.reading.components import Component
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
     from monai_auxops.migrate.rules.facts import Facts
 

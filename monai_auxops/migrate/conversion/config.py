@@ -15,7 +15,7 @@ from monai_auxops.migrate.rules.facts import Facts
 from monai_auxops.migrate.rules.settings import SETTINGS, find
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.rules import RuleBook
 
 _PARTS = frozenset(place.part for place in PLACES if place.part)

@@ -10,7 +10,7 @@ from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.rules import Section
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 KEYS: Final = frozenset({"name", "path", "ref", "args", "disabled"})
 AUTOML: Final = frozenset({"search", "apply", "search_space"})

@@ -10,7 +10,7 @@ from monai_auxops.migrate.reading.mmar import read_json
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.diagnostics import Log, Where
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 _LABELS: Final = 256
 

@@ -9,7 +9,7 @@ from monai_auxops.migrate.reading.components import PLACES
 from monai_auxops.migrate.reading.variables import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 _LISTS: Final = frozenset({"training", "validation", "test", "testing"})
 

@@ -6,11 +6,11 @@ import difflib
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from json import JSONDecodeError, decoder
 from typing import Any, Final, NoReturn
 
 from monai_auxops.migrate.diagnostics import Log, Where
+from monai_auxops.migrate.reading.node import Node
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -22,38 +22,6 @@ _MISSPELLED: Final = {"True": True, "False": False, "None": None, "yes": True, "
 _DEPTH: Final = 60
 _MISTAKES: Final = 1000
 _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = vars(decoder)["scanstring"]
-
-
-@dataclass(slots=True)
-class Node:
-    """A JSON value with its position; the children of objects and lists are also nodes."""
-
-    value: Any
-    where: Where
-
-    def plain(self) -> Any:
-        """Return the value without positions."""
-        if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
-        if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
-        return self.value
-
-    def get(self, key: str) -> Node | None:
-        """Return the child of an object, or None."""
-        return self.value.get(key) if isinstance(self.value, dict) else None
-
-    def items(self) -> Iterator[tuple[str, Node]]:
-        """Iterate over the keys and values of an object; nothing for other values."""
-        return iter(self.value.items() if isinstance(self.value, dict) else ())
-
-    def members(self) -> Iterator[Node]:
-        """Iterate over the values of an object; nothing for other values."""
-        return iter(self.value.values() if isinstance(self.value, dict) else ())
-
-    def elements(self) -> list[Node]:
-        """Return the elements of a list, or the value itself as the only element."""
-        return self.value if isinstance(self.value, list) else [self]
 
 
 class _StopError(Exception):

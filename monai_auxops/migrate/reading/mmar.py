@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.reading.file_kinds import FileKind, classify
-from monai_auxops.migrate.reading.json_source import Node, parse
+from monai_auxops.migrate.reading.json_source import parse
+
+if TYPE_CHECKING:
+    from monai_auxops.migrate.reading.node import Node
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _WEIGHTS: Final = ("*.ckpt.*", "*.ckpt", "*.fzn.pb", "*.trt.pb", "*.pb", "checkpoint")

@@ -9,7 +9,7 @@ from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.diagnostics import Log
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 
 def refuse_unsafe_keys(root: Node, log: Log) -> None:

@@ -11,7 +11,7 @@ from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
 from monai_auxops.migrate.encode import is_evaluated
 
 if TYPE_CHECKING:
-    from monai_auxops.migrate.reading.json_source import Node
+    from monai_auxops.migrate.reading.node import Node
 
 ENVIRONMENT: Final = frozenset(
     {

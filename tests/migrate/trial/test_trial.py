@@ -9,7 +9,7 @@ import pytest
 
 from monai_auxops.migrate.bundle import folder as bundle
 from monai_auxops.migrate.command import MigrateOptions, run
-from monai_auxops.migrate.conversion.project import read
+from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.rules import RuleBook
 from monai_auxops.migrate.trial import child as check_run
 from monai_auxops.migrate.trial import trial as check
@@ -24,7 +24,7 @@ QUICK = ("png_lesion", "view_classes")
     "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in TRAINED]
 )
 def test_migrated_bundles_train(case, tmp_path):
-    project = read(GOLDEN / case / "source", [], None, RuleBook())
+    project = read_project(GOLDEN / case / "source", [], None, RuleBook())
     bundle.write(bundle.files(project), tmp_path / "bundle")
     (tmp_path / "spec.json").write_text(json.dumps(check._spec(project, [])))
     message = check_run.run(tmp_path)
