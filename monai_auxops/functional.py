@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from monai_auxops.core.context import undisturbed
 from monai_auxops.counting.counts import Counts, confusion, count
-from monai_auxops.counting.elements import of_classes, of_elements
+from monai_auxops.counting.elements import shares_of_classes, shares_of_elements
 from monai_auxops.counting.overlap import overlap
 from monai_auxops.counting.reading import Reading, ReadingOptions, count_for
 
@@ -160,7 +160,7 @@ def accuracy(predictions: Tensor, label: Tensor, *, exclusive: bool = False, thr
             label = label.unsqueeze(1)
         onehot = predictions.shape == label.shape
         if onehot and not exclusive:
-            return of_elements(predictions, label, threshold).accuracy()
+            return shares_of_elements(predictions, label, threshold).accuracy()
         if predictions.shape[1] == 1:
             raise ValueError(f"expected a label of the shape {list(predictions.shape)}, got {list(label.shape)}")
-        return of_classes(count(predictions, label, onehot=onehot)).accuracy()
+        return shares_of_classes(count(predictions, label, onehot=onehot)).accuracy()

@@ -30,7 +30,7 @@ class Shares(NamedTuple):
         return ratio(self.right, self.labeled)
 
 
-def of_elements(
+def shares_of_elements(
     predictions: Tensor,
     label: Tensor,
     threshold: float = 0.5,
@@ -48,7 +48,7 @@ def of_elements(
 
     Examples:
         >>> import torch
-        >>> of_elements(torch.tensor([[0.9, 0.2, 0.7, 0.7]]), torch.tensor([[1, 1, 0, -1]]))
+        >>> shares_of_elements(torch.tensor([[0.9, 0.2, 0.7, 0.7]]), torch.tensor([[1, 1, 0, -1]]))
         Shares(right=tensor([1]), labeled=tensor([3]), above=tensor([0]))
     """
     if mask is None and not ignored:
@@ -91,7 +91,7 @@ def comparable(label: Tensor) -> Tensor:
     return label.long()
 
 
-def of_classes(counts: Counts) -> Shares:
+def shares_of_classes(counts: Counts) -> Shares:
     """Return shares from counts of exclusive classes ``[B, C]``: a voxel is right if predicted in its own class."""
     right = counts.tp.sum(1)
     return Shares(right, right + counts.fn.sum(1), torch.zeros_like(right))

@@ -12,7 +12,7 @@ from torch import Tensor
 from monai_auxops.core.group import Formula
 from monai_auxops.core.shared_counts import shared_counts
 from monai_auxops.counting.counts import Counts
-from monai_auxops.counting.elements import Shares, of_classes, of_elements
+from monai_auxops.counting.elements import Shares, shares_of_classes, shares_of_elements
 from monai_auxops.counting.epilogue import NOTHING, WITHOUT_CLASS, Column
 from monai_auxops.counting.ignored import ignored_labels
 from monai_auxops.counting.reading import Reading
@@ -116,9 +116,9 @@ class ComputeAccuracy(AuxiliaryOperation):
         """``{tag: [B]}``."""
         reading = self._reading(build_ctx)
         if reading is None:
-            return {self.tag: self._of_elements(build_ctx).accuracy()}
+            return {self.tag: self._element_shares(build_ctx).accuracy()}
         counts = shared_counts(build_ctx, reading, self.mask_key).counts
-        return {self.tag: of_classes(Counts(*map(reading.select_measured, counts))).accuracy()}
+        return {self.tag: shares_of_classes(Counts(*map(reading.select_measured, counts))).accuracy()}
 
     def _reading(self, build_ctx: BuildContext) -> Reading | None:
         """Return how classes are read; None if elements are compared."""
@@ -140,12 +140,12 @@ class ComputeAccuracy(AuxiliaryOperation):
             )
         return self._onehot if same else self._indices
 
-    def _of_elements(self, build_ctx: BuildContext) -> Shares:
+    def _element_shares(self, build_ctx: BuildContext) -> Shares:
         ignored = ignored_labels(self.ignore_index)
 
         def compute() -> Shares:
             predictions, label = _with_channels(build_ctx, self._indices)
-            return of_elements(predictions, label, self._cut, ignored, self._mask(label, build_ctx))
+            return shares_of_elements(predictions, label, self._cut, ignored, self._mask(label, build_ctx))
 
         return build_ctx.once(("elements", self._cut, ignored, self.mask_key), compute)
 
@@ -183,7 +183,7 @@ class ComputeAccuracy(AuxiliaryOperation):
         self._channels = predictions.shape[1] if reading is None else reading.num_classes or predictions.shape[1]
         if reading is None:
             check = noted.within_probabilities if self._sigmoid else noted.beyond_probabilities
-            no_class, outside = self._of_elements(build_ctx).above, check(predictions).long()
+            no_class, outside = self._element_shares(build_ctx).above, check(predictions).long()
             if self._channels > 1 and label.numel():
                 one_hot = noted.is_one_hot(label).long()
         elif not reading.is_onehot_targets:

@@ -18,7 +18,7 @@ from benchmarks.host import Operations, calls, operations
 from benchmarks.memory import Storages, peak
 from monai_auxops.core.plan import measure_together
 from monai_auxops.counting import blocks
-from monai_auxops.counting.elements import of_elements
+from monai_auxops.counting.elements import shares_of_elements
 from monai_auxops.counting.means import valid_sums
 
 GPU = torch.cuda.is_available()
@@ -64,7 +64,7 @@ def check_means(way, x, y, axes):
 
 def check_elements(way, x, y, threshold=0.5, **options):
     device = DEVICE.get(way, "cpu")
-    got = of_elements(x.to(device), y.to(device), threshold, **options)
+    got = shares_of_elements(x.to(device), y.to(device), threshold, **options)
     p, t = array(x), array(y)
     labeled = (t >= 0) & (t <= 1)
     right = ((p > threshold) == (t > 0.5)) & ~np.isnan(p) & labeled
@@ -162,7 +162,7 @@ def test_ignored_labels_and_a_mask(way):
     mask = torch.randint(0, 2, (2, 1, 3, 5)).expand(x.shape)
     left = y.masked_fill((y == 0) | (y == 3) | (mask <= 0), -1)
     expected = check_elements(way, x, left)
-    got = of_elements(x, y, ignored=(0, 3), mask=mask)
+    got = shares_of_elements(x, y, ignored=(0, 3), mask=mask)
     assert [part.tolist() for part in got] == [part.tolist() for part in expected]
     np.testing.assert_allclose(got.accuracy().numpy(), element_accuracy(x, left), rtol=1e-6)
 
@@ -201,9 +201,9 @@ def test_a_cpu_copies_nothing(monkeypatch, name):
     most = {"blocked": 0.15, "numba": 0.001}[name]
     x, y = torch.rand(SIZE), torch.randint(0, 2, SIZE).float()
     half = x.half()
-    of_elements(x, y)
+    shares_of_elements(x, y)
     valid_sums(x, y, [1, 2, 3, 4])
-    assert share(lambda: of_elements(x, y), x, y) < most
+    assert share(lambda: shares_of_elements(x, y), x, y) < most
     assert share(lambda: valid_sums(x, y, [1, 2, 3, 4]), x, y) < most
     assert share(lambda: valid_sums(x, None, [0, 2, 3, 4], "softmax"), x) < 0.26  # three blocks
     assert share(lambda: valid_sums(half, None, [1, 2, 3, 4]), half) < 0.6  # blocks of float32
@@ -212,17 +212,17 @@ def test_a_cpu_copies_nothing(monkeypatch, name):
 def test_without_a_kernel_masks_take_three_bytes_an_element():
     x, y = torch.empty(SIZE, device="meta"), torch.empty(SIZE, device="meta")
     with Storages() as fresh:
-        of_elements(x, y)
+        shares_of_elements(x, y)
     assert fresh.most <= 3.01 * x.numel()
     with Storages() as fresh:
-        of_elements(x.half(), y)
+        shares_of_elements(x.half(), y)
     assert fresh.most <= 5.01 * x.numel()  # of which the half is two
 
 
 def test_operations_beside_views():
     x, y = torch.empty(2, 3, 4, device="meta"), torch.empty(2, 3, 4, device="meta")
     with Operations() as counted:
-        of_elements(x, y)
+        shares_of_elements(x, y)
     assert len(counted.kernels) == 12
     with Operations() as counted:
         valid_sums(x, y, [1, 2])
