@@ -168,18 +168,12 @@ def draw_result(evaluator: Any, checkpoint: Path, path: Path) -> str:
     from monai_auxops.handlers.tensors import arrange_tensors
     from monai_auxops.handlers.worst_cases import image_of
 
-    network, batch = evaluator.network.eval(), next(iter(evaluator.data_loader))
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True, map_location=evaluator.state.device)
-        network.load_state_dict(saved.get("model", saved))
-    batch = evaluator.prepare_batch(batch, evaluator.state.device, False)
-    with torch.no_grad():
-        predictions = evaluator.inferer(batch[0], network)
+    inputs, label, predictions = predict_first_batch(evaluator, checkpoint)
     reading = class_rule_of(evaluator)
     try:
-        seen = {"pred": torch.as_tensor(predictions), "label": torch.as_tensor(batch[1]), "batch": None}
+        seen = {"pred": torch.as_tensor(predictions), "label": torch.as_tensor(label), "batch": None}
         predicted, truth = class_maps(*arrange_tensors(seen, reading), reading)
-        image = image_of(batch[0], truth.dim(), reading.channels_last)
+        image = image_of(inputs, truth.dim(), reading.channels_last)
         three = panels(image[:1].cpu(), truth[:1].cpu(), predicted[:1].cpu(), size=384)[0][0]
     except ValueError as error:
         return f"none ({error})"
@@ -187,6 +181,19 @@ def draw_result(evaluator: Any, checkpoint: Path, path: Path) -> str:
     cut = np.asarray(three[:, :height, :width])
     save_figure([*np.split(paint(cut), 3, axis=1), paint_errors(cut)], path)
     return str(path)
+
+
+def predict_first_batch(evaluator: Any, checkpoint: Path) -> tuple[Any, Any, Any]:
+    """Return images and labels of the first batch, and their predictions with the checkpoint's weights."""
+    import torch
+
+    network, batch = evaluator.network.eval(), next(iter(evaluator.data_loader))
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, weights_only=True, map_location=evaluator.state.device)
+        network.load_state_dict(saved.get("model", saved))
+    inputs, label = evaluator.prepare_batch(batch, evaluator.state.device, False)[:2]
+    with torch.no_grad():
+        return inputs, label, evaluator.inferer(inputs, network)
 
 
 def save_figure(panels: list[Any], path: Path) -> None:
