@@ -241,6 +241,11 @@ CODES: Final[dict[str, Code]] = {
     "CT804": Code(
         "no network for the evaluation", _W, "Put config_train.json beside the file; TorchScript needs no definition."
     ),
+    "CT808": Code(
+        "weights that do not fit",
+        _E,
+        "Evaluation and inference cannot load them: migrate the configuration that they were trained with.",
+    ),
     "CT806": Code("not complete", _W, "MONAI requires it today; add it if you want to run the bundle that way."),
     "CT807": Code("bundle of an older MONAI", _I, "Pass -o to write the bundle for today's MONAI."),
     "CT805": Code("kept as it was", _W, "The bundle does what Clara did; check whether that is what you want."),

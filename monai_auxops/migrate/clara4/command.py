@@ -18,6 +18,7 @@ from monai_auxops.migrate.clara4.project import has_clara4, read_mmar4
 from monai_auxops.migrate.clara4.renewal import Renewal
 from monai_auxops.migrate.clara4.trial import check_bundle
 from monai_auxops.migrate.clara4.weights import ask, copy_weights, find_weights
+from monai_auxops.migrate.clara4.wiring import weights_name
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import UnsafeKeyError
@@ -45,7 +46,7 @@ class Migration:
         if self.options.output is not None:
             self.written = self._write(self.options.output)
         if self.options.check:
-            self.failed = self._check()
+            self.failed = self._check() or self.failed
 
     def complete(self, model: Model) -> Model:
         """Add to a report what there is of Clara Train 4."""
@@ -95,6 +96,7 @@ class Migration:
             copy_weights(self.mmar, self.weights, staged)
             if self.options.validate and not self._valid(staged):
                 return None
+            self.failed = not self._fits(staged)
             folder.publish(staged, output)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -121,12 +123,16 @@ class Migration:
     def _fits(self, bundle: Path) -> bool:
         if not (bundle / "models").is_dir() or any(item.manual for item in self.mmar.used if item.active):
             return True
-        answer = ask(["fit", str(bundle)])
+        answer = ask(["fit", str(bundle), self._checkpoint()])
         if answer.get("error"):
-            self.mmar.log.add("CT705", Where("models"), str(answer["error"]))
+            self.mmar.log.add("CT808", Where("models"), str(answer["error"]))
             return False
         self.mmar.log.add("CT802", Where("models"), str(answer["said"]))
         return True
+
+    def _checkpoint(self) -> str:
+        main = self.mmar.main
+        return weights_name(str(main.variables.values.get("MMAR_CKPT", ""))) if main is not None else ""
 
     def _next(self) -> list[str]:
         """Return the commands to run next."""

@@ -172,7 +172,8 @@ def _saving(post: list[Block], classifies: bool, handlers: list[Block]) -> list[
         return post
     classes = [_as_classes(block) for block in post]
     image = {"keys": "pred", "output_dir": Expr("@output_dir"), "output_postfix": "seg", "resample": True}
-    return [*classes, block_of("SaveImaged", image)]
+    apart = {"data_root_dir": Expr("@dataset_dir")}  # cases in folders of their own may have files of one name
+    return [*classes, block_of("SaveImaged", {**image, **apart})]
 
 
 def _as_classes(block: Block) -> Block:

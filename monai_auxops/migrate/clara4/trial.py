@@ -55,6 +55,7 @@ def _spec(mmar: Mmar4, train: Clara4Config) -> dict[str, Any]:
         "keys": [key for key in keys if key],
         "datalist": "" if data is None else str(data.path),
         "data_root": folder,
+        "same_names": False,  # Clara's own savers let predictions of one name overwrite each other
         "own": {},
         "python_path": [],
     }

@@ -57,7 +57,8 @@ def _item(
     channels = spec["in_channels"] if files == 1 else 1
     case = f"case_{index}"
     (folder / case).mkdir(exist_ok=True)
-    names = [f"{case}/image_{number}" for number in range(files)]
+    stem = f"{case}/image" if spec["same_names"] else f"{case}/image_{index}"
+    names = [f"{stem}_{number}" for number in range(files)]
     images = [_write(folder, name, rng.uniform(0, 255, _shape(size, channels)), reader, spacing) for name in names]
     item: dict[str, Any] = {"image": images[0] if files == 1 else images}
     if spec["task"] == "classification":

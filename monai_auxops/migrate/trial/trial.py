@@ -95,6 +95,7 @@ def _spec(project: Project, own: list[Converted]) -> dict[str, Any]:
         "keys": [part.data_key for part in project.train.facts.values() if part.data_key],
         "datalist": str(data.path) if data is not None else "",
         "data_root": _data_root(project, facts.data_root),
+        "same_names": True,
         "own": {f"scripts.manual.{stub_name(entry)}": entry.component.path for entry in own},
         "python_path": [str(root / name) for name in ("", "custom", "BYOC") if own and (root / name).is_dir()],
     }

@@ -35,8 +35,11 @@ def conf(path: Path) -> Any:
     return found.get("train_conf") if isinstance(found, Mapping) else None
 
 
-def fit(bundle: Path) -> list[str]:
-    """Load every checkpoint of a bundle strictly into its network; return a sentence for each."""
+def fit(bundle: Path, read: str = "") -> list[str]:
+    """Load every checkpoint of a bundle strictly into its network; return a sentence for each.
+
+    ``read`` is the one that the bundle reads, by default each: if it does not fit, ``ValueError``.
+    """
     from monai.bundle import ConfigParser
 
     path = next(name for name in ("train.json", "evaluate.json") if (bundle / "configs" / name).is_file())
@@ -45,7 +48,17 @@ def fit(bundle: Path) -> list[str]:
     sys.path.insert(0, str(bundle))
     network = parser.get_parsed_content("network_def") if parser.get("network_def") is not None else None
     files = sorted((bundle / "models").glob("*"))
-    return [_load_strictly(file, network) for file in files if file.suffix in (".pt", ".pth", ".ts")]
+    found = [file for file in files if file.suffix in (".pt", ".pth", ".ts")]
+    return [_fit_or_say(file, network, required=read in ("", file.name)) for file in found]
+
+
+def _fit_or_say(path: Path, network: Any, required: bool) -> str:
+    try:
+        return _load_strictly(path, network)
+    except ValueError as error:
+        if required:
+            raise
+        return f"{error}, which no configuration reads"
 
 
 def _load_strictly(path: Path, network: Any) -> str:
@@ -58,8 +71,21 @@ def _load_strictly(path: Path, network: Any) -> str:
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise ValueError(f"{path.name} does not fit the network: {' '.join(str(error).split())[:300]}") from None
+        why = _other_names(state, set(network.state_dict())) or " ".join(str(error).split())[:300]
+        raise ValueError(f"{path.name} does not fit the network: {why}") from None
     return f"{path.name}: {len(state)} tensors fit the network"
+
+
+def _other_names(state: Mapping[str, Any], wanted: set[str]) -> str:
+    """Return a sentence about a checkpoint that has the right tensors in another place, or nothing."""
+    for key, value in state.items():
+        if isinstance(value, Mapping) and wanted <= set(value):
+            return f'its tensors are under "{key}", and a bundle reads them under "model" or at the top'
+    for name in state:
+        prefix, dot, rest = name.partition(".")
+        if dot and rest in wanted and {f"{prefix}.{item}" for item in wanted} <= set(state):
+            return f'its names begin with "{prefix}.", which the names of the network do not'
+    return ""
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +96,7 @@ def main(arguments: list[str]) -> int:
         if action == "conf":
             answer: dict[str, Any] = {"conf": conf(path)}
         elif action == "fit":
-            answer = {"said": "; ".join(fit(path))}
+            answer = {"said": "; ".join(fit(path, *arguments[2:]))}
         else:
             answer = {"said": load(path)}
         text = json.dumps(answer)

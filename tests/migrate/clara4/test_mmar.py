@@ -453,3 +453,13 @@ def test_arguments_beside_a_ref_are_reported(mmar4):
     mmar4.train["validate"]["pre_transforms"][0]["args"] = {"keys": "image"}
     report, _ = mmar4.run()
     assert find(report, "CT307")["message"] == "args beside a ref have no effect"
+
+
+@pytest.mark.slow
+def test_an_inference_with_claras_own_saver_passes_the_check(mmar4):
+    infer = {key: value for key, value in copy.deepcopy(EVALUATE40).items() if key != "metrics"}
+    infer["handlers"] = infer["handlers"][:2]
+    infer["post_transforms"].append(component("SaveImaged", keys="pred", output_dir="{MMAR_EVAL_OUTPUT_PATH}"))
+    mmar4.files["config_inference.json"] = infer
+    report, _ = mmar4.run(check=True)
+    assert "an inference that wrote 2 files" in find(report, "CT706")["message"]

@@ -155,3 +155,35 @@ def test_aux_ops_change_no_other_value(tmp_path):
         assert {key: new[key] for key in old} == old
         assert new["val_dice"] == pytest.approx(old["val_key"], abs=1e-5)
         assert {"val_dice", "dice_1", "dice_2"} <= {key.removeprefix("val_") for key in new} | set(new)
+
+
+OTHER_PLACES = {
+    "another network": (lambda _: network(out_channels=5).state_dict(), "size mismatch"),
+    "a wrapped network": (lambda state: {f"module.{name}": value for name, value in state.items()}, 'with "module."'),
+    "a key of another tool": (lambda state: {"state_dict": state}, 'its tensors are under "state_dict"'),
+    "nothing": (lambda _: {}, "Missing key"),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_PLACES)
+def test_weights_that_do_not_fit_are_reported_when_the_bundle_is_written(mmar4, form, here):
+    change, words = OTHER_PLACES[form]
+    save(mmar4, change(network().state_dict()))
+    report, code = mmar4.run(output=mmar4.folder.parent / "bundle", validate=False)
+    message = next(item["message"] for item in report["diagnostics"] if item["code"] == "CT808")
+    assert code == 1
+    assert message.startswith("ValueError: model.pt does not fit the network")
+    assert words in message
+
+
+def test_weights_that_no_configuration_reads_need_not_fit(mmar4, here):
+    save(mmar4, network().state_dict())
+    save(mmar4, network(out_channels=5).state_dict(), "older.pt")
+    report, code = mmar4.run(output=mmar4.folder.parent / "bundle", validate=False)
+    assert code == 0
+    assert "which no configuration reads" in " ".join(item["message"] for item in report["diagnostics"])
+
+
+def test_predictions_of_cases_with_one_file_name_are_kept_apart(mmar4):
+    saver = mmar4.bundle("inference.json")["postprocessing"]["transforms"][-1]
+    assert (saver["_target_"], saver["data_root_dir"]) == ("SaveImaged", "@dataset_dir")
