@@ -141,7 +141,18 @@ def remarks(naming: Naming, found: Iterable[int], results: Sequence[Measured]) -
         said.append(
             "the spacing is exactly 1 (files such as PNG do not store one), so lengths may be in pixels instead of mm"
         )
-    return said
+    return [*said, *_nothing_in_common(results)]
+
+
+def _nothing_in_common(results: Sequence[Measured]) -> list[str]:
+    """Return a remark if labels and predictions have no value in common, such as 1 and 255 for the same class."""
+    tables = [result.joint for result in results if result.joint is not None]
+    labeled = {value for table in tables for value in table.values[table.voxels.any(1)].tolist()} - {0}
+    predicted = {value for table in tables for value in table.values[table.voxels.any(0)].tolist()} - {0}
+    if not labeled or not predicted or labeled & predicted:
+        return []
+    shown = [", ".join(map(str, sorted(values)[:5])) for values in (labeled, predicted)]
+    return [f"labels have the values {shown[0]} and predictions {shown[1]}: none in common, so no class can overlap"]
 
 
 def progress(results: Iterator[Measured], total: int) -> Iterator[Measured]:

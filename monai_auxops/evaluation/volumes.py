@@ -11,6 +11,8 @@ import numpy.typing as npt
 from monai.data import ITKReader, MetaTensor, NibabelReader, NrrdReader, PILReader
 from monai.transforms import LoadImage, ResampleToMatch
 
+ROUNDING = 1e-3
+"""By how much float16 and interpolation may carry a probability beyond 0 or 1."""
 Array = npt.NDArray[Any]
 
 
@@ -34,7 +36,8 @@ def read_volume(path: Path) -> Volume:
         ImportError: the format needs a package that is not installed.
         Exception: any error of the reader for a damaged file.
     """
-    image = LoadImage(reader=reader_of(path), image_only=True, dtype=None)(path)
+    load = LoadImage(image_only=True, dtype=None)
+    image = load(path, reader=reader_of(path))  # no other one: ITK reads a damaged NIfTI file as far as it goes
     values, meta = np.asarray(image.array), image.meta
     dimensions = len(np.atleast_1d(meta["spatial_shape"]))
     affine = np.eye(dimensions + 1)
@@ -81,7 +84,7 @@ def label_map(volume: Volume) -> Array:
     if not np.array_equal(whole, values):
         odd = values[whole != values][0]
         raise ValueError(
-            f"{volume.path.name}: values that are not whole numbers, such as {odd:.4g}; expected a label map "
+            f"{volume.path.name}: values that are not whole numbers, such as {odd:.6g}; expected a label map "
             "(--probabilities for probabilities)"
         )
     return whole
@@ -91,13 +94,27 @@ def decide_classes(volume: Volume, threshold: float) -> Array:
     """Convert probabilities to class indices, by argmax of several maps or by ``threshold`` of a single one.
 
     A voxel with NaN belongs to no class and becomes -1.
+
+    Raises:
+        ValueError: a single map with values outside 0 to 1, which a threshold between them does not fit.
     """
     scores = volume.values
     if scores.ndim < len(volume.affine):
+        _refuse_scores(volume, threshold)
         return (scores > threshold).astype(np.int16)
     classes: Array = scores.argmax(0).astype(np.int16)
     classes[np.isnan(scores).any(0)] = -1
     return classes
+
+
+def _refuse_scores(volume: Volume, threshold: float) -> None:
+    """Refuse label maps, logits and 0 to 255 where probabilities are expected."""
+    odd = volume.values[(volume.values < -ROUNDING) | (volume.values > 1 + ROUNDING)]
+    if odd.size and 0 < threshold < 1:
+        raise ValueError(
+            f"{volume.path.name}: values outside 0 to 1, such as {odd[0]:.6g}; expected probabilities "
+            "(label maps without --probabilities, other scores with their own --threshold)"
+        )
 
 
 def grid_difference(prediction: Volume, label: Volume) -> str | None:

@@ -189,6 +189,24 @@ def test_probabilities_decide_by_the_highest_or_by_a_threshold(tmp_path):
     assert run(tmp_path, "--probabilities", "--threshold", "0.3")[0][0]["dice"] == "1"
 
 
+@pytest.mark.parametrize("change", [lambda label: label, lambda label: label - 0.5, lambda label: label * 255.0])
+def test_a_threshold_of_probabilities_refuses_other_values(tmp_path, change):
+    label = (blobs(1)[0] > 0).astype(np.uint8) * 2
+    save(tmp_path / "label/a.nii.gz", label)
+    save(tmp_path / "pred/a.nii.gz", change(label).astype(np.float32))
+    (row,), _ = run(tmp_path, "--probabilities", code=1)
+    assert "values outside 0 to 1, such as" in row["reason"]
+    assert run(tmp_path, "--probabilities", "--threshold", "0")[1]["cases"] == 1
+
+
+def test_labels_and_predictions_without_a_common_value_are_remarked(tmp_path, capsys):
+    label = (blobs(1)[0] > 0).astype(np.uint8)
+    save(tmp_path / "label/a.nii.gz", label)
+    save(tmp_path / "pred/a.nii.gz", label * 255)
+    run(tmp_path)
+    assert "labels have the values 1 and predictions 255: none in common" in capsys.readouterr().err
+
+
 def test_other_grids_are_an_error_or_are_resampled(tmp_path):
     label, _ = blobs(2)
     save(tmp_path / "label/a.nii.gz", label)
@@ -209,7 +227,8 @@ def test_other_grids_are_an_error_or_are_resampled(tmp_path):
         ("float", "values that are not whole numbers, such as"),
         ("channels", "3 channels; expected a label map"),
         ("shape", "different grids: shapes [17, 15, 9] and [18, 15, 9]"),
-        ("empty", ""),
+        ("empty", "Empty file"),
+        ("header", "ImageFileError: Cannot work out file type"),
     ],
 )
 def test_a_case_that_fails_is_a_row_with_its_reason(tmp_path, capsys, name, reason):
@@ -220,6 +239,8 @@ def test_a_case_that_fails_is_a_row_with_its_reason(tmp_path, capsys, name, reas
     bad = tmp_path / "pred/bad.nii.gz"
     if name == "cut":
         bad.write_bytes(bad.read_bytes()[: bad.stat().st_size // 2])
+    elif name == "header":  # ITK would read the rest as background
+        bad.write_bytes(bad.read_bytes()[:200])
     elif name == "empty":
         bad.write_bytes(b"")
     else:
