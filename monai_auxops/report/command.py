@@ -77,7 +77,7 @@ def write_page(
     for run in runs:
         if not (run.series or run.cases or run.measured or run.evaluation or "started" in run.facts):
             expected = "expected TensorBoard event files, *_cases.csv, run.json, or the logs of nnU-Net or Lightning"
-            return print_failure(f"nothing in {run.folder}: {expected}")
+            return print_failure(" ".join([f"nothing in {run.folder}: {expected}", *run.problems, *run.remarks]))
         if metric is not None and run.judge.metric not in run.series:
             return print_failure(f"no curve of {run.folder} is named {metric!r}{suggestion(metric, run.by_epoch())}")
     path = output or (folders[0] if len(folders) == 1 else Path()) / "report.html"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import datetime
+import itertools
 import json
 import math
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from monai_auxops.report.events import Curve, Series
-from monai_auxops.report.tables import table_number
+from monai_auxops.report.tables import ENCODING, csv_fields, header_problem, table_number
 
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)?:\s*(.*)")
 NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|inf)"
@@ -70,8 +72,9 @@ def read_nnunet_summary(path: Path) -> list[dict[str, Any]]:
 def read_lightning(path: Path) -> Series:
     """Read a ``metrics.csv`` of Lightning's CSVLogger: over epochs if rows have them, otherwise over steps."""
     points: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for row in csv.DictReader(file):
+    with path.open(newline="", encoding=ENCODING, errors="replace") as file:
+        rows = csv.DictReader(line.replace("\0", "\ufffd") for line in _from_header(file))
+        for row in rows:
             step, epoch = table_number(row.get("step") or ""), table_number(row.get("epoch") or "")
             for name, text in row.items():
                 if name in ("step", "epoch", None) or not text or not isinstance(text, str):
@@ -80,6 +83,14 @@ def read_lightning(path: Path) -> Series:
                 if not math.isnan(at):
                     points[name][int(at)] = (table_number(text), 0.0)
     return {name: curve_of(steps) for name, steps in points.items()}
+
+
+def _from_header(lines: Iterator[str]) -> Iterator[str]:
+    """Return the lines of a ``metrics.csv``; ``ValueError`` if its header names neither steps nor epochs."""
+    header = next(lines, "")
+    if header and not {"step", "epoch"} & set(csv_fields(header)):
+        raise ValueError(header_problem(header))
+    return itertools.chain([header], lines)
 
 
 def by_lightning_epoch(series: Series) -> Series:

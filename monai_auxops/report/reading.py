@@ -17,6 +17,7 @@ from monai_auxops.report.events import Curve, read_events
 from monai_auxops.report.judge import judge_of, mapping_or_empty
 from monai_auxops.report.run import Run
 from monai_auxops.report.run_tables import read_tables
+from monai_auxops.report.tables import ENCODING
 
 CONFIGURATIONS = ("configs/train.json", "configs/train.yaml", "configs/train.yml", "train.json", "train.yaml")
 EVALUATION = "monai-auxops evaluate"
@@ -85,8 +86,10 @@ def read_evaluation(run: Run) -> None:
     run.problems += [str(text) for text in content.get("problems") or []]
     run.remarks += [str(text) for text in content.get("remarks") or []]
     table = run.folder / "cases.csv"
-    with table.open(newline="", encoding="utf-8", errors="replace") as file:
+    with table.open(newline="", encoding=ENCODING, errors="replace") as file:
         run.measured = [row for row in csv.DictReader(file) if row.get("status") and row.get("case")]
+    if content.get("cases") and not run.measured:
+        run.problems.append(f"{table.name}: none of its rows names a case and its status.")
 
 
 def read_foreign(run: Run) -> str | None:

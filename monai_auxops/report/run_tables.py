@@ -27,9 +27,6 @@ def read_tables(run: Run) -> None:
             table = read_table(path, wanted, run.problems, run.remarks)
             if table is not None and table.rows:
                 setattr(run, {"confusion_matrix": "matrix", "worst_cases": "worst"}[name], table)
-    for path, table in zip(paths, tables, strict=False):
-        if table is None:
-            run.remarks.append(f"{path.name}: not a table of cases, because it has no column named epoch.")
 
 
 def join_tables(tables: list[Table], run: Run) -> Table | None:

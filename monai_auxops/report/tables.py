@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NAMES = ("file", "case", "name", "subject", "id")  # columns that may name a case
+ENCODING = "utf-8-sig"  # UTF-8, with the mark with which spreadsheets begin it or without
 FIXED = ("epoch", "label_file", "run", *NAMES)
 
 
@@ -40,7 +41,7 @@ class Wanted:
 
 
 def read_table(path: Path, wanted: Wanted, problems: list[str], remarks: list[str]) -> Table | None:
-    """Read the rows of one epoch; None if the file has no column ``epoch``.
+    """Read the rows of one epoch; None and a remark if the file has no column ``epoch``.
 
     Args:
         path: the CSV file, of any size.
@@ -50,9 +51,11 @@ def read_table(path: Path, wanted: Wanted, problems: list[str], remarks: list[st
     """
     table = Table(path)
     try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            table.columns = csv_fields(file.readline())
+        with path.open(newline="", encoding=ENCODING, errors="replace") as file:
+            header = file.readline()
+            table.columns = csv_fields(header)
             if "epoch" not in table.columns:
+                remarks.append(f"{path.name}: not shown, because {header_problem(header)}.")
                 return None
             _read_rows(file, table, wanted, problems, remarks)
     except OSError as error:
@@ -86,6 +89,21 @@ def _read_rows(lines: Iterable[str], table: Table, wanted: Wanted, problems: lis
     runs = {run for (_, run), rank in ranks.items() if rank is not None}
     if len(runs) > 1:
         remarks.append(f"{table.path.name}: has rows of {len(runs)} runs; only one of them is shown.")
+
+
+def header_problem(header: str) -> str:
+    """Return why the first line of a file does not name the column ``epoch``, for example after a spreadsheet saved it.
+
+    Examples:
+        >>> header_problem("epoch;file;val_dice")
+        'its columns are separated by semicolons; save it with commas'
+    """
+    if "\0" in header:
+        return "it is not UTF-8 text; save it as UTF-8, for example not as UTF-16"
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if separator in header and "," not in header:
+            return f"its columns are separated by {name}; save it with commas"
+    return "it has no column named epoch"
 
 
 def csv_fields(line: str) -> list[str]:

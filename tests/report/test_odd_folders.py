@@ -32,6 +32,24 @@ ODD = {
     "best.json has an odd matrix": ("best/best.json", '{"cases": [], "classes": [1], "matrix": ["x"]}', 0, ""),
     "a table of somebody": ("my_cases.csv", "epoch,case,dice\n3,a,0.5\n", 0, "a"),
     "a table without epochs": ("my_cases.csv", "case,dice\na,0.5\n", 0, "it has no column named epoch"),
+    "a table with semicolons": (
+        "my_cases.csv",
+        "epoch;case;dice\n3;a;0,5\n",
+        0,
+        "separated by semicolons; save it with",
+    ),
+    "a table with tabs": (
+        "my_cases.csv",
+        "epoch\tcase\tdice\n3\ta\t0.5\n",
+        0,
+        "separated by tabs; save it with commas",
+    ),
+    "a table in UTF-16": (
+        "my_cases.csv",
+        "epoch,case,dice\n3,a,0.5\n".encode("utf-16"),
+        0,
+        "not UTF-8 text; save it as",
+    ),
     "epoch is not first": ("my_cases.csv", "file,epoch,dice\na,3,0.5\n", 0, "a"),
     "epoch is a superscript": ("my_cases.csv", "epoch,file,dice\n²,a,0.5\n3,b,0.5\n", 1, "1 of 2 rows cannot be read"),
     "an empty table": ("my_cases.csv", "", 0, ""),
@@ -129,3 +147,27 @@ def test_a_thousand_metrics_and_long_curves_make_a_small_page(tmp_path):
     match = page.partition("id='data'>")[2].partition("</script>")[0]
     points = sum(len(curve["y"]) for chart in json.loads(match)["charts"] for curve in chart["curves"])
     assert points <= MAX_POINTS
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), [
+    ("val_cases.csv", b"epoch;file;dice\n1;a;0,5\n", "not shown, because its columns are"),
+    ("val_cases.csv", "epoch,file,dice\n1,a,0.5\n".encode("utf-16"), "not shown, because it is not UTF-8"),
+    ("metrics.csv", b"epoch;step;dice\n0;1;0,5\n", "cannot be read (ValueError: its columns are"),
+    ("metrics.csv", "epoch,step,dice\n0,1,0.5\n".encode("utf-16"), "cannot be read (ValueError: it is not"),
+])  # fmt: skip
+def test_the_only_file_names_why_it_is_not_read(tmp_path, capsys, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    assert main(["report", str(tmp_path)]) == 2
+    assert f"{name}: {reason}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["val_cases.csv", "metrics.csv"])
+def test_the_mark_of_a_spreadsheet_changes_nothing(tmp_path, name):
+    rows = "epoch,file,val_dice\n0,a,0.5\n1,a,0.75\n"
+    pages = []
+    for encoding in ("utf-8", "utf-8-sig"):
+        (tmp_path / name).write_text(rows, encoding=encoding)
+        assert main(["report", str(tmp_path)]) == 0
+        pages.append(Parsed((tmp_path / "report.html").read_text()).text)
+    assert pages[0] == pages[1]
+    assert "0.75" in pages[0]
