@@ -12,7 +12,12 @@ from typing import Final
 
 import monai_auxops
 
-_OPTIONS: Final = {"DiceOptions": "ops", "Reading": "counting"}  # described apart from the ops that accept them
+_OPTIONS: Final = {"OpOptions": "ops", "DiceOptions": "ops", "Reading": "counting"}
+_ACCEPTED_BY: Final = {  # options are described apart from the ops that accept them
+    "OpOptions": "every aux-op",
+    "DiceOptions": "ComputeDice, DiceMaskedOutput",
+    "Reading": "ComputeDice, DiceMaskedOutput",
+}
 
 
 def describe(name: str) -> str | None:
@@ -57,7 +62,9 @@ def _docstring_in(file: Path, name: str) -> str:
 def _arguments(name: str) -> Iterator[str]:
     """Yield each public class that documents an argument of this name, with its description."""
     entry = re.compile(rf"^(\s+){re.escape(name)}: (.+(?:\n\1\s+.+)*)", re.MULTILINE)
+    described = set()
     for owner, text in _docstrings().items():
-        match = entry.search(text)
-        if match is not None:
-            yield f"  {owner}: {' '.join(match.group(2).split())}"
+        match, owners = entry.search(text), _ACCEPTED_BY.get(owner, owner)
+        if match is not None and not described.issuperset(owners.split(", ")):
+            described.add(owners)
+            yield f"  {owners}: {' '.join(match.group(2).split())}"

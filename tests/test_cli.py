@@ -153,10 +153,29 @@ def test_an_op_is_described_before_its_migration(capsys):
     text = capsys.readouterr().out
     assert text.startswith("DiceMaskedOutput\n\nDice with a tag per class")
     assert text.index("skip_background: leave out class 0") < text.index("In Clara Train")
-    assert main(["explain", "class_names"]) == 0
-    assert "DiceOptions: names of the classes" in capsys.readouterr().out
     assert main(["explain", "MetricOpp"]) == 2
     assert 'did you mean "MetricOp"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "owner"), [
+    ("class_names", "ComputeDice, DiceMaskedOutput"),
+    ("ignore_index", "ComputeDice, DiceMaskedOutput"),
+    ("report_path", "every aux-op"),
+])  # fmt: skip
+def test_an_argument_names_the_ops_that_accept_it(capsys, argument, owner):
+    assert main(["explain", argument]) == 0
+    assert f"\n  {owner}: " in capsys.readouterr().out
+
+
+def test_an_argument_is_described_once_for_an_op(capsys):
+    assert main(["explain", "skip_background"]) == 0
+    assert capsys.readouterr().out.count(" leave out class 0.\n") == 2  # ComputeDice and DiceMaskedOutput
+
+
+def test_a_long_argument_keeps_its_destination_in_the_column(capsys):
+    assert main(["explain", "DiceMaskedOutput"]) == 0
+    after = capsys.readouterr().out.partition("    is_independent_predictions=False\n")[2]
+    assert after.startswith(" " * 36 + "DiceMaskedOutput(is_independent_predictions);\n" + " " * 36)
 
 
 def test_without_a_command_the_help_is_shown(capsys):

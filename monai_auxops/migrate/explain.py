@@ -128,12 +128,12 @@ def _component(rule: Rule) -> Iterator[str]:
 
 
 def _argument(rule: Rule, param: Param) -> Iterator[str]:
-    """Show an argument and where it goes; a long default takes a line of its own."""
-    signature = _signature(param)
+    """Show an argument and where it goes; a long one takes a line of its own."""
+    signature, first = _signature(param), 4
     if len(signature) > 30:
         yield f"    {signature}"
-        signature = ""
-    yield from _wrap(f"{signature:<31} {_destination(rule, param)}", 4, 36)
+        signature, first = "", 36
+    yield from _wrap(f"{signature:<32}{_destination(rule, param)}".lstrip(), first, 36)
 
 
 def _example(rule: Rule) -> Iterator[str]:

@@ -40,7 +40,7 @@ class ComputeDice(DiceOperation):
         do_summary: whether TensorBoard shows the value.
         do_print: whether the console shows the value.
         **options: ``final_activation``, ``class_names``, ``statistics``, ``empty_value``, ``ignore_index``,
-            ``mask_key``: see ``DiceOptions``; those of every aux-op: see ``AuxiliaryOperation``.
+            ``mask_key``: see ``DiceOptions`` and ``Reading``; those of every aux-op: see ``OpOptions``.
 
     Raises:
         ValueError: shapes or channels that do not fit, one channel with ``skip_background``.

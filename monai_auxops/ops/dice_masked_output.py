@@ -37,7 +37,7 @@ class DiceMaskedOutput(DiceOperation):
         do_summary: whether TensorBoard shows the values.
         do_print: whether the console shows the values.
         **options: ``final_activation``, ``class_names``, ``statistics``, ``empty_value``, ``ignore_index``,
-            ``mask_key``: see ``DiceOptions``; those of every aux-op: see ``AuxiliaryOperation``.
+            ``mask_key``: see ``DiceOptions`` and ``Reading``; those of every aux-op: see ``OpOptions``.
 
     Raises:
         ValueError: a number of tags that does not fit the classes; shapes that do not fit.
