@@ -62,7 +62,7 @@ def _docstring_in(file: Path, name: str) -> str:
 def _arguments(name: str) -> Iterator[str]:
     """Yield each public class that documents an argument of this name, with its description."""
     entry = re.compile(rf"^(\s+){re.escape(name)}: (.+(?:\n\1\s+.+)*)", re.MULTILINE)
-    described = set()
+    described: set[str] = set()
     for owner, text in _docstrings().items():
         match, owners = entry.search(text), _ACCEPTED_BY.get(owner, owner)
         if match is not None and not described.issuperset(owners.split(", ")):

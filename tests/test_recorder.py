@@ -79,6 +79,14 @@ def test_the_page_is_made_of_it(tmp_path):
     assert "case_0" in page
 
 
+def test_an_unknown_number_of_epochs_is_no_fact(tmp_path):
+    with ma.Recorder(tmp_path, stream=io.StringIO()) as run:
+        run.log(1, {"loss": 0.5}, split="val")
+    assert json.loads((tmp_path / "run.json").read_text())["training"] == {"epochs": None}
+    assert report([tmp_path], tmp_path / "page.html") == 0
+    assert "None" not in (tmp_path / "page.html").read_text().partition("<h2>Run</h2>")[2].partition("<script")[0]
+
+
 def test_an_epoch_without_validation_is_printed_and_threads_end(tmp_path):
     before, text = threading.active_count(), io.StringIO()
     with ma.Recorder(tmp_path, stream=text) as run:

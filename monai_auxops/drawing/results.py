@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monai_auxops.drawing.names import families, split_name
 
 Curves = dict[str, dict[int, float]]
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a7500", "#6a51a3")
+STYLES = {"train": "--"}  # all others are solid
 MAX_CLASSES = 10  # most lines in one panel; more are a band between the worst and the best class
 
 
@@ -46,26 +47,39 @@ def draw_results(curves: Mapping[str, Mapping[int, float]]) -> Any:
 
 def _draw_panel(axes: Any, family: str, members: Mapping[str, str], curves: Mapping[str, Mapping[int, float]]) -> None:
     classes = [member for member in members if member]
-    splits = {split_name(name)[0] for name in curves if split_name(name)[1] in members.values()}
+    member_of = {rest: member for member, rest in members.items() if not member or len(classes) <= MAX_CLASSES}
+    colors = {"": "black"} | {member: COLORS[i % len(COLORS)] for i, member in enumerate(classes)}
+    shown: dict[str, None] = {}
     for name, points in curves.items():
         split, rest = split_name(name)
-        member = next((member for member, full in members.items() if full == rest), None)
-        if member is None or (member and len(classes) > MAX_CLASSES):
-            continue
-        color = "black" if not member else COLORS[classes.index(member) % len(COLORS)]
-        style = "--" if split == "train" else "-"
-        words = (split if len(splits) > 1 else "", member or ("mean" if classes else ""))
-        label = " ".join(word for word in words if word) or family
-        axes.plot(list(points), list(points.values()), style, color=color, label=label, linewidth=1.6, markersize=3)
+        if rest in member_of:
+            style, member = STYLES.get(split, "-"), member_of[rest]
+            axes.plot(list(points), list(points.values()), style, color=colors[member], linewidth=1.6, markersize=3)
+            shown |= {split: None}
     if len(classes) > MAX_CLASSES:
         _draw_band(axes, [members[member] for member in classes], curves)
+    _describe(axes, family)
+    _draw_legend(axes, {member or "mean": colors[member] for member in member_of.values()} if classes else {}, shown)
+
+
+def _describe(axes: Any, family: str) -> None:
     axes.set_title(family, loc="left", fontsize=10)
     axes.set_xlabel("epoch", fontsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    if axes.lines and len(axes.lines) + len(axes.collections) > 1:
-        axes.legend(frameon=False, fontsize=8, ncols=2 if len(axes.lines) > 4 else 1)
+
+
+def _draw_legend(axes: Any, colors: Mapping[str, str], splits: Iterable[str]) -> None:
+    """Name the colors and the styles beside the panel, where no curve can run through them."""
+    from matplotlib.lines import Line2D
+
+    styles = {split: STYLES.get(split, "-") for split in splits}
+    lines = [Line2D([], [], color=color, label=name) for name, color in colors.items()]
+    lines += [Line2D([], [], color="gray", linestyle=style, label=split) for split, style in styles.items() if split]
+    if len(axes.lines) + len(axes.collections) > 1:
+        handles = [*lines, *axes.collections]
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
 
 
 def _draw_band(axes: Any, rests: list[str], curves: Mapping[str, Mapping[int, float]]) -> None:

@@ -116,8 +116,10 @@ def case_section(run: Run, tables: list[dict[str, Any]], page_folder: Path) -> s
         "<div class='tools'><input type='search' placeholder='Filter' aria-label='Filter the rows'>"
         f"<span class='soft state'></span><a href='{escape(link)}'>{escape(path.name)}</a></div>"
     )
+    cases = len({row[0] for row in rows})
+    count = f"{cases:,}" if cases == len(rows) else f"{cases:,} in {len(rows):,} rows"
     return (
-        f"<h2>Cases <small>{len(rows):,}{epoch}, worst first.{cut}</small></h2>"
+        f"<h2>Cases <small>{count}{epoch}, worst first.{cut}</small></h2>"
         f"<div class='card' data-table='{len(tables) - 1}'>{tools}"
         f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
         "<p><button hidden>Show more</button></p></div>"

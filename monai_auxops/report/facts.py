@@ -85,7 +85,8 @@ def flatten_facts(known: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if known.get(key) is not None:
             yield key, str(known[key])
     for key, value in mapping_or_empty(known.get("training")).items():
-        yield key, fact_text(value)
+        if value is not None:
+            yield key, fact_text(value)
     versions = mapping_or_empty(known.get("versions"))
     if versions:
         yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())

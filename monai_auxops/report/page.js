@@ -168,9 +168,11 @@ function matrix(block, width) {
     cells.map(([share, count], j) => ({ label: block.labels[i], predicted: block.names[j], share, count })));
   const step = Math.max(7, Math.min(36, (width - 90) / block.names.length));
   const room = step >= 26;
-  const axis = { grid: false, labelLimit: width / 4, ticks: false, domain: false, labelOverlap: true };
+  const longest = Math.max(...block.names.map((name) => name.length));
+  const fits = longest * 6 < (width * 0.7) / block.names.length;
+  const axis = { grid: false, labelLimit: width / 4, ticks: false, domain: false, labelOverlap: !room };
   const base = {
-    x: { field: "predicted", type: "nominal", sort: block.names, axis: { ...axis, labelAngle: block.names.length < 5 ? 0 : -45 } },
+    x: { field: "predicted", type: "nominal", sort: block.names, axis: { ...axis, labelAngle: fits ? 0 : -45 } },
     y: { field: "label", type: "nominal", sort: block.labels, title: "labeled", axis },
     tooltip: [
       { field: "label", title: "labeled" }, { field: "predicted" },

@@ -65,11 +65,11 @@ def add_columns(table: Table, other: Table) -> None:
 
 
 def leave_out_equal(table: Table, run: Run) -> None:
-    """Leave out columns that equal an earlier one in every case."""
+    """Leave out columns that equal an earlier one in every case, unless all cases have one value, such as 0."""
     seen: dict[tuple[str, ...], str] = {}
     for name in numeric_columns(table):
         values = tuple(row[name] for row in table.rows)
-        if values in seen and len(values) > 1:
+        if values in seen and len(set(values)) > 1:
             table.columns.remove(name)
             run.remarks.append(f"{name} is not shown, because it equals {seen[values]} in every case.")
         seen.setdefault(values, name)

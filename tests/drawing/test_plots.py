@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import roc_curve as sklearns
 
 import monai_auxops as ma
+from monai_auxops.drawing.results import draw_results
 from monai_auxops.metrics.roc import roc_curve
 
 X, Y = torch.rand(2, 3, 4, 4), torch.randint(0, 3, (2, 1, 4, 4))
@@ -71,3 +72,16 @@ def test_a_column_with_one_kind_of_label_has_no_curve():
     assert [math.isnan(line.get_ydata()[-1]) for line in metric.plot().lines[:2]] == [True, False]
     with pytest.raises(ValueError, match="expected samples to plot"):
         ma.ComputeAUC("auc", "model", "label").plot()
+
+
+def test_the_legend_of_the_curves_is_beside_them():
+    names = ["", "/liver", "/a_class_with_a_long_name"]
+    curves = {f"{split}_dice{name}": {1: 0.9, 2: 0.1, 3: 0.9} for split in ("train", "val") for name in names}
+    figure = draw_results(curves)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["mean", "liver", "a_class_with_a_long_name", "train", "val"]
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent().padded(-1))
+    assert legend.get_window_extent().x1 <= figure.bbox.x1

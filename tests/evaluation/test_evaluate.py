@@ -360,6 +360,7 @@ def test_the_page_says_what_the_files_say(tmp_path):
             assert f"{of_it[key]['mean']:.4f} ± {of_it[key]['sd']:.4f}" in page, (name, key)
     assert "<b>tumor" not in page
     assert "case_9" in page
+    assert "Cases <small>4 in 13 rows, worst first." in page  # three cases of four classes, and the one that failed
     assert page.count("data:image/png;base64,") == 3
     drawn = json.loads((tmp_path / "out/pictures/best.json").read_text())
     assert [case["place"] for case in drawn["cases"]] == ["worst", "median", "best"]

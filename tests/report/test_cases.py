@@ -90,6 +90,15 @@ def test_equal_columns_are_shown_once_and_other_tables_are_reported(tmp_path):
     assert "auc_cases.csv: not shown" in remarks
 
 
+def test_classes_missed_in_every_case_are_all_shown(tmp_path):
+    folder = write_run(tmp_path)
+    write_table(folder, {"val_dice": [0.5, 0.6], "val_dice/a": [0.0, 0.0], "val_dice/b": [0.0, 0.0]})
+    run = read_run(folder)
+    assert run.cases is not None
+    assert {"val_dice/a", "val_dice/b"} <= set(run.cases.columns)
+    assert not [remark for remark in run.remarks if "equals" in remark]
+
+
 def test_tables_of_the_same_cases_are_side_by_side(tmp_path):
     folder = write_run(tmp_path)
     write_table(folder, {"val_dice": [0.1, 0.2]})
