@@ -16,7 +16,7 @@ from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.evaluate import EvaluatedNetwork, evaluate_json, inference_json
 from monai_auxops.migrate.clara4.metadata import metadata
 from monai_auxops.migrate.clara4.readme import readme
-from monai_auxops.migrate.clara4.sections import datalist_path, single
+from monai_auxops.migrate.clara4.sections import data_root, datalist_path, single
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.clara4.train import train_json
 from monai_auxops.migrate.clara4.wiring import weights_name
@@ -95,8 +95,7 @@ def model_of(mmar: Mmar4, config: Clara4Config, weights: Weights) -> EvaluatedNe
 
 def _data(mmar: Mmar4, config: Clara4Config) -> Block:
     """Return dataset_dir and datalist; the user can override both when running the bundle."""
-    root = str(config.variables.values.get("DATA_ROOT", ""))
-    return data_places(root, datalist_path(config), mmar.root, copied_list(mmar.data, mmar.root))
+    return data_places(data_root(config), datalist_path(config), mmar.root, copied_list(mmar.data, mmar.root))
 
 
 def own_code(mmar: Mmar4) -> dict[str, str]:

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.bundle import folder
 from monai_auxops.migrate.clara4 import report
@@ -16,6 +16,7 @@ from monai_auxops.migrate.clara4.config import Role
 from monai_auxops.migrate.clara4.old_bundle import is_old
 from monai_auxops.migrate.clara4.project import has_clara4, read_mmar4
 from monai_auxops.migrate.clara4.renewal import Renewal
+from monai_auxops.migrate.clara4.sections import data_root
 from monai_auxops.migrate.clara4.trial import check_bundle
 from monai_auxops.migrate.clara4.weights import ask, copy_weights, find_weights
 from monai_auxops.migrate.clara4.wiring import weights_name
@@ -154,9 +155,10 @@ class Migration:
         return [config.file for config in self.mmar.configs if config.role is Role.TRAIN]
 
     def _given(self) -> str:
-        main: Any = self.mmar.main
-        root = str(main.variables.values.get("DATA_ROOT", "{")) if main is not None else ""
-        return " --dataset_dir DATA --datalist DATA/dataset.json" if self.mmar.data is None or "{" in root else ""
+        main = self.mmar.main
+        root = data_root(main) if main is not None else ""
+        known = self.mmar.data is not None and root and "{" not in root
+        return "" if known else " --dataset_dir DATA --datalist DATA/dataset.json"
 
 
 def _command(path: Path, output: Path) -> str:

@@ -50,8 +50,9 @@ def dialect_of(root: Node) -> Dialect:
 
 def _is_new(root: Node) -> bool:
     declared = root.get("CLARA_TRAIN_VERSION")
-    if declared is not None:
-        return signatures.version_of(str(declared.value)) >= (4, 1)
+    version = signatures.version_of(str(declared.value).lstrip("vV")) if declared is not None else ()
+    if version:
+        return version >= (4, 1)
     sections = [root, *(part for part in map(root.get, PARTS) if part is not None)]
     if any(section.get(key) is not None for section in sections for key in _NEW):
         return True

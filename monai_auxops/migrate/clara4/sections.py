@@ -165,13 +165,23 @@ def data(config: Clara4Config, part: str) -> Expr:
     own, main = attribute(config, item, "data_list_file_path"), datalist_path(config)
     if own and own != main:
         path = Expr(literal(own))
-    return Expr(f"$monai.data.load_decathlon_datalist({path}, {segmentation}, {literal(str(key))}, @dataset_dir)")
+    base, folder = attribute(config, item, "data_file_base_dir"), Expr("@dataset_dir")
+    if base and base != data_root(config):
+        folder = Expr(literal(base))
+    return Expr(f"$monai.data.load_decathlon_datalist({path}, {segmentation}, {literal(str(key))}, {folder})")
 
 
 def datalist_path(config: Clara4Config) -> str:
     """Return the data list that the file names first."""
     items = [item for part in config.parts for item in config.at(part, "dataset")]
     return next((path for path in (attribute(config, item, "data_list_file_path") for item in items) if path), "")
+
+
+def data_root(config: Config) -> str:
+    """Return the folder of the images that the file names first, otherwise DATA_ROOT."""
+    items = [item for part in config.parts for item in config.at(part, "dataset")]
+    named = (attribute(config, item, "data_file_base_dir") for item in items)
+    return next((folder for folder in named if folder), str(config.variables.values.get("DATA_ROOT", "")))
 
 
 def attribute(config: Clara4Config, item: Item | None, key: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.clara4.config import Clara4Config, Role
-from monai_auxops.migrate.clara4.sections import attribute
+from monai_auxops.migrate.clara4.sections import attribute, data_root
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.trial.trial import run_child
@@ -39,7 +39,7 @@ def _spec(mmar: Mmar4, train: Clara4Config) -> dict[str, Any]:
     """Describe the data to generate."""
     shape = shape_of(train)
     keys = [attribute(train, train.first(part, "dataset"), "data_list_key") for part in train.parts]
-    root = str(train.variables.values.get("DATA_ROOT", ""))
+    root = data_root(train)
     folder = "" if not root or "{" in root else str((mmar.root / root).resolve())
     data = mmar.data
     return {

@@ -463,3 +463,23 @@ def test_an_inference_with_claras_own_saver_passes_the_check(mmar4):
     mmar4.files["config_inference.json"] = infer
     report, _ = mmar4.run(check=True)
     assert "an inference that wrote 2 files" in find(report, "CT706")["message"]
+
+
+def test_images_are_read_from_the_folder_that_the_data_set_names(mmar4):
+    del mmar4.files["environment.json"]["DATA_ROOT"]
+    for part in ("train", "validate"):
+        mmar4.set(f"{part}.dataset.data_file_base_dir", "/spleen")
+    bundle = mmar4.bundle()
+    assert bundle["dataset_dir"] == "/spleen"
+    assert bundle["validate"]["data"].endswith(", @dataset_dir)")
+    bundle = mmar4.set("validate.dataset.data_file_base_dir", "/other").bundle()
+    assert bundle["dataset_dir"] == "/spleen"
+    assert bundle["validate"]["data"].endswith(", '/other')")
+
+
+@pytest.mark.parametrize(("version", "dialect"), [("v4.1.0", "4.1"), ("latest", "4.0"), (4.1, "4.1"), ("4.0", "4.0")])
+def test_a_version_that_cannot_be_read_does_not_tell_the_dialect(mmar4, version, dialect):
+    report, _ = mmar4.set("CLARA_TRAIN_VERSION", version).run()
+    assert report["files"][0]["dialect"] == dialect
+    mmar4.train = {**as_41(TRAIN40), "CLARA_TRAIN_VERSION": "latest"}
+    assert mmar4.run()[0]["files"][0]["dialect"] == "4.1"
