@@ -47,7 +47,7 @@ def sum_in_blocks(
     for block in _blocks(shape, whole):
         target = tuple(slice(0, 1) if axis in axes else part for axis, part in enumerate(block))
         sums = [part.sum(axes, keepdim=True) for part in parts(*(tensor[block] for tensor in tensors))]
-        totals = totals or [torch.zeros(size, dtype=_sum_dtype(part)) for part in sums]
+        totals = totals or [torch.zeros(size, dtype=_sum_dtype(part), device=part.device) for part in sums]
         for total, part in zip(totals, sums, strict=True):
             total[target] += part
     return [total.squeeze(axes) for total in totals]
