@@ -1,5 +1,6 @@
 """Each diagnostic code has a configuration that brings it about; correct configurations bring about none of them."""
 
+import itertools
 import json
 
 import pytest
@@ -184,6 +185,14 @@ def test_a_validation_beside_a_training_file_is_reported_or_read(mmar):
     report = json.loads(run(MigrateOptions(source, form="json", evaluation=validation))[0])
     assert [(file["kind"], file["used"]) for file in report["files"]] == [("training", True), ("evaluation", True)]
     assert "CT120" not in [item["code"] for item in report["diagnostics"]]
+
+
+def test_the_text_says_why_a_component_was_dropped(mmar):
+    mmar.set("train.pre_transforms.0.disabled", True)
+    report, _ = run(MigrateOptions(mmar.write()))
+    row, reason = next(pair for pair in itertools.pairwise(report.splitlines()) if pair[0].startswith("    dropped"))
+    assert row.split()[1] == TRAIN["train"]["pre_transforms"][0]["name"]
+    assert reason == "      Disabled: it had no effect."
 
 
 def codes_of(mmar, **options):

@@ -107,11 +107,9 @@ class Converter:
         """Convert a class of MONAI, torch or Ignite."""
         section = self.section(found)
         if found.name == "TransformInverter":
-            reason = "Invertd in the postprocessing, on a copy."
-            return self._as_transforms(found, args, inverting.inverter(args, section), reason)
+            return self._as_transforms(found, args, inverting.inverter(args, section))
         if found.name == "SegmentationSaver":
-            reason = "SaveImaged in the postprocessing; its AsDiscrete works on a copy."
-            return self._as_transforms(found, args, inverting.saver(args, self.dialect.version), reason)
+            return self._as_transforms(found, args, inverting.saver(args, self.dialect.version))
         if found.place == ("train", "pre_transforms") and found.name.startswith("SaveImage"):
             return Item(found, Outcome.DROPPED, "It wrote every training crop for inspection, in every epoch.")
         notes: list[str] = []
@@ -184,14 +182,13 @@ class Converter:
         self.log.add("CT701", found.where, f"{found.name}: {why}")
         return Item(found, Outcome.MANUAL, why, given=given)
 
-    def _as_transforms(
-        self, found: Occurrence, args: Mapping[str, Any], parts: list[inverting.Part] | None, reason: str
-    ) -> Item:
+    def _as_transforms(self, found: Occurrence, args: Mapping[str, Any], parts: list[inverting.Part] | None) -> Item:
         if parts is None:
             text = codes_in(dict(args))[0].text
             self.log.add("CT321", found.where, f"{found.name}: {_shorten(text)} has none of the known forms")
             return self._manual(found, args, "Code in a string that has none of the known forms.")
-        return Item(found, Outcome.EXACT, reason, given=args, post=self._post(parts))
+        _, why = inverting.HANDLERS[found.name]
+        return Item(found, Outcome.EXACT, why, given=args, post=self._post(parts))
 
     def _post(self, parts: list[inverting.Part]) -> tuple[Block, ...]:
         made = [adapt(name, args, self.dialect.version) for name, args in parts]

@@ -9,6 +9,8 @@ from typing import Any, Final
 from monai_auxops.migrate.clara4 import signatures, tables
 from monai_auxops.migrate.clara4.adapt import Adapted, adapt, changes_text
 from monai_auxops.migrate.clara4.dialect import Dialect
+from monai_auxops.migrate.clara4.inverting import HANDLERS
+from monai_auxops.migrate.diagnostics import Outcome
 
 _DIALECTS: Final = (Dialect.V40, Dialect.V41)
 
@@ -52,7 +54,8 @@ def text() -> str:
 
 def explain(name: str) -> str | None:
     """Return what is known about a class by one of its names, or None."""
-    all_names = [*signatures.names(), *(found for row in tables.ROWS for found in row.names)]
+    of_rows = (found for row in tables.ROWS for found in row.names)
+    all_names = [found for found in (*signatures.names(), *of_rows) if not _is_module(found)]
     known = {found.lower(): found for found in reversed(all_names)} | {found: found for found in all_names}
     if name in known:
         return "\n".join(_lines(known[name])) + "\n"
@@ -78,14 +81,23 @@ def _wrap(line: str) -> list[str]:
 
 
 def _today(name: str) -> Adapted:
+    if name in HANDLERS:
+        target, why = HANDLERS[name]
+        return Adapted(target, {}, Outcome.EXACT, why)
     return adapt(name, {}, Dialect.V41.version)
 
 
 def _changed(name: str) -> bool:
     found = signatures.find(name)
-    if found is None or not any(found.at(dialect.version) for dialect in _DIALECTS):
+    if found is None or _is_module(name) or not any(found.at(dialect.version) for dialect in _DIALECTS):
         return False
     return not found.target or bool(list(_changes(name)))
+
+
+def _is_module(name: str) -> bool:
+    """Tell a module, such as the ``dice`` of ``monai.losses``, from a class and its lower-case alias."""
+    found = signatures.find(name)
+    return name.islower() and found is not None and not found.target
 
 
 def _changes(name: str) -> Iterator[str]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Part = tuple[str, dict[str, Any]]
 """A transform: its class and its arguments."""
+HANDLERS: Final = {
+    "TransformInverter": ("Invertd", "Invertd in the postprocessing, on a copy."),
+    "SegmentationSaver": ("SaveImaged", "SaveImaged in the postprocessing; its AsDiscrete works on a copy."),
+}
+"""The transform that becomes of each handler, and why."""
 _SAVER: Final = {"output_postfix": "seg", "resample": True}
 _NOT_PASSED: Final = frozenset({"batch_transform", "output_transform", "name"})
 

@@ -80,7 +80,7 @@ class Text:
         for entry in entries:
             yield self.row(entry["outcome"], entry["clara"], _targets(entry["bundle"]))
             reason = entry["why"]
-            tells = self.verbose or entry["outcome"] in ("approximate", "manual") or entry["notes"]
+            tells = self.verbose or entry["outcome"] in ("approximate", "dropped", "manual") or entry["notes"]
             if tells and reason not in said:
                 said.add(reason)
                 yield from self.wrap(reason, 6)

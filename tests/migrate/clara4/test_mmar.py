@@ -6,6 +6,7 @@ import json
 import pytest
 
 from monai_auxops.migrate.clara4.components import TRAIN
+from monai_auxops.migrate.clara4.explain import explain, names, row
 from monai_auxops.migrate.codes import CODES
 from monai_auxops.migrate.command import run
 from monai_auxops.migrate.options import MigrateOptions
@@ -174,6 +175,24 @@ def test_inverting_and_saving_handlers_become_transforms(mmar4):
     assert validate["postprocessing"]["transforms"][5]["output_dir"] == "$@output_dir + '/segs'"
     metric = validate["key_metric"]["val_mean_dice"]
     assert metric["output_transform"] == "$monai.handlers.from_engine(['pred_inverted_onehot', 'label'])"
+
+
+@pytest.mark.parametrize("name", ["TransformInverter", "SegmentationSaver"])
+def test_a_handler_is_explained_as_it_is_migrated(mmar4, name):
+    evaluation = copy.deepcopy(EVALUATE40)
+    evaluation["handlers"].append(component(name))
+    mmar4.files["config_validation.json"] = evaluation
+    entries = [entry for file in mmar4.run()[0]["files"] for entry in file["entries"]]
+    migrated = next(entry for entry in entries if entry["clara"] == name)
+    explained = row(name)
+    assert (explained["outcome"], explained["reason"]) == (migrated["outcome"], migrated["why"])
+    assert explained["bundle"] in str(migrated["bundle"])
+
+
+def test_modules_are_no_classes():
+    assert not {"dice", "ahnet", "senet"} & set(names())
+    assert str(explain("dice")).startswith("Dice (Clara Train 4): exact")
+    assert "DiceCELoss" in str(explain("dice_ce"))
 
 
 LAMBDA = "lambda x: (x.astype(np.float16) > 0.0).astype(np.float16)"
