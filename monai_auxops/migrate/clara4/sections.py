@@ -177,7 +177,7 @@ def datalist_path(config: Clara4Config) -> str:
     return next((path for path in (attribute(config, item, "data_list_file_path") for item in items) if path), "")
 
 
-def data_root(config: Config) -> str:
+def data_root(config: Clara4Config) -> str:
     """Return the folder of the images that the file names first, otherwise DATA_ROOT."""
     items = [item for part in config.parts for item in config.at(part, "dataset")]
     named = (attribute(config, item, "data_file_base_dir") for item in items)
