@@ -101,6 +101,8 @@ class AUCMetric(ValidationMetric):
         ranking = _concatenate([part.ranking for part in parts])
         labels = _concatenate([part.labels for part in parts])
         value = self.auc(ranking, labels)
+        if math.isnan(value):
+            self.warn_once("the AUC of a whole epoch is NaN: no column has labels of both kinds, or a score is NaN")
         if unusable := self.count_unusable(ranking, labels):
             self.warn_once(
                 f"{unusable} labels in {self.label_field!r} are not class indices (0 or 1 if they are binary) and were "

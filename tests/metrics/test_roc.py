@@ -31,6 +31,7 @@ def exact(scores, labels) -> float:
     return float(Fraction(halves, 2 * len(positive) * len(negative))) if positive and negative else math.nan
 
 
+@pytest.mark.filterwarnings("ignore:.*the AUC of a whole epoch is NaN")
 @given(st.lists(st.tuples(SCORES, LABELS), max_size=40), st.lists(st.integers(1, 9), max_size=9))
 def test_it_is_the_exact_share_of_pairs_in_any_batches(pairs, sizes):
     scores, labels = [score for score, _ in pairs], [label for _, label in pairs]
