@@ -106,3 +106,17 @@ def naming_errors(op: object) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{op!r}: {error}") from None
+
+
+def loss_values(loss: object, device: torch.device | None = None) -> Tensor:
+    """Return a loss as float32: a number, or a value per sample.
+
+    Raises:
+        ValueError: several losses in a dict, or anything else that is no number.
+    """
+    try:
+        return torch.as_tensor(loss, dtype=torch.float32, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        came = sorted(loss) if isinstance(loss, dict) else type(loss).__name__
+        text = f"expected the loss to be a number or a tensor, got {came}; pass output_transform= to say where it is"
+        raise ValueError(text) from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import torch
 from torch import Tensor
+
+from monai_auxops.core.inputs import loss_values
 
 Transform = Callable[[Any], Any]
 
@@ -60,7 +61,7 @@ def split_output(output: Any, transform: Transform | str | int | None, who: obje
     if isinstance(output, tuple) and 2 <= len(output) <= 3:
         output = dict(zip(("pred", "label", "loss"), output, strict=False))
     if is_loss_alone(output, who):
-        return {**output, "pred": _batch_of(output), "label": None}
+        return {**output, "pred": _batch_of(output, who), "label": None}
     if not isinstance(output, dict) or "pred" not in output:
         came = sorted(output) if isinstance(output, dict) else type(output).__name__
         raise ValueError(
@@ -83,12 +84,15 @@ def lacks_predictions(output: Any) -> bool:
     return isinstance(output, dict) and "pred" not in output
 
 
-def _batch_of(output: dict[str, Any]) -> Tensor:
+def _batch_of(output: dict[str, Any], who: object) -> Tensor:
     """Return a tensor with the batch axis, which says how many samples the loss is of."""
     for key in ("image", "label"):
         if isinstance(output.get(key), Tensor) and output[key].dim() > 0:
             return cast("Tensor", output[key])
-    return torch.as_tensor(output["loss"], dtype=torch.float32).reshape(1)
+    try:
+        return loss_values(output["loss"]).reshape(-1)
+    except ValueError as error:
+        raise ValueError(f"{who!r}: {error}") from None
 
 
 def _part_of_predictions(predictions: Any, key: str | int, who: object) -> Any:

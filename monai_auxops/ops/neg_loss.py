@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from monai_auxops.core.inputs import loss_values
 from monai_auxops.ops.base import AuxiliaryOperation
 from monai_auxops.ops.naming import check_tag
 
@@ -78,9 +79,7 @@ class NegLoss(AuxiliaryOperation):
             loss = build_ctx.once(("loss", id(function)), lambda: function(in_float32(predictions), label))
         if loss is None:
             raise ValueError("expected a loss, got none from the engine (an evaluator has none); pass loss_function=")
-        if not isinstance(loss, Tensor):
-            loss = torch.tensor(loss, dtype=torch.float32, device=predictions.device)
-        return {self.tag: -loss.float().mean()}
+        return {self.tag: -loss_values(loss, predictions.device).mean()}
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:
         """Return the mean; warn about NaN with the first iteration that had it on this process."""

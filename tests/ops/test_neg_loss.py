@@ -128,3 +128,19 @@ def test_an_op_that_needs_predictions_does_not_read_the_image_instead():
     ComputeDice("dice").attach(engine)
     with pytest.raises(ValueError, match=r"ComputeDice\(tag='dice'\): expected the engine's output to be a dict with"):
         engine.run([0], max_epochs=1)
+
+
+@pytest.mark.parametrize("output", [{"loss": {"seg": 1.0}}, {"pred": torch.zeros(2, 1), "label": None, "loss": "high"}])
+def test_a_loss_that_is_no_number_is_an_error_that_names_the_op(output):
+    engine = Engine(lambda *_: output)
+    NegLoss("negloss").attach(engine, "negloss")
+    with pytest.raises(ValueError, match=r"NegLoss\(tag=.negloss.\): expected the loss to be a number"):
+        engine.run([0])
+
+
+def test_losses_of_samples_alone_count_as_samples():
+    losses_of = iter([torch.tensor([1.0, 3.0]), torch.tensor([5.0])])
+    engine = Engine(lambda *_: {"loss": next(losses_of)})
+    NegLoss("negloss").attach(engine, "negloss")
+    engine.run([0, 1])
+    assert engine.state.metrics["negloss"] == -3.0
