@@ -39,6 +39,12 @@ function valueDomain(values, zero) {
   return [zero && low === 0 ? 0 : low - air, high + air];
 }
 
+// "~g" alone would write 80 as 8e+1 where ticks are tens.
+function numberFormat(domain) {
+  const most = Math.max(...domain.map(Math.abs));
+  return most < 1e-5 || most >= 1e6 ? "~g" : "~f";
+}
+
 function lines(block, width) {
   const rows = [];
   for (const curve of block.curves)
@@ -50,6 +56,7 @@ function lines(block, width) {
   const first = rows.reduce((a, row) => Math.min(a, row.x), Infinity);
   const last = rows.reduce((a, row) => Math.max(a, row.x), -Infinity);
   const xScale = { domain: first < last ? [first, last] : [first - 1, last + 1], nice: false, zero: false };
+  const domain = valueDomain(rows.map((row) => row.y), block.zero);
   const columns = Math.max(1, Math.floor(width / 130));
   const legend = block.runs || names.length === 1 ? null : { columns, labelLimit: 110, symbolType: "stroke" };
   const encoding = {
@@ -58,8 +65,8 @@ function lines(block, width) {
       axis: { values: wholeTicks(first, last, width / 60), format: last < 1e5 ? "d" : "~s", grid: false },
     },
     y: {
-      field: "y", type: "quantitative", title: null, axis: { tickCount: 5, format: "~g" },
-      scale: { domain: valueDomain(rows.map((row) => row.y), block.zero), zero: false, nice: false },
+      field: "y", type: "quantitative", title: null, axis: { tickCount: 5, format: numberFormat(domain) },
+      scale: { domain, zero: false, nice: false },
     },
     color: {
       field: "series", type: "nominal", legend,
