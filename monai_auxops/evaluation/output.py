@@ -80,18 +80,25 @@ def console_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
         class  n  missed  hallucinated  dice mean ± sd  median  95 % interval
         liver  2       0             1  0.8000 ± 0.1000  0.8000  0.7000 to 0.9000
     """
-    distances = [name for name in ("hd95_mm", "asd_mm", "nsd") if any(name in entry for entry in classes.values())]
-    names = {"hd95_mm": "HD95, mm", "asd_mm": "ASD, mm", "nsd": "NSD"}
     head = ["class", "n", "missed", "hallucinated", "dice mean ± sd", "median", "95 % interval"]
-    lines = [[*head, *(names[name] for name in distances)]]
-    for name, entry in classes.items():
-        dice = entry.get("dice", {})
-        interval = dice.get("ci95") or []
-        numbers = [str(dice.get("n", 0)), str(entry["missed"]), str(entry["hallucinated"]), mean_and_sd(dice)]
-        spread = [four_decimals(dice.get("median")), " to ".join(map(four_decimals, interval)) or "–"]
-        lines.append([name, *numbers, *spread, *(mean_and_sd(entry.get(key, {})) for key in distances)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join(_align_cells(line, widths) for line in lines)
+    lines = [head, *([name, *_overlap_cells(entry)] for name, entry in classes.items())]
+    distances = _distance_lines(classes)
+    return _align_table(lines) + ("\n" + _align_table(distances) if distances else "")
+
+
+def _overlap_cells(entry: Mapping[str, Any]) -> list[str]:
+    dice = entry.get("dice", {})
+    interval = " to ".join(map(four_decimals, dice.get("ci95") or [])) or "–"
+    counts = [str(dice.get("n", 0)), str(entry["missed"]), str(entry["hallucinated"])]
+    return [*counts, mean_and_sd(dice), four_decimals(dice.get("median")), interval]
+
+
+def _distance_lines(classes: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return the lines of the surfaces, in a table of their own because one of all columns has no room."""
+    names = {"hd95_mm": "HD95, mm", "asd_mm": "ASD, mm", "nsd": "NSD"}
+    known = [key for key in names if any(key in entry for entry in classes.values())]
+    rows = [[name, *(mean_and_sd(entry.get(key, {})) for key in known)] for name, entry in classes.items()]
+    return [["mean ± sd", *(names[key] for key in known)], *rows] if known else []
 
 
 def mean_and_sd(numbers: Mapping[str, Any]) -> str:
@@ -105,6 +112,12 @@ def mean_and_sd(numbers: Mapping[str, Any]) -> str:
 def four_decimals(value: float | None) -> str:
     """Format a number with four decimals, and None as "–"."""
     return "–" if value is None else f"{value:.4f}"
+
+
+def _align_table(lines: Sequence[Sequence[str]]) -> str:
+    """Format lines of equally many cells, the first column to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(_align_cells(line, widths) for line in lines)
 
 
 def _align_cells(line: Iterable[str], widths: Sequence[int]) -> str:

@@ -24,6 +24,7 @@ from monai_auxops.counting.counts import count
 from monai_auxops.evaluation.classes import Naming
 from monai_auxops.evaluation.joint import count_joint
 from monai_auxops.evaluation.measure import Settings, measure
+from monai_auxops.evaluation.output import console_table
 from monai_auxops.evaluation.pairing import CasePair
 from monai_auxops.evaluation.run import INTERRUPTED, measure_all
 from monai_auxops.report.statistics import describe_sample
@@ -386,3 +387,16 @@ def test_two_evaluations_are_compared(tmp_path):
     outputs = [str(tmp_path / f"{folder}_out") for folder in ("pred", "better")]
     assert main(["report", *outputs, "-o", str(tmp_path / "both.html")]) == 0
     assert "better_out better" in (tmp_path / "both.html").read_text()
+
+
+def test_the_console_has_room_for_surfaces():
+    numbers = {"n": 20, "mean": 12.5, "sd": 10.25, "median": 0.5, "ci95": [0.25, 0.75]}
+    measured = dict.fromkeys(["dice", "hd95_mm", "asd_mm", "nsd"], numbers)
+    none, some = {"missed": 0, "hallucinated": 0}, {"missed": 1, "hallucinated": 2, **measured}
+    text = console_table({"liver": some, "tumor": none})
+    assert max(map(len, text.splitlines())) <= 80
+    overlap, surfaces = text.split("\n\n")
+    shown = " ".join(overlap.splitlines()[1].split())
+    assert shown == "liver 20 1 2 12.5000 ± 10.2500 0.5000 0.2500 to 0.7500"
+    assert surfaces.splitlines()[1].split() == ["liver", *["12.5000", "±", "10.2500"] * 3]
+    assert surfaces.splitlines()[2].split() == ["tumor", "–", "–", "–"]
