@@ -198,7 +198,8 @@ def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measu
     activated = post.decides or post.activation is not None
     measure = replace(measure, stage="post", onehot=onehot, activation=None if activated else measure.activation)
     measure = replace(measure, threshold=0.5 if post.decides else measure.threshold)
-    return _with_reason(measure, f"after post-processing: {_stage_reason(evidence)}")
+    labels = ", where the labels are one-hot" if onehot else ""
+    return _with_reason(measure, f"after post-processing{labels}: {_stage_reason(evidence)}")
 
 
 def _stage_reason(evidence: Evidence) -> str:

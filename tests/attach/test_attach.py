@@ -260,7 +260,7 @@ def test_an_evaluation_on_the_original_grid(bundle):
     said, _ = attach(AttachOptions(bundle.folder))
     op = bundle.block("aux_ops_evaluate.json")["validate#evaluator#additional_metrics"]["val_dice"]
     assert (op["stage"], op["is_onehot_targets"], op["class_names"]) == ("post", True, ["liver", "kidney"])
-    assert "after post-processing" in said
+    assert "after post-processing, where the labels are one-hot: it returns to the original grid" in said
     assert "'configs/evaluate.json','configs/aux_ops_evaluate.json'" in said
 
 

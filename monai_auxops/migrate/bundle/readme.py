@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 RUN: Final = "python -m monai.bundle run"
 TRAIN: Final = f"{RUN} --config_file configs/train.json"
+NEEDED: Final = f"Run them in this folder. They need `{INSTALL}`, run in a checkout of monai-auxops."
 _EVALUATE: Final = "\"['configs/train.json','configs/evaluate.json']\""
 _BOTH: Final = "\"['configs/train.json','configs/multi_gpu_train.json']\""
 _NAMES: Final = {
@@ -72,7 +73,7 @@ def _commands(project: Project) -> str:
     lines = [
         "## Commands",
         "",
-        f"Run them in this folder. They need {code_text(INSTALL)}, run in a checkout of monai-auxops.",
+        NEEDED,
         "",
         "```bash",
         *map(" ".join, commands),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.bundle.readme import (
+    NEEDED,
     RUN,
     TRAIN,
     Migrated,
@@ -47,16 +48,10 @@ def _head(mmar: Mmar4) -> str:
 
 
 def _commands(mmar: Mmar4) -> str:
-    lines = ["## Commands", "", "Run them in this folder, with `pip install monai-auxops[bundle,tensorboard]`.", ""]
-    lines.append("```bash")
-    if Role.TRAIN in mmar.chosen:
-        lines += [
-            f"{TRAIN} {_GIVEN}",
-            f"{TRAIN} --finetune models/model.pt",
-            multi_gpu_command(2),
-        ]
-    lines += [f"{RUN} --config_file configs/{name}" for name in ("evaluate.json", "inference.json")]
-    return "\n".join([*lines, "```", "", *_scripts(mmar)])
+    runs = [TRAIN, f"{TRAIN} --finetune models/model.pt", multi_gpu_command(2)] if Role.TRAIN in mmar.chosen else []
+    runs += [f"{RUN} --config_file configs/{name}" for name in ("evaluate.json", "inference.json")]
+    lines = ["## Commands", "", NEEDED, "", "```bash", *(f"{each} {_GIVEN}" for each in runs), "```", ""]
+    return "\n".join([*lines, *_scripts(mmar)])
 
 
 def _scripts(mmar: Mmar4) -> list[str]:

@@ -10,6 +10,7 @@ from monai_auxops.migrate.clara4.explain import explain, names, row
 from monai_auxops.migrate.codes import CODES
 from monai_auxops.migrate.command import run
 from monai_auxops.migrate.options import MigrateOptions
+from monai_auxops.migrate.packages import INSTALL
 from tests.migrate.clara4.conftest import CONFIGS, EVALUATE40, ITEMS, TRAIN40, as_41, component
 
 
@@ -175,6 +176,15 @@ def test_inverting_and_saving_handlers_become_transforms(mmar4):
     assert validate["postprocessing"]["transforms"][5]["output_dir"] == "$@output_dir + '/segs'"
     metric = validate["key_metric"]["val_mean_dice"]
     assert metric["output_transform"] == "$monai.handlers.from_engine(['pred_inverted_onehot', 'label'])"
+
+
+def test_the_readme_says_how_to_run_every_file(mmar4):
+    mmar4.bundle()
+    text = (mmar4.folder.parent / "bundle/docs/README.md").read_text()
+    commands = [line for line in text.splitlines() if "monai.bundle run" in line]
+    assert len(commands) == 5
+    assert all(line.endswith(" --dataset_dir DATA --datalist DATA/dataset.json") for line in commands)
+    assert INSTALL in text
 
 
 @pytest.mark.parametrize("name", ["TransformInverter", "SegmentationSaver"])
