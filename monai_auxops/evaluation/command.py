@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from monai_auxops.evaluation.options import EvaluateOptions
 
 COMPLETE, INCOMPLETE, REFUSED = 0, 1, 2
+NAMED = 6  # files that an error names
 
 
 class Evaluation(NamedTuple):
@@ -74,13 +75,15 @@ def evaluation(options: EvaluateOptions) -> Evaluation:
     """Measure the cases of two folders.
 
     Raises:
-        ValueError: invalid options, a folder that does not exist or has no image.
+        ValueError: invalid options, a folder that does not exist or has no image, no two files that belong together.
     """
     for folder in (options.predictions, options.labels, *([options.images] if options.images else [])):
         if not folder.is_dir():
             raise ValueError(f"no folder {folder}")
     settings = settings_of(options)
     pairing = find_pairs(options.predictions, options.labels)
+    if not pairing.pairs:
+        raise ValueError(_no_pair(pairing.problems))
     results = list(progress(measure_all(pairing.pairs, settings, options.workers), len(pairing.pairs)))
     results.sort(key=lambda result: result.pair)
     found = sorted({int(value) for result in results if result.joint is not None for value in result.joint.values})
@@ -89,6 +92,11 @@ def evaluation(options: EvaluateOptions) -> Evaluation:
     failed = [f"{result.pair.case}: {result.reason}" for result in results if result.reason]
     problems = [*pairing.problems, *failed, *unnamed_values(settings.naming, found)]
     return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results), results)
+
+
+def _no_pair(problems: Sequence[str]) -> str:
+    shown = [*problems[:NAMED], *([f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else [])]
+    return "\n  ".join(["no prediction and label belong together by their names:", *shown])
 
 
 def settings_of(options: EvaluateOptions) -> Settings:

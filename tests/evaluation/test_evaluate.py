@@ -295,6 +295,19 @@ def test_what_cannot_be_done(tmp_path, capsys, change, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_without_a_pair_nothing_is_written(tmp_path, capsys):
+    for number in range(5):
+        save(tmp_path / f"label/l{number}.nii.gz", blobs(0)[0])
+        save(tmp_path / f"pred/i{number}.nii.gz", blobs(0)[0])
+    arguments = ["--pred", tmp_path / "pred", "--label", tmp_path / "label", "-o", tmp_path / "out"]
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("no prediction and label belong together by their names:")
+    assert lines[1].endswith("pred/i0.nii.gz: a prediction without a label")
+    assert (len(lines), lines[-1]) == (8, "  and 4 more")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_evaluation_keeps_what_was_measured(tmp_path, monkeypatch):
     pairs = [CasePair(name, tmp_path / name, tmp_path / name) for name in "abc"]
 
