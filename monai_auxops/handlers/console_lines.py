@@ -67,15 +67,21 @@ def column_width(name: str) -> int:
 def fitting_columns(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
     """Return the columns that fit into ``room`` characters, besides the epoch and the mark of the best.
 
-    The loss and the ``key`` metric come first, then values that are not of a single class.
+    The loss and the ``key`` metric come first, then values that are not of a single class; classes of training last.
 
     Examples:
         >>> fitting_columns(["loss", "train_dice", "train_dice/gray", "val_dice"], 40, key="val_dice")
         ['loss', 'train_dice', 'val_dice']
+        >>> fitting_columns(["train_dice", "train_dice/gray", "val_dice", "val_dice/gray"], 45, key="val_dice")
+        ['train_dice', 'val_dice', 'val_dice/gray']
     """
     means = {member for group in GROUPS for member in mean_columns(columns, group)}
     whole = means | {name for name in columns if not group_of(name)}
-    ranked = sorted(columns, key=lambda name: (name != "loss", name != key, name not in whole))
+
+    def rank(name: str) -> tuple[bool, ...]:
+        return (name != "loss", name != key, name not in whole, name not in whole and group_of(name) == "train")
+
+    ranked = sorted(columns, key=rank)
     used = list(itertools.accumulate(map(column_width, ranked), initial=5 + len(BEST)))[1:]
     fits = {name for name, end in zip(ranked, used, strict=True) if end <= room}
     return [name for name in columns if name in fits]
