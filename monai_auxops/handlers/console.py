@@ -17,7 +17,7 @@ from monai_auxops.engine.hub import Hub
 from monai_auxops.handlers.best import BestValue
 from monai_auxops.handlers.console_lines import BEST, LineLayout, running_text
 from monai_auxops.handlers.epoch_viewer import EpochViewer
-from monai_auxops.handlers.values import epoch_numbers, loss_of, scalars_of
+from monai_auxops.handlers.values import epoch_numbers, loss_of, repeated_names, scalars_of
 
 NO_TERMINAL = 240  # columns of a file or a pipe, unless COLUMNS is set
 BAR = "{desc}: {percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
@@ -126,9 +126,10 @@ class AuxConsoleHandler(EpochViewer):
 
     def _later(self, judge: Engine) -> list[str]:
         """Return the columns of evaluators that have not run yet."""
-        hubs = [hub for hub in map(Hub.of, self.evaluators) if hub is not None]
+        hubs = [(each, hub) for each in self.evaluators if (hub := Hub.of(each)) is not None]
         key = getattr(judge.state, "key_metric_name", None)
-        names = [name for hub in hubs for name in hub.running_means("do_print")]
+        repeated = {name for each, hub in hubs for name in repeated_names(each, hub, "do_print")}
+        names = [name for _, hub in hubs for name in hub.running_means("do_print") if name not in repeated]
         return [*([key] if key is not None and names else []), *names]
 
     def _room(self) -> int:

@@ -147,12 +147,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def console(engines, stream, **options):
+def console(engines, stream, **printed):
     trainer = engines.trainer(max_epochs=3, decollate=False, key_train_metric={"train_dice": dice()})
     evaluator = engines.evaluator(
         trainer.network,
         key_val_metric={"val_mean_dice": ma.ComputeAverage("mean_dice", "dice")},
-        additional_metrics={"val_dice": dice(do_print=False)},
+        additional_metrics={"val_dice": dice(**{"do_print": False, **printed})},
     )
     ma.AuxConsoleHandler(evaluator, stream).attach(trainer)
     ValidationHandler(2, evaluator).attach(trainer)  # attached later, and yet before the line
@@ -172,6 +172,14 @@ def test_one_aligned_line_per_epoch(engines):
     assert f"{trainer.state.metrics['train_dice']:.4f}" in lines[2]
     assert lines[1].index(f"{evaluator.state.metrics['val_mean_dice']:.4f}") + 6 == len(names) == len(groups)
     assert "\x1b" not in text.getvalue()
+
+
+def test_a_value_that_repeats_the_key_metric_has_no_column(engines):
+    text = io.StringIO()
+    console(engines, text, do_print=True)
+    _, names, *lines = text.getvalue().splitlines()
+    assert names.split() == ["epoch", "loss", "dice", "dice_a", "dice_b", "mean_dice", "dice_a", "dice_b"]
+    assert len(lines[1].split()) == len(names.split()) + 1  # the mark of the best
 
 
 def test_the_loss_may_be_one_tensor_that_changes(engines):
