@@ -13,6 +13,7 @@ from monai_auxops.migrate.clara4.train import DEVICE, FOLDERS, initialize, switc
 from monai_auxops.migrate.encode import Expr, literal
 
 _SAVERS: Final = ("SaveImaged", "ClassificationSaver")
+_OF_TRAINING: Final = ("@train#trainer", "@optimizer", "@lr_scheduler", "@loss")
 _READS_LABELS: Final = ("MetricsSaver", "CheckpointSaver", "ValidationHandler")
 
 
@@ -91,9 +92,15 @@ def _head(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
 
 
 def _handlers(config: Clara4Config, part: str) -> list[Block]:
-    """Return the handlers without the one that loads, which the model brings, and those that save states."""
+    """Return the handlers without the one that loads, which the model brings, and those that work on a training."""
     found = objects(config.at(part, "handlers"))
-    return [block for block in found if str(block["_target_"]) not in (LOADER, "CheckpointSaver")]
+    return [
+        block for block in found if str(block["_target_"]) not in (LOADER, "CheckpointSaver") and not _trains(block)
+    ]
+
+
+def _trains(block: Block) -> bool:
+    return any(isinstance(value, Expr) and value in _OF_TRAINING for value in block.values())
 
 
 def _classifies(config: Clara4Config) -> bool:

@@ -512,3 +512,16 @@ def test_a_version_that_cannot_be_read_does_not_tell_the_dialect(mmar4, version,
     assert report["files"][0]["dialect"] == dialect
     mmar4.train = {**as_41(TRAIN40), "CLARA_TRAIN_VERSION": "latest"}
     assert mmar4.run()[0]["files"][0]["dialect"] == "4.1"
+
+
+def test_an_inference_has_no_handler_that_works_on_the_training(mmar4):
+    stopper = component("EarlyStopping", patience=3, trainer="@trainer")
+    mmar4.train["validate"]["handlers"].append(stopper)
+    report, _ = mmar4.run(output=mmar4.folder.parent / "valid")
+    assert "CT702" not in [item["code"] for item in report["diagnostics"]]
+    for name, part in (("evaluate.json", "validate"), ("inference.json", "")):
+        found = mmar4.bundle(name)
+        names = [block["_target_"] for block in (found[part] if part else found)["handlers"]]
+        assert "ignite.handlers.EarlyStopping" not in names
+    trained = [block["_target_"] for block in mmar4.bundle()["validate"]["handlers"]]
+    assert "ignite.handlers.EarlyStopping" in trained

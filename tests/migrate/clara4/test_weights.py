@@ -187,3 +187,14 @@ def test_weights_that_no_configuration_reads_need_not_fit(mmar4, here):
 def test_predictions_of_cases_with_one_file_name_are_kept_apart(mmar4):
     saver = mmar4.bundle("inference.json")["postprocessing"]["transforms"][-1]
     assert (saver["_target_"], saver["data_root_dir"]) == ("SaveImaged", "@dataset_dir")
+
+
+def test_an_evaluation_of_torchscript_alone_is_written(mmar4):
+    folder = mmar4.folder / "models"
+    folder.mkdir(parents=True)
+    torch.jit.script(torch.nn.Identity()).save(str(folder / "model.ts"))
+    only_evaluation(mmar4)
+    report, code = mmar4.run(output=mmar4.folder.parent / "bundle")
+    codes = [item["code"] for item in report["diagnostics"]]
+    assert (code, "CT806" in codes, "CT702" in codes) == (0, True, False)
+    assert (mmar4.folder.parent / "bundle" / "configs" / "inference.json").exists()
