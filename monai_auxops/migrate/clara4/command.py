@@ -71,6 +71,9 @@ class Migration:
         added = would_add(config) if config is not None and not self.options.aux_ops else ""
         if config is not None and added:
             self.mmar.log.add("CT803", Where(config.file), added)
+        main = self.mmar.main
+        if main is not None and config is None and not self.weights.files and main.first("", "model") is None:
+            self.mmar.log.add("CT804", Where(main.file), "neither the network nor its weights are here")
 
     def _texts(self) -> dict[str, str] | None:
         try:

@@ -198,3 +198,8 @@ def test_an_evaluation_of_torchscript_alone_is_written(mmar4):
     codes = [item["code"] for item in report["diagnostics"]]
     assert (code, "CT806" in codes, "CT702" in codes) == (0, True, False)
     assert (mmar4.folder.parent / "bundle" / "configs" / "inference.json").exists()
+
+
+def test_an_evaluation_without_network_and_weights_says_so(mmar4):
+    only_evaluation(mmar4)
+    assert "CT804" in mmar4.codes()
