@@ -1,5 +1,6 @@
 """Each diagnostic code has a configuration that brings it about; correct configurations bring about none of them."""
 
+import copy
 import itertools
 import json
 
@@ -65,7 +66,7 @@ CASES = {
     "CT301": put("train.loss.name", "Dicee"),
     "CT302": put("train.pre_transforms.3", {"args": {}}),
     "CT303": put("validate.pre_transforms.2", {"ref": "Crop"}),
-    "CT304": put("train.pre_transforms", [{"ref": "later"}, *TRAIN["train"]["pre_transforms"]]),
+    "CT304": put("train.pre_transforms", [{"ref": "later"}, *copy.deepcopy(TRAIN["train"]["pre_transforms"])]),
     "CT305": put("train.pre_transforms.3", component("LoadNifti", fields="image")),
     "CT306": put("train.pre_transforms.0.disabled", True),
     "CT307": put("validate.pre_transforms.0", {"ref": "LoadNifti", "args": {"fields": "image"}}),
