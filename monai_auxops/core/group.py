@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from monai_auxops.core.shared_counts import shared_counts
+from monai_auxops.core.shared_counts import reporter_key, shared_counts
 from monai_auxops.counting.epilogue import Column, Evaluated, evaluate, quotients
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Group:
     """
 
     def __init__(self, askers: Sequence[tuple[Op, Formula]], key: Hashable, reporter: Op | None) -> None:
-        self.reporter_key, self.reporter = ("reporter", key), reporter
+        self.reporter_key, self.reporter = reporter_key(key), reporter
         self.reading, self.mask_key = askers[0][1].reading, askers[0][1].mask_key
         self.columns: tuple[Column, ...] = ()
         self.members: list[Member] = []

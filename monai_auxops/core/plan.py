@@ -21,7 +21,7 @@ from torch import Tensor
 
 from monai_auxops.core.context import BuildContext, refuse_capture, undisturbed
 from monai_auxops.core.group import Formula, Group, Op
-from monai_auxops.core.shared_counts import shared_counts
+from monai_auxops.core.shared_counts import reporter_key, shared_counts
 
 if TYPE_CHECKING:
     from monai_auxops.counting.epilogue import Evaluated
@@ -106,7 +106,7 @@ def overrides_below_formula(op: Op) -> bool:
 
 def reporter_of(build_ctx: BuildContext, key: Hashable, askers: Sequence[tuple[Op, Formula]]) -> Op | None:
     """Return the op that reports faulty labels of this count, if it is one of these."""
-    op = build_ctx.once(("reporter", key), lambda: askers[0][0])
+    op = build_ctx.once(reporter_key(key), lambda: askers[0][0])
     return op if op in [asker for asker, _ in askers] else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -26,6 +27,11 @@ class SharedCounts(NamedTuple):
         """Count the ``voxels`` of each sample whose index is not a class and that are not left out: int64 ``[B]``."""
         counted = torch.stack(self.counts)[:, :, 0].sum(0)
         return voxels - counted if self.left_out is None else voxels - counted - self.left_out
+
+
+def reporter_key(count_key: Hashable) -> Hashable:
+    """Return the key of a ``BuildContext`` for the op that reports what is wrong with a count's labels."""
+    return "reporter", count_key
 
 
 def shared_counts(build_ctx: BuildContext, reading: Reading, mask_key: str | None = None) -> SharedCounts:

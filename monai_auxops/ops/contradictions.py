@@ -7,10 +7,13 @@ everywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from monai_auxops.core.shared_counts import reporter_key
 
 if TYPE_CHECKING:
     from monai_auxops.core.context import BuildContext
@@ -72,9 +75,9 @@ def _classes(label: Tensor) -> Tensor:
     return (grid(label) > 0.5).sum(1).reshape(len(label), -1)
 
 
-def is_first_reader(op: object, build_ctx: BuildContext, key: object) -> bool:
+def is_first_reader(op: object, build_ctx: BuildContext, key: Hashable) -> bool:
     """Tell whether ``op`` is the first that reads this batch so: of several ops that see one fault, one reports it."""
-    return build_ctx.once(("reporter", key), lambda: op) is op
+    return build_ctx.once(reporter_key(key), lambda: op) is op
 
 
 def no_class(number: int, channels: int) -> str:

@@ -28,7 +28,6 @@ LINES = {  # of nnU-Net, version 1 and 2
 }
 EPOCH = re.compile(r"[Ee]poch:?\s+(\d+)\s*$")
 CLASSES = re.compile(r"(?:Pseudo dice|Average global foreground Dice:)\s*\[(.*)\]")
-LIGHTNING_SUFFIXES = ("_epoch",)
 
 
 def read_nnunet(path: Path) -> tuple[Series, dict[str, float]]:
