@@ -105,7 +105,9 @@ CODES: Final[dict[str, Code]] = {
         "unknown component", _E, "Check the spelling; for a component of your own, write a rule and pass --rules."
     ),
     "CT302": Code("not a component", _E, 'A component has "name", "path" or "ref".'),
-    "CT303": Code("ref to nothing", _E, "Give the component an alias (Name#alias) and refer to that."),
+    "CT303": Code(
+        "ref to nothing", _E, "Correct the name, or give the component an alias (Name#alias) and refer to that."
+    ),
     "CT304": Code(
         "ref before its component", _W, "Clara read the file from top to bottom; the component was found further down."
     ),
@@ -131,7 +133,11 @@ CODES: Final[dict[str, Code]] = {
         _E,
         "Rewrite the class in the bundle's scripts/manual.py, or pass --rules (for Clara Train 4: --trust-code).",
     ),
-    "CT313": Code("component in the wrong section", _E, "Move it to the section it belongs to."),
+    "CT313": Code(
+        "component in the wrong section",
+        _E,
+        "Move it to the section it belongs to, or name a component of the kind that this section needs.",
+    ),
     "CT314": Code("section missing", _F, "Training needs loss, model and image_pipeline under train."),
     "CT315": Code("TLT 1.x name", _I, "The component is migrated under its Clara Train 2 name."),
     "CT317": Code("unknown key", _W, "Correct the spelling; Clara ignored the key."),
@@ -169,7 +175,7 @@ CODES: Final[dict[str, Code]] = {
         "metric of a field that nothing produces", _E, "Correct the field, or add the aux-op whose tag it names."
     ),
     "CT504": Code("number of tags does not fit", _E, "Give one tag, or one for the average and one for each class."),
-    "CT505": Code("tag used twice", _E, "Each aux-op needs a tag of its own."),
+    "CT505": Code("name used twice", _E, "Each aux-op needs a tag of its own, and each metric a log_label of its own."),
     "CT506": Code(
         "number of channels does not fit", _E, "Check num_classes against the label channels and one-hot settings."
     ),

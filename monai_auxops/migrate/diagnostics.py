@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from monai_auxops.migrate.codes import CODES, Severity
 
-_MISTAKES: Final = frozenset({"CT201", "CT320", "CT402", "CT403", "CT603"})
-"""Codes of arguments that a component of the bundle does not get as they were written."""
+_MISTAKES: Final = frozenset({"CT201", "CT308", "CT320", "CT402", "CT403", "CT603"})
+"""Codes of values that a component of the bundle does not get as they were written."""
 
 
 class Outcome(Enum):
@@ -101,9 +101,9 @@ class Log:
         """Return the problems, worst first, then by file and position."""
         return sorted(self.items, key=lambda d: (-d.severity.rank, d.where[:3], d.code, d.message))
 
-    def has_mistakes_in(self, args: Where) -> bool:
-        """Tell whether some argument of a component cannot be used as it is written."""
-        return any(item.code in _MISTAKES and item.where.is_inside(args) for item in self.items)
+    def has_mistakes_in(self, place: Where) -> bool:
+        """Tell whether some value of a component or of its arguments cannot be used as it is written."""
+        return any(item.code in _MISTAKES and item.where.is_inside(place) for item in self.items)
 
     def worst(self) -> Severity | None:
         """Return the highest severity recorded, or None if there is none."""

@@ -80,7 +80,7 @@ def adapt(name: str, args: Mapping[str, Any], version: Version, in_bundle: bool 
         >>> adapt("UNet", {"dimensions": 3, "norm": "batch"}, (0, 5, 3)).args
         {'norm': 'batch', 'spatial_dims': 3}
     """
-    name = _dictionary_form(name, args)
+    name = dictionary_form(name, args)
     row, then = tables.find(name), signatures.find(name)
     if row is not None and version >= row.until:
         row = None
@@ -118,7 +118,7 @@ def _target(name: str, row: Row | None, then: Signature | None) -> str:
     return then.target if then is not None and then.target else name
 
 
-def _dictionary_form(name: str, args: Mapping[str, Any]) -> str:
+def dictionary_form(name: str, args: Mapping[str, Any]) -> str:
     """Return the dictionary transform if the array transform was given keys, as early access wrote it."""
     found = signatures.find(name)
     if "keys" in args and found is not None and "keys" not in {*found.args, *found.known((0, 8, 1))}:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.checks import inverts
 from monai_auxops.migrate.clara4.item import Block, block_of
-from monai_auxops.migrate.clara4.sections import log_label, metric_items
+from monai_auxops.migrate.clara4.sections import metric_items
 from monai_auxops.migrate.clara4.shape import NetworkShape, shape_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def aux_ops(config: Clara4Config, part: str, shape: NetworkShape) -> Block:
     """Return the metrics to add to a section; none if a Dice of raw predictions has no meaning there."""
     if shape.out_channels < 1 or shape.task == "classification" or inverts(config, part):
         return {}
-    taken = {log_label(item) for item in metric_items(config, part)}
+    taken = {item.label for item in [*metric_items(config, part), *config.at(part, "aux_ops")]}
     name = f"{_PREFIX[part]}_{_TAG}"
     name = name if name not in taken else f"{name}_aux"
     return {name: block_of("monai_auxops.DiceMaskedOutput", _arguments(config, part, shape))}

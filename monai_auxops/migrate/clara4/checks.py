@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from monai_auxops.migrate.clara4.components import TRAIN, VALIDATE
+from monai_auxops.migrate.clara4.components import METRICS, TRAIN, VALIDATE
 from monai_auxops.migrate.clara4.config import Clara4Config, Role
 from monai_auxops.migrate.clara4.sections import check_metrics
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
@@ -86,10 +86,9 @@ def _report_key(key: str, child: Node, known: frozenset[str], log: Log) -> None:
 
 def _names(config: Clara4Config, part: str, log: Log) -> None:
     """Refuse a metric's name that MONAI's parser would interpret."""
-    for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
-        node = item.occurrence.attribute("log_label")
+    for item in config.at(part, *METRICS):
         try:
-            check_key(str(node.value) if node is not None else "")
+            check_key(item.label)
         except UnsafeKeyError as error:
             log.add("CT602", item.occurrence.where, f"MONAI would interpret the name {error}")
 
@@ -113,7 +112,7 @@ def _class_indices(config: Clara4Config, part: str, log: Log) -> None:
         return
     if not any(_argmax(block.get("argmax")) for item in discrete for block in item.blocks):
         return
-    for item in config.at(part, "key_metric", "metrics", "additional_metrics"):
+    for item in config.at(part, *METRICS):
         if item.occurrence.name == "MeanDice" and not item.post:
             message = "MeanDice reads class indices as one channel, as before: add to_onehot for a value per class"
             log.add("CT805", item.occurrence.where, message)
@@ -125,7 +124,7 @@ def _argmax(value: object) -> bool:
 
 def _inverted_alone(config: Clara4Config, part: str, log: Log) -> None:
     """Report that prediction and label are compared on grids that the file does not make equal."""
-    metrics = config.at(part, "key_metric", "metrics", "additional_metrics")
+    metrics = config.at(part, *METRICS)
     if not metrics or not inverts(config, part):
         return
     for item in config.at(part, "pre_transforms"):

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
 
+METRICS: Final = ("key_metric", "metrics", "additional_metrics")
 MANY: Final = ("pre_transforms", "handlers", "post_transforms", "metrics", "additional_metrics", "aux_ops")
 _SECTION: Final = ("pre_transforms", "dataset", "dataloader", "inferer", "handlers", "post_transforms", "metrics")
-_METRICS: Final = ("key_metric", "additional_metrics", "iteration")
-TRAIN: Final = ("model", "loss", "optimizer", "lr_scheduler", *_SECTION, *_METRICS, "aux_ops", "trainer")
-VALIDATE: Final = (*_SECTION, *_METRICS, "evaluator")
+_NEWER: Final = ("key_metric", "additional_metrics", "iteration")
+TRAIN: Final = ("model", "loss", "optimizer", "lr_scheduler", *_SECTION, *_NEWER, "aux_ops", "trainer")
+VALIDATE: Final = (*_SECTION, *_NEWER, "evaluator")
 ATTRIBUTES: Final = frozenset(
     {"rank", "log_label", "is_key_metric", "data_list_file_path", "data_file_base_dir", "data_list_key"}
 )
@@ -29,6 +30,9 @@ _SECTIONS: Final = {
     "post_transforms": Section.TRANSFORM,
 }
 _FINE_TUNES: Final = "CheckpointLoader"
+_DISABLED: Final = "Disabled: it had no effect."
+_REFERS_TO_DISABLED: Final = "It refers to a disabled component; whether Clara built that is not documented."
+_ALTERNATIVE: Final = "An alternative that AutoML may have chosen; the bundle has the first one."
 
 
 class Place(NamedTuple):
@@ -45,7 +49,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One occurrence of a component, with refs followed; ``off`` says why it is not part of the bundle."""
+    """One occurrence of a component, with refs followed.
+
+    ``off`` is a sentence that says why it is not part of the bundle; ``refers`` is false for a ref to nothing.
+    """
 
     place: Place
     name: str
@@ -54,6 +61,7 @@ class Occurrence:
     path: str = ""
     off: str = ""
     switch: str = ""
+    refers: bool = True
 
     @property
     def args(self) -> Node | None:
@@ -114,7 +122,7 @@ class OccurrenceReader:
 
     def _occurrence_by_name(self, place: Place, node: Node) -> Occurrence:
         name, path = _text(node, "name").partition("#")[0], _text(node, "path")
-        if not name and not path and node.get("ts_path") is None and node.get("ckpt_path") is None:
+        if not name and not path and not (place.key == "model" and has_weights(node)):
             self.log.add("CT302", node.where, "a component without name, path or ref")
         found = Occurrence(place, name or path.rpartition(".")[2], node, node.where, path)
         return self._switched(found, node.get("disabled"))
@@ -123,17 +131,19 @@ class OccurrenceReader:
         """Return the training component of a class name, arguments and all."""
         where = (node.get("ref") or node).where
         self._check_ref(node)
+        flag = node.get("disabled")
         targets = self.known.get(ref, [])
         if not targets:
             self.log.add("CT303", where, f'there is no component "{ref}"', did_you_mean(ref, self.known))
-            return Occurrence(place, ref, node, where, off="a ref to nothing")
+            return self._switched(Occurrence(place, ref, node, where, refers=False), flag)
         if len(targets) > 1:
             first = targets[0].where.line
             self.log.add("CT305", where, f'"{ref}" is the name of several components; the one of line {first}')
         found = self._occurrence_by_name(place, targets[0])
         if found.off:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
-        return self._switched(found, node.get("disabled")) if node.get("disabled") is not None else found
+            found = replace(found, off=_REFERS_TO_DISABLED)
+        return self._switched(found, flag)
 
     def _check_ref(self, node: Node) -> None:
         others = [key for key, _ in node.items() if key not in ("ref", "disabled") and key in _KEYS]
@@ -146,13 +156,13 @@ class OccurrenceReader:
             return found
         value = self.variables.resolve(flag)
         variable = flag.value[1:-1] if isinstance(flag.value, str) and flag.value.startswith("{") else ""
-        truth = _truth(value)
+        truth = truth_of(value)
         if truth is None:
             self.log.add("CT308", flag.where, f"disabled is {_disabled_text(flag, value)}; the component stays")
             return found
         if variable and (found.name == _FINE_TUNES or found.place.key in MANY):
             return replace(found, switch=variable)
-        return replace(found, off="disabled") if truth else found
+        return replace(found, off=_DISABLED) if truth else found
 
     def _check_keys(self, node: Node) -> None:
         for key, child in node.items():
@@ -171,7 +181,7 @@ class OccurrenceReader:
         chosen = usable[:1]
         for item in usable[1:]:
             self.log.add("CT309", item.where, f"{_title(item)} is an alternative to {_title(chosen[0])}, which is used")
-        return [item if item.off or item in chosen else replace(item, off="an alternative of AutoML") for item in found]
+        return [item if item.off or item in chosen else replace(item, off=_ALTERNATIVE) for item in found]
 
 
 def _disabled_text(flag: Node, value: Any) -> str:
@@ -180,11 +190,17 @@ def _disabled_text(flag: Node, value: Any) -> str:
     return repr(written) if written == value else f"{written!r}, which is {value!r}"
 
 
+def has_weights(node: Node) -> bool:
+    """Tell whether a component names a file of weights."""
+    return node.get("ts_path") is not None or node.get("ckpt_path") is not None
+
+
 def _title(item: Occurrence) -> str:
     return item.name or "a file of weights"
 
 
-def _truth(value: Any) -> bool | None:
+def truth_of(value: Any) -> bool | None:
+    """Read true and false, as a literal or as text; None for any other value."""
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(str(value).lower())

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
-from monai_auxops.migrate.clara4.components import OccurrenceReader
+from monai_auxops.migrate.clara4.components import OccurrenceReader, has_weights
 from monai_auxops.migrate.clara4.convert import Converter
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
+from monai_auxops.migrate.clara4.labels import MetricNamer
 from monai_auxops.migrate.clara4.settings import GivenSetting, read_settings
 from monai_auxops.migrate.clara4.values import DEFAULTS, Values
+from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.reading.variables import Variables, collect
 
 if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.components import Occurrence
     from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.diagnostics import Log
     from monai_auxops.migrate.reading.node import Node
@@ -30,6 +34,7 @@ class Role(Enum):
     INFER = "inference"
 
 
+_MISTAKE: Final = "a value cannot be used as it is written"
 _STATES: Final = frozenset({"model", "optimizer", "lr_scheduler"})
 
 
@@ -92,9 +97,31 @@ def read_config(
     converter = Converter(values, config.dialect, (active & _STATES) | {"model"}, old, trust, log)
     converter.absent = _absent(root, role, active)
     converter.pictures = pictures
-    config.items = [converter.item(item) for item in found if not _is_weights(item.node)]
+    items = [converter.item(item) for item in found if not _is_weights(item)]
     config.given = tuple(read_settings(root, variables, log))
+    config.items = [_judged(item, config.given, log) for item in MetricNamer(variables, log).named(items)]
     return config
+
+
+def _judged(item: Item, given: Iterable[GivenSetting], log: Log) -> Item:
+    """Return an item as what it is: with a value that cannot be used as it is written, none is as it was."""
+    if not item.blocks:
+        return item
+    unread = [setting.row.to for setting in given if not setting.readable]
+    for name in unread:
+        if _holds(list(item.blocks), Expr(f"@{name}")):
+            item = item.lowered(Outcome.APPROXIMATE, f"it reads {name}, whose value cannot be read")
+    mistaken = log.has_mistakes_in(item.occurrence.node.where)
+    return item.lowered(Outcome.APPROXIMATE, _MISTAKE) if mistaken else item
+
+
+def _holds(value: Any, wanted: Expr) -> bool:
+    """Tell whether a value is or contains a reference."""
+    if isinstance(value, Mapping):
+        return any(_holds(child, wanted) for child in value.values())
+    if isinstance(value, list):
+        return any(_holds(child, wanted) for child in value)
+    return isinstance(value, Expr) and value == wanted
 
 
 def _absent(root: Node, role: Role, active: frozenset[str]) -> frozenset[str]:
@@ -111,5 +138,6 @@ def has_validation(root: Node) -> bool:
     return section is not None and bool(section.value)
 
 
-def _is_weights(node: Node) -> bool:
-    return node.get("ts_path") is not None or node.get("ckpt_path") is not None
+def _is_weights(found: Occurrence) -> bool:
+    """Tell whether a model is only the name of a file of weights."""
+    return found.place.key == "model" and not found.name and has_weights(found.node)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import inverting, signatures, wiring
-from monai_auxops.migrate.clara4.adapt import Adapted, adapt, knows
+from monai_auxops.migrate.clara4.adapt import Adapted, adapt, dictionary_form, knows
 from monai_auxops.migrate.clara4.code import lambda_text
 from monai_auxops.migrate.clara4.dialect import Dialect
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
+from monai_auxops.migrate.clara4.kinds import dictionary_hint, why_misplaced
 from monai_auxops.migrate.clara4.values import CONF, Values, codes_in
-from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean, worst
+from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.clara3 import Clara3
     from monai_auxops.migrate.clara4.components import Occurrence
 
-_MISTAKE: Final = "an argument cannot be used as it is written"
+_REFERS_TO_NOTHING: Final = "What it refers to is not in the file: correct the name, or write the class by hand."
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
 _OWN: Final = "Your own code, copied as it is to scripts/custom; --check tells whether it runs with today's MONAI."
 _OWN_STUB: Final = "Your own code: pass --trust-code to copy it into the bundle, or write the class by hand."
@@ -37,15 +37,11 @@ class Converter:
         self.absent: frozenset[str] = frozenset()
 
     def item(self, found: Occurrence) -> Item:
-        """Convert one occurrence; with a mistake in its arguments none is as it was."""
-        item = self._converted(found)
-        if found.off or found.args is None or not self.log.has_mistakes_in(found.args.where):
-            return item
-        return replace(item, outcome=worst([item.outcome, Outcome.APPROXIMATE]), notes=(*item.notes, _MISTAKE))
-
-    def _converted(self, found: Occurrence) -> Item:
+        """Convert one occurrence."""
         if found.off:
-            return Item(found, Outcome.DROPPED, f"{found.off[:1].upper()}{found.off[1:]}: it had no effect.")
+            return Item(found, Outcome.DROPPED, found.off)
+        if not found.refers:
+            return Item(found, Outcome.MANUAL, _REFERS_TO_NOTHING)
         values = self.values[found.place.part]
         args = values.arguments(found.args)
         if self._unsafe(found, args):
@@ -104,7 +100,16 @@ class Converter:
         return block_of(target, wiring.wire_arguments(found.place.key, found.name, args, self.section(found)))
 
     def _known(self, found: Occurrence, args: dict[str, Any]) -> Item:
-        """Convert a class of MONAI, torch or Ignite."""
+        """Convert a class of MONAI, torch or Ignite that can serve in its section."""
+        name = dictionary_form(found.name, args)
+        wrong = why_misplaced(found.place, name)
+        if wrong:
+            self.log.add("CT313", found.where, wrong, dictionary_hint(name))
+            return Item(found, Outcome.MANUAL, f"{wrong}.", given=args)
+        return self._placed(found, args)
+
+    def _placed(self, found: Occurrence, args: dict[str, Any]) -> Item:
+        """Convert a class of MONAI, torch or Ignite in its own section."""
         section = self.section(found)
         if found.name == "TransformInverter":
             return self._as_transforms(found, args, inverting.inverter(args, section))

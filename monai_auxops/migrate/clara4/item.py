@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from monai_auxops.migrate.diagnostics import Outcome
+from monai_auxops.migrate.diagnostics import Outcome, worst
 from monai_auxops.migrate.encode import Expr
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one occurrence: its objects in the bundle, and those that it adds to the postprocessing."""
+    """What became of one occurrence: its objects in the bundle, and those that it adds to the postprocessing.
+
+    ``label`` is a metric's key in the bundle, and ``is_key`` tells that it is marked as the one that selects the model.
+    """
 
     occurrence: Occurrence
     outcome: Outcome
@@ -28,6 +31,8 @@ class Item:
     post: tuple[Block, ...] = ()
     unused: Mapping[str, str] = field(default_factory=dict)
     creates: tuple[str, ...] = ()
+    label: str = ""
+    is_key: bool = False
 
     @property
     def active(self) -> bool:
@@ -53,6 +58,10 @@ class Item:
     def why(self) -> str:
         """The reason, and what applies to this occurrence only, as sentences."""
         return " ".join([self.reason, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)])
+
+    def lowered(self, outcome: Outcome, note: str) -> Item:
+        """Return it with a remark, and with no better an outcome than this."""
+        return replace(self, outcome=worst([self.outcome, outcome]), notes=(*self.notes, note))
 
 
 def block_of(target: str, args: Mapping[str, Any]) -> Block:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from monai_auxops.migrate.bundle.metadata import Network, channel_names, metadata_of
 from monai_auxops.migrate.clara4.config import Clara4Config, Role
-from monai_auxops.migrate.clara4.sections import log_label, metric_items
+from monai_auxops.migrate.clara4.sections import metric_items
 from monai_auxops.migrate.clara4.shape import shape_of
 from monai_auxops.migrate.encode import is_evaluated
 
@@ -19,7 +19,7 @@ def metadata(mmar: Mmar4, config: Clara4Config) -> Block:
     """Return the metadata that the configuration tells, with placeholders for the rest."""
     shape = shape_of(config)
     part = "validate" if config.role is Role.TRAIN else ""
-    names = [log_label(item) for item in metric_items(config, part)]
+    names = [item.label for item in metric_items(config, part)]
     known = mmar.data.labels if mmar.data is not None else ()
     classes = channel_names(known, shape.out_channels or 1, shape.activation)
     network = Network(shape.task, shape.spatial_dims, tuple(shape.patch), shape.in_channels, classes, shape.windows)

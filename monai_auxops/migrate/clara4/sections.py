@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.clara4 import wiring
+from monai_auxops.migrate.clara4.components import METRICS
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.encode import Expr, literal
 
@@ -109,51 +110,36 @@ def metrics(config: Clara4Config, part: str) -> tuple[Block, Block]:
     """Return the key metric and the others, under their names in the log."""
     items = [item for item in metric_items(config, part) if item.blocks or item.manual]
     key = key_item(items)
-    named = {log_label(item): single(item, {}) for item in items}
-    first = {log_label(key): named[log_label(key)]} if key is not None else {}
+    named = {item.label: single(item, {}) for item in items}
+    first = {key.label: named[key.label]} if key is not None else {}
     return first, {name: block for name, block in named.items() if name not in first}
 
 
 def aux_ops(config: Clara4Config, part: str) -> Block:
     """Return the aux-ops of Clara Train 3.1 that an early access file has, under their tags."""
     items = [item for item in config.at(part, "aux_ops") if item.blocks and item.creates]
-    return {f"{part}_{item.creates[0]}": item.blocks[0] for item in items}
+    return {item.label: item.blocks[0] for item in items}
 
 
 def metric_items(config: Clara4Config, part: str) -> list[Item]:
     """Return the metrics of a section."""
-    return config.at(part, "key_metric", "metrics", "additional_metrics")
+    return config.at(part, *METRICS)
 
 
 def key_item(items: list[Item]) -> Item | None:
     """Return the metric that selects the model: the marked one, the one in its own place, or the first."""
-    marked = [item for item in items if is_key(item)]
+    marked = [item for item in items if item.is_key]
     return next(iter(marked or items), None)
-
-
-def is_key(item: Item) -> bool:
-    """Tell whether a metric is marked as the key metric."""
-    flag = item.occurrence.attribute("is_key_metric")
-    return item.occurrence.place.key == "key_metric" or (flag is not None and flag.value is True)
-
-
-def log_label(item: Item) -> str:
-    """Return a metric's name in the log."""
-    node = item.occurrence.attribute("log_label")
-    return node.value if node is not None and isinstance(node.value, str) else item.occurrence.name
 
 
 def check_metrics(config: Clara4Config, part: str, log: Log) -> None:
     """Report a section without a key metric, and one with two."""
     items = metric_items(config, part)
-    marked = [item for item in items if is_key(item)]
+    marked = [item for item in items if item.is_key]
     for extra in marked[1:]:
-        log.add("CT502", extra.occurrence.where, f'"{log_label(extra)}" is a second key metric')
+        log.add("CT502", extra.occurrence.where, f'"{extra.label}" is a second key metric')
     if items and not marked:
-        log.add("CT501", items[0].occurrence.where, f'no metric is marked; "{log_label(items[0])}" is used')
-    for index, item in enumerate(items):
-        if log_label(item) in [log_label(other) for other in items[:index]]:
-            log.add("CT505", item.occurrence.where, f'the name "{log_label(item)}" is used twice')
+        log.add("CT501", items[0].occurrence.where, f'no metric is marked; "{items[0].label}" is used')
 
 
 def data(config: Clara4Config, part: str) -> Expr:

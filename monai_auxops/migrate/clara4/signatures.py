@@ -34,13 +34,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One class: what a bundle names it, today's arguments, and its history from old to new."""
+    """One class: what a bundle names it, today's arguments, its history from old to new, and what it can serve as."""
 
     name: str
     target: str
     args: Mapping[str, Any]
     others: bool
     history: tuple[tuple[Version, Change | None], ...]
+    kinds: frozenset[str] = frozenset()
 
     def at(self, version: Version) -> Change | None:
         """Return the class as it was in a version of MONAI, or None if it did not exist."""
@@ -102,7 +103,8 @@ def today() -> Version:
 
 def _signature(name: str, row: Mapping[str, Any]) -> Signature:
     history = tuple((version_of(since), _change(change)) for since, change in row["history"])
-    return Signature(name, row.get("target", ""), row.get("args", {}), row.get("others", False), history)
+    kinds = frozenset(row.get("kinds", ()))
+    return Signature(name, row.get("target", ""), row.get("args", {}), row.get("others", False), history, kinds)
 
 
 def _change(change: Mapping[str, Any] | None) -> Change | None:

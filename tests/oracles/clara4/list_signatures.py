@@ -36,6 +36,13 @@ MODULES = [
 ]
 
 
+ANY_INPUT = {
+    "ApplyPending", "BatchInverseTransform", "DataStats", "EnsureType", "Identity", "Lambda", "Mark", "RandIdentity",
+    "RandLambda", "RandMark", "RandRangePop", "RandRangePush", "RangePop", "RangePush", "SimulateDelay", "ToCupy",
+    "ToNumpy", "ToTensor",
+}  # fmt: skip
+
+
 def plain(value):
     """Return a default as JSON; what is no number, text, list or dict is named."""
     if isinstance(value, enum.Enum):
@@ -66,6 +73,59 @@ def arguments(cls):
     return found, any(item.kind is item.VAR_KEYWORD for item in parameters)
 
 
+def bases():
+    """Return the base class of each kind of class that a section of a configuration takes."""
+    from ignite.metrics import Metric
+    from monai.engines import Evaluator, Trainer
+    from monai.inferers import Inferer
+    from torch.optim import Optimizer, lr_scheduler
+    from torch.utils.data import DataLoader, Dataset
+
+    scheduler = getattr(lr_scheduler, "LRScheduler", lr_scheduler._LRScheduler)
+    return {
+        "optimizer": Optimizer, "lr_scheduler": scheduler, "dataset": Dataset, "dataloader": DataLoader,
+        "inferer": Inferer, "metric": Metric, "trainer": Trainer, "evaluator": Evaluator,
+    }  # fmt: skip
+
+
+def kinds(cls, module):
+    """Return the kinds that a class is of; an abstract class and the base class itself are of none."""
+    from torch.nn import Module
+
+    if inspect.isabstract(cls):
+        return []
+    found = [kind for kind, base in bases().items() if issubclass(cls, base) and cls is not base]
+    if issubclass(cls, Module) and module in ("monai.losses", "torch.nn"):
+        found.append("loss")
+    if issubclass(cls, Module) and module == "monai.networks.nets":
+        found.append("model")
+    if cls.__module__.endswith("interaction"):
+        found.append("iteration")
+    if attaches(cls):
+        found.append("handler")
+    return found + transform_kinds(cls, module)
+
+
+def attaches(cls):
+    """Tell whether an engine of MONAI can attach a class as a handler: with nothing but itself."""
+    if not callable(getattr(cls, "attach", None)):
+        return False
+    others = list(inspect.signature(cls.attach).parameters.values())[2:]
+    return all(item.default is not item.empty or "VAR_" in item.kind.name for item in others)
+
+
+def transform_kinds(cls, module):
+    """Return whether a class transforms dictionaries, as every chain of Clara's needs, or arrays only."""
+    from monai.transforms import Compose, MapTransform
+
+    if "transforms" not in module or not any("__call__" in vars(base) for base in cls.__mro__[:-1]):
+        return []
+    short = cls.__name__
+    of_arrays = hasattr(importlib.import_module(module), short + "d")
+    of_items = issubclass(cls, (Compose, MapTransform)) or short.endswith("d")
+    return ["transform"] if short in ANY_INPUT or (of_items and not of_arrays) else ["array transform"]
+
+
 def is_wanted(module, public, value):
     """Tell a class of the library itself that a configuration may name."""
     if not inspect.isclass(value) or public.startswith("_"):
@@ -89,6 +149,7 @@ def classes():
             if is_wanted(name, public, value) and public not in found:
                 args, others = arguments(value)
                 found[public] = {"class": value.__name__, "module": name, "args": args, "others": others}
+                found[public]["kinds"] = kinds(value, name)
     return found
 
 

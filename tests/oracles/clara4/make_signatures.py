@@ -73,6 +73,8 @@ def row_of(name, olds, last):
         row.update({"target": target_of(today, last["ambiguous"]), "args": today["args"]})
         if today["others"]:
             row["others"] = True
+        if today["kinds"]:
+            row["kinds"] = today["kinds"]
     return row
 
 
