@@ -113,6 +113,7 @@ def settings_of(options: EvaluateOptions) -> Settings:
 def summary_content(result: Evaluation, options: EvaluateOptions) -> dict[str, Any]:
     """Return the content of the summary besides the numbers."""
     cases = {row["case"] for row in result.rows if row["status"] != "failed"}
+    regions = [region.name for region in settings_of(options).naming.regions]
     return {
         "predictions": str(options.predictions),
         "labels": str(options.labels),
@@ -120,6 +121,7 @@ def summary_content(result: Evaluation, options: EvaluateOptions) -> dict[str, A
         "complete": not result.problems,
         "tolerance_mm": options.tolerance if options.surface else None,
         "classes": result.classes,
+        "regions": regions,
         "problems": result.problems,
         "remarks": result.remarks,
     }

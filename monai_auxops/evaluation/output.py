@@ -95,7 +95,7 @@ def _overlap_cells(entry: Mapping[str, Any]) -> list[str]:
 
 def _distance_lines(classes: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """Return the lines of the surfaces, in a table of their own because one of all columns has no room."""
-    names = {"hd95_mm": "HD95, mm", "asd_mm": "ASD, mm", "nsd": "NSD"}
+    names = {"hd95_mm": "HD95, mm", "assd_mm": "ASSD, mm", "nsd": "NSD"}
     known = [key for key in names if any(key in entry for entry in classes.values())]
     rows = [[name, *(mean_and_sd(entry.get(key, {})) for key in known)] for name, entry in classes.items()]
     return [["mean ± sd", *(names[key] for key in known)], *rows] if known else []

@@ -36,7 +36,10 @@ class ChosenCase(NamedTuple):
 
 
 def choose_cases(rows: Sequence[Mapping[str, Any]]) -> list[ChosenCase]:
-    """Choose the worst, the median and the best case by the mean Dice of its classes.
+    """Choose the worst, the best and the median case by the mean Dice of its classes, each case once.
+
+    Args:
+        rows: a row per case and class, without regions, because their voxels are those of their classes.
 
     Examples:
         >>> rows = [{"case": case, "dice": value} for case, value in (("a", 0.9), ("b", 0.1), ("c", 0.5), ("d", 0.6))]
@@ -49,12 +52,9 @@ def choose_cases(rows: Sequence[Mapping[str, Any]]) -> list[ChosenCase]:
         if dice is not None and math.isfinite(dice):
             values.setdefault(row["case"], []).append(dice)
     means = sorted((sum(dice) / len(dice), case) for case, dice in values.items())
-    places = {"worst": 0, "median": len(means) // 2, "best": len(means) - 1}
-    chosen: dict[int, ChosenCase] = {}
-    for place, at in places.items() if means else ():
-        value, case = means[at]
-        chosen.setdefault(at, ChosenCase(place, case, value))
-    return list(chosen.values())
+    places = {len(means) // 2: "median", len(means) - 1: "best", 0: "worst"}  # the last one of equal keys counts
+    names = places if len(means) > 1 else {0: "only case"}
+    return [ChosenCase(names[at], case, value) for at, (value, case) in enumerate(means) if at in names]
 
 
 def write_pictures(
@@ -63,11 +63,13 @@ def write_pictures(
     """Draw the chosen cases into ``pictures`` in the output; return a sentence for each that cannot be drawn."""
     by_case = {result.pair.case: result for result in results}
     folder, images, where = options.output, options.images, dict[str, Path]()
+    regions = {region.name for region in settings.naming.regions}
+    cases = choose_cases([row for row in rows if row["class"] not in regions])
     if images is not None:
-        where = image_of_each([by_case[chosen.case] for chosen in choose_cases(rows)], images, options.labels)
+        where = image_of_each([by_case[chosen.case] for chosen in cases], images, options.labels)
     drawn, problems = [], []
     (folder / FOLDER).mkdir(exist_ok=True)
-    for number, chosen in enumerate(choose_cases(rows), 1):
+    for number, chosen in enumerate(cases, 1):
         try:
             pixels, at, slices = draw_case(by_case[chosen.case], settings, where.get(chosen.case))
         except Exception as error:  # the readers may raise anything; a missing picture is not a failure

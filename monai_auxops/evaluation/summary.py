@@ -8,8 +8,8 @@ from typing import Any
 
 from monai_auxops.report.statistics import describe_sample
 
-MEASURES = ("dice", "iou", "precision", "recall", "hd95_mm", "asd_mm", "nsd", "label_ml", "prediction_ml")
-LOWER_IS_BETTER = ("hd95_mm", "asd_mm")
+MEASURES = ("dice", "iou", "precision", "recall", "hd95_mm", "assd_mm", "nsd", "label_ml", "prediction_ml")
+LOWER_IS_BETTER = ("hd95_mm", "assd_mm")
 STATUSES = ("measured", "missed", "hallucinated", "absent")
 
 

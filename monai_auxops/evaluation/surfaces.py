@@ -13,7 +13,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
 from torch import Tensor
 
-SURFACE_COLUMNS = ("hd95_mm", "asd_mm", "nsd")
+SURFACE_COLUMNS = ("hd95_mm", "assd_mm", "nsd")
 Mask = npt.NDArray[np.bool_]
 
 
@@ -27,7 +27,7 @@ def surface_distances(prediction: Mask, label: Mask, spacing: Sequence[float], t
         tolerance: mm within which a surface counts as found.
 
     Returns:
-        ``hd95_mm``, the 95th percentile of the distances in either direction, the larger one; ``asd_mm``, the mean of
+        ``hd95_mm``, the 95th percentile of the distances in either direction, the larger one; ``assd_mm``, the mean of
         all distances in both directions; ``nsd``, the share of both surfaces within ``tolerance``. NaN if one of
         the masks is empty.
 
@@ -35,7 +35,7 @@ def surface_distances(prediction: Mask, label: Mask, spacing: Sequence[float], t
         >>> mask = np.zeros((4, 4), bool)
         >>> mask[1:3, 1:3] = True
         >>> surface_distances(mask, mask, (1.0, 1.0), 1.0)
-        {'hd95_mm': 0.0, 'asd_mm': 0.0, 'nsd': 1.0}
+        {'hd95_mm': 0.0, 'assd_mm': 0.0, 'nsd': 1.0}
     """
     if not prediction.any() or not label.any():
         return dict.fromkeys(SURFACE_COLUMNS, math.nan)

@@ -25,7 +25,8 @@ UNITS = {
     "dice": "Dice",
     "iou": "IoU",
     "hd95_mm": "HD95, mm",
-    "asd_mm": "ASD, mm",
+    "assd_mm": "ASSD, mm",
+    "asd_mm": "ASSD, mm",  # the same in files of earlier versions
     "nsd": "surface Dice",
     "label_ml": "label, ml",
     "prediction_ml": "prediction, ml",

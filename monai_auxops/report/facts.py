@@ -40,17 +40,33 @@ def tiles(run: Run) -> str:
 
 
 def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the most important numbers of an evaluation: cases, and the mean Dice of the classes."""
-    classes = [mapping_or_empty(entry) for entry in mapping_or_empty(summary.get("classes")).values()]
+    """Return the most important numbers of an evaluation: cases, and the mean Dice of the classes.
+
+    A region is not counted, because its voxels are those of its classes.
+    """
+    regions = set(summary.get("regions") or ())
+    entries = {name: mapping_or_empty(entry) for name, entry in mapping_or_empty(summary.get("classes")).items()}
+    classes = [entry for name, entry in entries.items() if name not in regions]
     dice = [mapping_or_empty(entry.get("dice")).get("mean") for entry in classes]
     means = [value for value in dice if isinstance(value, int | float)]
     shown = [(str(summary.get("cases", "")), "cases measured", "")]
     if means:
-        shown.insert(0, (four_decimals(sum(means) / len(means)), "Dice, mean of the classes' means", "best"))
+        shown.insert(0, (four_decimals(sum(means) / len(means)), averaged_text(len(means), bool(regions)), "best"))
     for status in ("missed", "hallucinated"):
         count = sum(int(entry.get(status) or 0) for entry in classes)
         shown += [(str(count), f"classes {status} in a case", "")]
     return shown
+
+
+def averaged_text(classes: int, has_regions: bool) -> str:
+    """Say what the mean Dice of an evaluation averages.
+
+    Examples:
+        >>> averaged_text(1, False), averaged_text(3, True)
+        ('mean Dice of the class', "Dice, mean of 3 classes' means, without regions")
+    """
+    text = "mean Dice of the class" if classes == 1 else f"Dice, mean of {classes} classes' means"
+    return f"{text}, without regions" if has_regions else text
 
 
 def total_duration(run: Run) -> str:

@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from monai.metrics import DiceMetric, HausdorffDistanceMetric, MeanIoU, SurfaceDiceMetric
+from monai.metrics import DiceMetric, HausdorffDistanceMetric, MeanIoU, SurfaceDiceMetric, SurfaceDistanceMetric
 from monai.networks.utils import one_hot
 from PIL import Image
 
@@ -71,6 +71,7 @@ def test_numbers_are_those_of_monai(tmp_path):
             "dice": DiceMetric(include_background=False, reduction="none")(x, y),
             "iou": MeanIoU(include_background=False, reduction="none")(x, y),
             "hd95_mm": HausdorffDistanceMetric(percentile=95, reduction="none")(x, y, spacing=SPACING),
+            "assd_mm": SurfaceDistanceMetric(symmetric=True, reduction="none")(x, y, spacing=SPACING),
             "nsd": SurfaceDiceMetric([2.0] * 3, reduction="none")(x, y, spacing=SPACING),
         }
         for at in range(3):
@@ -404,7 +405,7 @@ def test_two_evaluations_are_compared(tmp_path):
 
 def test_the_console_has_room_for_surfaces():
     numbers = {"n": 20, "mean": 12.5, "sd": 10.25, "median": 0.5, "ci95": [0.25, 0.75]}
-    measured = dict.fromkeys(["dice", "hd95_mm", "asd_mm", "nsd"], numbers)
+    measured = dict.fromkeys(["dice", "hd95_mm", "assd_mm", "nsd"], numbers)
     none, some = {"missed": 0, "hallucinated": 0}, {"missed": 1, "hallucinated": 2, **measured}
     text = console_table({"liver": some, "tumor": none})
     assert max(map(len, text.splitlines())) <= 80
@@ -413,3 +414,32 @@ def test_the_console_has_room_for_surfaces():
     assert shown == "liver 20 1 2 12.5000 ± 10.2500 0.5000 0.2500 to 0.7500"
     assert surfaces.splitlines()[1].split() == ["liver", *["12.5000", "±", "10.2500"] * 3]
     assert surfaces.splitlines()[2].split() == ["tumor", "–", "–", "–"]
+
+
+def test_the_headline_averages_classes_without_regions(tmp_path):
+    for name, prediction in (("a", [0, 1, 1, 2]), ("b", [0, 1, 2, 2])):
+        save(tmp_path / f"label/{name}.nii", np.array([[0, 1, 1, 2]], np.uint8))
+        save(tmp_path / f"pred/{name}.nii", np.array([prediction], np.uint8))
+    _, summary = run(tmp_path, "--regions", "any=1,2")
+    assert summary["regions"] == ["any"]
+    assert summary["classes"]["any"]["dice"]["mean"] == 1
+    mean = ((1 + 2 / 3) / 2 + (1 + 2 / 3) / 2) / 2
+    page = (tmp_path / "out/report.html").read_text()
+    assert f"<b>{mean:.4f}</b><span class='soft'>Dice, mean of 2 classes&#x27; means, without regions</span>" in page
+    drawn = json.loads((tmp_path / "out/pictures/best.json").read_text())["cases"]
+    worst = {"place": "worst", "file": "b", "value": pytest.approx(2 / 3)}
+    assert [{key: case[key] for key in worst} for case in drawn] == [worst, {"place": "best", "file": "a", "value": 1}]
+
+
+def test_a_table_of_an_earlier_version_is_read(tmp_path):
+    label, prediction = blobs(0)
+    save(tmp_path / "label/a.nii", label)
+    save(tmp_path / "pred/a.nii", prediction)
+    run(tmp_path, "--surface")
+    for name in ("cases.csv", "summary.json"):
+        path = tmp_path / "out" / name
+        path.write_text(path.read_text().replace("assd_mm", "asd_mm").replace('"regions": [],', ""))
+    assert main(["report", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out/report.html").read_text()
+    assert "ASSD, mm" in page
+    assert "asd_mm" in page  # the column of the file
