@@ -10,6 +10,7 @@ from monai_auxops.drawing.names import families
 
 WIDTH = 7  # characters of a number such as -0.1234
 BEST = "  best"
+MORE = "  +99 more"
 GROUPS = ("train", "val")
 
 
@@ -67,7 +68,7 @@ def column_width(name: str) -> int:
 def fitting_columns(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
     """Return the columns that fit into ``room`` characters, besides the epoch and the mark of the best.
 
-    The loss and the ``key`` metric come first, then values that are not of a single class; classes of training last.
+    The ``key`` metric and the loss come first, then values that are not of a single class; classes of training last.
 
     Examples:
         >>> fitting_columns(["loss", "train_dice", "train_dice/gray", "val_dice"], 40, key="val_dice")
@@ -79,11 +80,13 @@ def fitting_columns(columns: Sequence[str], room: int, key: str | None = None) -
     whole = means | {name for name in columns if not group_of(name)}
 
     def rank(name: str) -> tuple[bool, ...]:
-        return (name != "loss", name != key, name not in whole, name not in whole and group_of(name) == "train")
+        return (name != key, name != "loss", name not in whole, name not in whole and group_of(name) == "train")
 
     ranked = sorted(columns, key=rank)
-    used = list(itertools.accumulate(map(column_width, ranked), initial=5 + len(BEST)))[1:]
-    fits = {name for name, end in zip(ranked, used, strict=True) if end <= room}
+    ends = list(itertools.accumulate(map(column_width, ranked), initial=5))[1:]
+    all_fit = not ends or ends[-1] + len(BEST) <= room
+    beside = len(BEST if all_fit else MORE)
+    fits = {name for name, end in zip(ranked, ends, strict=True) if end + beside <= room}
     return [name for name in columns if name in fits]
 
 
@@ -99,9 +102,9 @@ def header_lines(columns: Sequence[str], left_out: int = 0) -> list[str]:
     Examples:
         >>> print(*header_lines(["loss", "train_dice", "train_dice_gray", "val_dice"], left_out=2), sep="\\n")
                        ──────train──────  ─val──
-        epoch    loss    dice  dice_gray    dice  +2
+        epoch    loss    dice  dice_gray    dice  +2 more
     """
-    more = f"  +{left_out}" if left_out else ""
+    more = f"  +{left_out} more" if left_out else ""
     names = "epoch" + "".join(f"{name_in_group(name):>{column_width(name)}}" for name in columns) + more
     groups = [(group, sum(map(column_width, members))) for group, members in itertools.groupby(columns, group_of)]
     over = "".join(f"  {group:─^{size - 2}}" if group else " " * size for group, size in groups)

@@ -21,13 +21,25 @@ DEFAULT_INTERVAL = 50  # iterations between two reads of running values, each of
 Log = bool | int | Callable[[Engine, int], bool]
 
 
+def every_50th_or_last(engine: Engine, iteration: int) -> bool:
+    """Tell whether an iteration is every 50th, or the last one of a training's epoch that is shorter.
+
+    Without the last one, a training with short epochs would have no loss.
+    """
+    if iteration % DEFAULT_INTERVAL == 0:
+        return True
+    length = engine.state.epoch_length or DEFAULT_INTERVAL
+    return length < DEFAULT_INTERVAL and iteration % length == 0 and training_of(engine) is engine
+
+
 class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
     """MONAI's ``StatsHandler`` that honors ``do_print`` and prints loss and running means every 50th iteration.
 
-    It takes the same arguments. The default ``output_transform`` is ``loss_of``, which works with and without
-    decollation. Epochs are the trainer's, not the evaluator's own, unless ``global_epoch_transform`` is given. Each
-    line of an iteration copies its values from the device and waits for it, so ``iteration_log`` can be a number of
-    iterations, or a filter; ``True`` prints every iteration.
+    If a training's epochs are shorter, it prints them in the last iteration of each. It takes the same arguments as
+    MONAI's. The default ``output_transform`` is ``loss_of``, which works with and without decollation. Epochs are the
+    trainer's, not the evaluator's own, unless ``global_epoch_transform`` is given. Each line of an iteration copies its
+    values from the device and waits for it, so ``iteration_log`` can be a number of iterations, or a filter; ``True``
+    prints every iteration.
 
     Args:
         iteration_log: True, False, a number of iterations, or a filter ``(engine, iteration) -> bool``.
@@ -42,7 +54,7 @@ class AuxStatsHandler(WithOthers, Careful, StatsHandler):  # type: ignore[misc]
 
     def __init__(
         self,
-        iteration_log: Log = DEFAULT_INTERVAL,
+        iteration_log: Log = every_50th_or_last,
         *args: Any,
         output_transform: Callable[[Any], Any] = loss_of,
         also: Sequence[Any] = (),
@@ -87,8 +99,9 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
     It takes the same arguments, with the same default ``output_transform`` as ``AuxStatsHandler``. The epoch value of
     ``val_dice`` is ``val/dice``, over the trainer's epochs. The classes of a metric share its chart, each with a name
     and a color of its own (a folder ``classes/<class>`` beside the events; of more than 20 classes each has a chart).
-    Running means are in ``running/``, every 50th iteration. NaN is a gap. A metric that equals another one by
-    definition is not drawn twice, unless it is the key metric.
+    Loss and running means (in ``running/``) are written every 50th iteration, or in the last one of a training's epoch
+    that is shorter. NaN is a gap. A metric that equals another one by definition is not drawn twice, unless it is the
+    key metric.
 
     Args:
         summary_writer: use this instead of an own writer in ``log_dir``; then each class has its own chart.
@@ -104,7 +117,7 @@ class AuxTensorBoardStatsHandler(WithOthers, Careful, TensorBoardStatsHandler): 
         self,
         summary_writer: Any = None,
         log_dir: str | Path = "./runs",
-        iteration_log: Log = DEFAULT_INTERVAL,
+        iteration_log: Log = every_50th_or_last,
         *args: Any,
         output_transform: Callable[[Any], Any] = loss_of,
         also: Sequence[Any] = (),

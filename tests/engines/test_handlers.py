@@ -210,5 +210,24 @@ def test_a_narrow_terminal_leaves_columns_out_and_says_so(engines, monkeypatch):
     text = Terminal()
     console(engines, text)
     lines = [line for line in text.getvalue().replace("\r", "\n").splitlines() if re.match(r"\s*(epoch  |\d/3)", line)]
-    assert lines[0].split() == ["epoch", "loss", "mean_dice", "+3"]  # the key metric stays
+    assert lines[0].split() == ["epoch", "mean_dice", "+4", "more"]  # the key metric stays
     assert max(len(line) for line in lines) <= 30
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"), [(3, [3, 6]), (49, [49, 50, 98]), (60, [50, 100]), (100, [50, 100, 150, 200])]
+)
+def test_every_training_has_a_loss_curve(tmp_path, length, steps):
+    engine = Engine(lambda engine, batch: {"loss": engine.state.iteration / 10})
+    ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path)).attach(engine)
+    engine.run([0] * length, max_epochs=2)
+    assert [step for step, _ in scalars(tmp_path)["Loss"]] == steps
+
+
+def test_a_short_validation_writes_no_running_values(engines, tmp_path):
+    evaluator = engines.evaluator(
+        key_val_metric={"val_dice": dice()}, val_handlers=[ma.AuxTensorBoardStatsHandler(log_dir=str(tmp_path))]
+    )
+    trainer = engines.trainer(max_epochs=2, decollate=False, train_handlers=[ValidationHandler(1, evaluator)])
+    trainer.run()
+    assert not [name for name in scalars(tmp_path) if name.startswith("running/")]
