@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,8 @@ def _report_text(plans: Sequence[Plan], configs: Path) -> str:
         lines += _reason_lines(plan)
         verb = "Train" if plan.run.trains else "Evaluate"
         lines += [f"{verb} with it, in the bundle's folder:", *_run_commands(plan), ""]
+        if plan.page_folder:
+            lines += ["Then write the page:", f"  monai-auxops report {shlex.quote(plan.page_folder)}", ""]
     return "\n".join(lines)
 
 

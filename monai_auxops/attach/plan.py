@@ -35,6 +35,7 @@ class Plan:
         refused: why an evaluation is left alone, or nothing.
         measures: how each engine measures, by its id.
         index_labels: whether labels are class indices before post-processing.
+        page_folder: the folder that ``monai-auxops report`` reads after a training; empty without its handler.
     """
 
     run: BundleRun
@@ -45,6 +46,7 @@ class Plan:
     refused: str = ""
     measures: dict[str, Measure] = field(default_factory=dict)
     index_labels: bool = True
+    page_folder: str = ""
 
 
 def make_plans(

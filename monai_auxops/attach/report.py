@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.attach.engines import EngineItem, readable_id
@@ -22,6 +23,7 @@ def add_report(plan: Plan) -> None:
     evaluator = next((engine for engine in plan.run.engines if not engine.trains), None)
     if trainer is not None:
         _add(plan, trainer, [_report_handler(plan, trainer, evaluator)])
+        plan.page_folder = _page_folder(plan.run.config, trainer)
     if evaluator is not None:
         pairs = {pair.theirs: pair.ours for pair in plan.pairs if pair.engine == evaluator.item_id and not pair.note}
         if pairs:
@@ -79,7 +81,7 @@ def _append_handlers(config: BundleConfig, engine: EngineItem, handlers: list[di
 
 
 def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | None) -> dict[str, Any]:
-    block: dict[str, Any] = {"_target_": "monai_auxops.AuxReportHandler"}
+    block: dict[str, Any] = {"_target_": "monai_auxops.AuxReportHandler", "evaluator": []}
     if evaluator is not None:
         block["evaluator"] = f"@{readable_id(evaluator.item_id)}"
     measure = plan.measures.get((evaluator or trainer).item_id)
@@ -96,10 +98,24 @@ def _report_handler(plan: Plan, trainer: EngineItem, evaluator: EngineItem | Non
 
 def _log_dir(config: BundleConfig, trainer: EngineItem) -> Any:
     """Return the folder of the trainer's TensorBoard handler, otherwise the bundle's output folder."""
+    item_id = _log_dir_id(config, trainer)
+    if item_id == "output_dir":
+        return "@output_dir"
+    return config.at(item_id) if item_id else "./runs"
+
+
+def _page_folder(config: BundleConfig, trainer: EngineItem) -> str:
+    """Return the folder that ``_log_dir`` means when the bundle runs."""
+    item_id = _log_dir_id(config, trainer)
+    return str(Path(str(config.try_value(item_id, "eval" if item_id else "./runs"))))
+
+
+def _log_dir_id(config: BundleConfig, trainer: EngineItem) -> str:
+    """Return the id of that folder; empty if the bundle has none."""
     for item_id, name in _handlers(config, trainer):
         if name in _EXCHANGED and "log_dir" in config.at(item_id):
-            return config.at(item_id)["log_dir"]
-    return "@output_dir" if "output_dir" in config.raw else "./runs"
+            return f"{item_id}::log_dir"
+    return "output_dir" if "output_dir" in config.raw else ""
 
 
 def _add_cases(plan: Plan, evaluator: EngineItem) -> None:

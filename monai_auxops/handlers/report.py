@@ -29,10 +29,11 @@ class AuxReportHandler(Viewer):
 
     Args:
         evaluator: the engine whose cases are shown; with several, the others go to folders ``<log_dir>/2`` and so on.
+            Without one there are neither pictures nor a matrix, with a warning; ``[]`` says that it is intended.
         interval: a number of validations.
         class_names: names of all classes, or of all but the background; default those of the aux-ops.
         tag: the tag or metric name that tells how bad a case is; default the evaluator's first.
-        worst: how many cases to draw.
+        worst: how many cases to draw; with 0 there are no pictures of cases.
         matrix: whether to count a confusion matrix.
         config: a JSON-compatible description of the run, or the path of a configuration file.
         log_dir: folder for all files.
@@ -48,7 +49,7 @@ class AuxReportHandler(Viewer):
         >>> import tempfile
         >>> trainer = Engine(lambda engine, batch: {"loss": 1.0})
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     AuxReportHandler(log_dir=folder).attach(trainer)
+        ...     AuxReportHandler([], log_dir=folder).attach(trainer)
         ...     _ = trainer.run([0], max_epochs=2)
         ...     sorted(path.name for path in Path(folder).iterdir())
         ['run.json']
@@ -73,6 +74,7 @@ class AuxReportHandler(Viewer):
         if interval < 1:
             raise ValueError(f"AuxReportHandler: expected interval to be at least 1 epoch, got {interval}")
         self.evaluators, self.interval = engines_of(evaluator), interval
+        self._lacks_evaluator = evaluator is None
         self.class_names, self.tag, self.worst, self.matrix = class_names, tag, worst, matrix
         self.config, self.case_key, self.threshold = config, case_key, threshold
 
@@ -80,6 +82,8 @@ class AuxReportHandler(Viewer):
         """Attach the parts, which share one writer."""
         if not ranks.is_first():
             return
+        if self._lacks_evaluator:
+            self.leave_out("pictures and confusion matrix", "expected evaluator= to be the engine that validates")
         names = None if self.class_names is None else list(self.class_names)
         AuxRunFactsHandler(self.evaluators, self.log_dir, self.config, names).attach(engine)
         super().attach(engine)  # closes the writer
@@ -96,10 +100,11 @@ class AuxReportHandler(Viewer):
         folder = self.log_dir if number == 1 else self.log_dir / str(number)
         due, best = every_validation(evaluator, trainer, self.interval), BestSet(folder)
         given: dict[str, Any] = {"log_dir": folder, "threshold": self.threshold, "best": best}
-        parts: list[Viewer] = [
-            AuxWorstCasesHandler(due, self.tag, self.worst, case_key=self.case_key, **given),
-            *([AuxConfusionHandler(due, self.class_names, **given)] if self.matrix else []),
-        ]
+        parts: list[Viewer] = []
+        if self.worst:
+            parts.append(AuxWorstCasesHandler(due, self.tag, self.worst, case_key=self.case_key, **given))
+        if self.matrix:
+            parts.append(AuxConfusionHandler(due, self.class_names, **given))
         for part in parts:
             (part.sharing(self) if number == 1 else part).attach(evaluator)
 

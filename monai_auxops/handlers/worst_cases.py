@@ -154,17 +154,29 @@ def draw_best(
 ) -> None:
     """Write the worst cases, the median and the best one as the pictures of the best epoch."""
     best.folder.mkdir(parents=True, exist_ok=True)
-    chosen = [("worst", worst, rank) for rank in positions_with_value(worst)]
-    median, highest = cases.median(), cases.best
-    chosen += [("median", median, 0)] if median is not None else []
-    chosen += [("best", highest.cpu(), 0)] if highest is not None and positions_with_value(highest.cpu()) else []
     written = []
-    for number, (place, kept, rank) in enumerate(chosen, 1):
+    for number, (place, kept, rank) in enumerate(pictured_cases(cases, worst), 1):
         facts, three = describe_case(cases, kept, rank, shapes, sign)
         name = f"epoch_{epoch:04}_{number}"
         save_parts(three, best.folder / name)
         written.append({"place": place, "rank": rank + 1, **facts, "name": name})
     best.update(cases=written)
+
+
+def pictured_cases(cases: CasePictures, worst: KeptCases) -> list[tuple[str, KeptCases, int]]:
+    """Return the worst cases, the median and the best one, each case once, with its place and where it is kept."""
+    highest = None if cases.best is None else cases.best.cpu()
+    if highest is None or not positions_with_value(highest):
+        return []
+    top = int(highest.numbers[0])
+    chosen = [("worst", worst, rank) for rank in positions_with_value(worst) if int(worst.numbers[rank]) != top]
+    if not chosen:
+        return [("only case", highest, 0)]
+    shown = {top, *(int(worst.numbers[rank]) for _, _, rank in chosen)}
+    median = cases.median()
+    if median is not None and int(median.numbers[0]) not in shown:
+        chosen.append(("median", median, 0))
+    return [*chosen, ("best", highest, 0)]
 
 
 def positions_with_value(kept: KeptCases) -> list[int]:

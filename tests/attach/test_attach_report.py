@@ -1,6 +1,7 @@
 """``attach --report``: handlers replaced in place, and the configuration that runs."""
 
 import inspect
+import shlex
 
 import pytest
 from monai.bundle import ConfigParser
@@ -88,3 +89,33 @@ def test_the_configuration_that_runs(bundle):
     assert executed_config([], arguments) == {"epochs": 2, "x": {"y": 2, "z": 3}}
     assert executed_config(names, []) == {"epochs": 300, "x": {"y": 2}}
     assert executed_config(["nowhere.json"], ["--epochs=2"])["overrides"] == {"epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("handlers", "folder"),
+    [([VALIDATION], "my eval"), ([VALIDATION, {**BOARD, "log_dir": "$@bundle_root + '/tb'"}], "tb")],
+)
+def test_the_next_command_is_printed(bundle, handlers, folder):
+    config = training() | {"bundle_root": ".", "output_dir": "$@bundle_root + '/my eval'"}
+    config["train"]["trainer"]["train_handlers"] = handlers
+    bundle.write("train.json", config)
+    said, _ = attach(AttachOptions(bundle.folder, report=True))
+    assert f"  monai-auxops report {shlex.quote(folder)}\n" in said
+
+
+def test_there_is_no_page_without_its_handler(bundle):
+    bundle.write("train.json", training())
+    said, _ = attach(AttachOptions(bundle.folder))
+    assert "monai-auxops report" not in said
+
+
+def test_a_training_without_validation_says_so_to_the_handler(bundle):
+    config = training()
+    config["train"]["trainer"]["train_handlers"] = [STATS]
+    del config["validate"]
+    bundle.write("train.json", config)
+    attach(AttachOptions(bundle.folder, report=True))
+    parser = ConfigParser(
+        ConfigParser.load_config_files([str(bundle.configs / n) for n in ("train.json", "aux_ops.json")])
+    )
+    assert parser["train#trainer#train_handlers#0#also#0#evaluator"] == []

@@ -219,3 +219,41 @@ def test_an_epoch_that_is_not_due_costs_no_look(tmp_path, monkeypatch):
     evaluator([case("a", 1)], [handler]).run()
     assert looked == []
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("errors", "shown"),
+    [
+        ([7], [("only case", 0)]),
+        ([3, 50], [("worst", 1), ("best", 0)]),
+        ([4, 4], [("worst", 1), ("best", 0)]),  # equally good
+        ([3, 50, 0], [("worst", 1), ("worst", 0), ("best", 2)]),
+        ([3, 50, 0, 90, 20], [("worst", 3), ("worst", 1), ("worst", 4), ("best", 2)]),  # 4 is also the median
+        ([3, 50, 0, 90, 20, 5, 7], [("worst", 3), ("worst", 1), ("worst", 4), ("median", 6), ("best", 2)]),
+    ],
+)
+def test_each_case_is_drawn_once(tmp_path, errors, shown):
+    judge = evaluator([case(f"case_{i}", wrong) for i, wrong in enumerate(errors)])
+    trainer = Engine(lambda engine, batch: None)
+    ValidationHandler(1, judge).attach(trainer)
+    ma.AuxReportHandler(judge, log_dir=tmp_path).attach(trainer)
+    trainer.run([0])
+    drawn = json.loads((tmp_path / "best/best.json").read_text())["cases"]
+    assert [(each["place"], each["file"]) for each in drawn] == [(place, f"case_{number}") for place, number in shown]
+
+
+def test_a_report_without_an_evaluator_says_what_it_lacks(tmp_path):
+    trainer = Engine(lambda engine, batch: {"loss": 1.0})
+    with pytest.warns(UserWarning, match=r"AuxReportHandler: pictures and confusion matrix left out.*evaluator="):
+        ma.AuxReportHandler(log_dir=tmp_path).attach(trainer)
+    ma.AuxReportHandler([], log_dir=tmp_path).attach(Engine(lambda engine, batch: {"loss": 1.0}))
+
+
+def test_a_report_without_pictures_and_matrix(tmp_path):
+    judge = evaluator([case("a", 3)])
+    trainer = Engine(lambda engine, batch: None)
+    ValidationHandler(1, judge).attach(trainer)
+    ma.AuxReportHandler(judge, worst=0, matrix=False, log_dir=tmp_path).attach(trainer)
+    trainer.run([0], max_epochs=2)
+    assert {path.name.partition(".out")[0] for path in tmp_path.iterdir()} == {"run.json", "results.png", "events"}
+    assert json.loads((tmp_path / "run.json").read_text())["best"]["metric"] == "val_dice"

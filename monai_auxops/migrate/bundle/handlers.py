@@ -57,17 +57,19 @@ def train_handlers(config: ConvertedConfig, validates: bool, names: list[str]) -
 def report_handler(config: ConvertedConfig, names: list[str]) -> list[Block]:
     """Return the handler that records what ``monai-auxops report`` shows beside the curves."""
     facts = config.facts["train"]
-    if facts.task == "classification":
-        return [component("monai_auxops.AuxReportHandler", log_dir=Expr("@output_dir"))]
+    evaluator, log_dir = Expr("@validate#evaluator"), Expr("@output_dir")
+    if facts.task == "classification":  # labels are vectors, not images
+        options = {"worst": 0, "matrix": False}
+        return [component("monai_auxops.AuxReportHandler", evaluator=evaluator, **options, log_dir=log_dir)]
     exclusive = facts.activation == "softmax" and not facts.label_onehot and facts.label_channels == 1
     return [
         component(
             "monai_auxops.AuxReportHandler",
-            evaluator=Expr("@validate#evaluator"),
+            evaluator=evaluator,
             interval=Expr("@val_interval"),
             **({} if facts.single else {"class_names": names}),
             matrix=exclusive,
-            log_dir=Expr("@output_dir"),
+            log_dir=log_dir,
         )
     ]
 
