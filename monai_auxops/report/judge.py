@@ -48,7 +48,7 @@ def judge_of(
             return Judge(metric, False, True)
         return Judge(metric, direction(metric, directions, best), True)
     said = best.get("metric")
-    if isinstance(said, str) and said in names:
+    if isinstance(said, str) and (said in names or best.get("epoch")):
         return Judge(said, direction(said, directions, best), True)
     if known in names:
         return Judge(known, True, True)

@@ -153,20 +153,32 @@ def report_missing(run: Run) -> None:
         run.remarks.append(f"Read from files that {run.tool} wrote.")
     elif "started" not in run.facts:
         run.gaps.append("No versions and settings: the run had no AuxReportHandler (or AuxRunFactsHandler).")
-    if run.judge.metric is None and run.series:
-        run.remarks.append(
-            "The run does not say which metric decides; use --metric NAME, and --lower if less is better."
-        )
-    elif run.judge.higher is None:
-        run.remarks.append(
-            f"The run does not say whether more or less of {run.judge.metric} is better, so there is no best epoch."
-        )
+    report_judge(run)
     if run.unit == "step" and run.series:
         run.remarks.append("The unit of steps is unknown, so curves are drawn over steps.")
     older = run.facts.get("older")
     for other in older if isinstance(older, list) else []:
         if isinstance(other, dict):
             run.remarks.append(f"An older run in this folder started {other.get('started')}; only the latest is shown.")
+
+
+def report_judge(run: Run) -> None:
+    """Report why there is no best epoch, or no curve of the metric that decides on it."""
+    metric, key = run.judge.metric, mapping_or_empty(run.facts.get("best")).get("metric")
+    if isinstance(key, str) and run.series and key not in run.series:
+        run.gaps.append(
+            f"No curve of the key metric {key}; AuxTensorBoardStatsHandler, attached to its engine, writes it."
+        )
+    if metric is None and run.series:
+        run.remarks.append(
+            "The run does not say which metric decides; use --metric NAME, and --lower if less is better."
+        )
+    elif run.judge.higher is None:
+        run.remarks.append(
+            f"The run does not say whether more or less of {metric} is better, so there is no best epoch."
+        )
+    elif run.best is None and metric in run.series:
+        run.remarks.append(f"{metric} has no value in any epoch, so there is no best epoch.")
 
 
 def try_read(read: Callable[[], T], path: Path, problems: list[str]) -> T | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from monai_auxops.report.events import Point
 from monai_auxops.report.judge import Judge, mapping_or_empty
 
 if TYPE_CHECKING:
-    from monai_auxops.report.events import Point, Series
+    from monai_auxops.report.events import Series
     from monai_auxops.report.tables import Table
 
 
@@ -87,9 +89,11 @@ class Run:
 
     @property
     def best(self) -> Point | None:
-        """The best point of the deciding metric; None if no direction is known."""
+        """The best point of the deciding metric, of its curve or as the run noted it; None if no direction is known."""
         curve = self.series.get(self.judge.metric or "")
-        if curve is None or self.judge.higher is None or not np.isfinite(curve.values).any():
+        if curve is None:
+            return noted_best(self.facts, self.judge.metric)
+        if self.judge.higher is None or not np.isfinite(curve.values).any():
             return None
         values = np.where(np.isfinite(curve.values), curve.values, -math.inf if self.judge.higher else math.inf)
         return curve.point(int(values.argmax() if self.judge.higher else values.argmin()))
@@ -103,6 +107,15 @@ class Run:
     def is_running(self) -> bool:
         """Whether the run's facts say that it has not ended."""
         return bool(self.facts.get("started")) and "finished" in self.facts and not self.facts["finished"]
+
+
+def noted_best(facts: Mapping[str, Any], metric: str | None) -> Point | None:
+    """Return the best epoch and value that ``run.json`` notes; None if they are not those of ``metric``."""
+    best = mapping_or_empty(facts.get("best"))
+    epoch, value = number_or_none(best.get("epoch")), number_or_none(best.get("value"))
+    if epoch is None or value is None or best.get("metric") != metric:
+        return None
+    return Point(int(epoch), value, math.nan)
 
 
 def number_or_none(value: Any) -> float | None:

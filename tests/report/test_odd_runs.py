@@ -237,3 +237,24 @@ def test_thinned_curves_keep_their_mean():
     steps, means = thin_curve(Curve(np.arange(1200), values, values), 300)
     assert len(steps) == 300
     assert np.mean(means) == pytest.approx(values.mean())
+
+
+def test_a_key_metric_without_a_curve_is_named(tmp_path):
+    write_events(tmp_path, {"train/dice": epochs(0.5, 0.6, 0.7)})
+    best = {"metric": "val_dice", "epoch": 2, "value": 0.875, "higher_is_better": True}
+    (tmp_path / "run.json").write_text(json.dumps({"started": "1970-01-01", "seconds": {"3": 1}, "best": best}))
+    run = read_run(tmp_path)
+    assert (run.best.step, run.best.value, run.judge.word) == (2, 0.875, "best")
+    assert main(["report", str(tmp_path)]) == 0
+    text = Parsed((tmp_path / "report.html").read_text()).text
+    assert "No curve of the key metric val_dice; AuxTensorBoardStatsHandler, attached to its engine, writes it." in text
+    assert "best val_dice" in text
+
+
+def test_a_key_metric_that_never_had_a_value_is_named(tmp_path):
+    write_events(tmp_path, {"train/dice": epochs(0.5, 0.6), "val/dice": epochs(math.nan, math.nan)})
+    best = {"metric": "val_dice", "epoch": None, "value": None, "higher_is_better": True}
+    (tmp_path / "run.json").write_text(json.dumps({"started": "1970-01-01", "seconds": {"2": 1}, "best": best}))
+    run = read_run(tmp_path)
+    assert run.best is None
+    assert "val_dice has no value in any epoch, so there is no best epoch." in run.remarks
