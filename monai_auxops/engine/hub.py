@@ -147,6 +147,8 @@ class Hub:
         if layout != self._agreed_on:
             with self._ranks().meeting(f"{self._identity}, start of a run, with {layout}"):
                 self._agreed_on = layout
+        for attachment in self.attachments:
+            attachment.op.warn_without_writer(self._ranks())
 
     def _watch(self, engine: Engine) -> None:
         """Guard the handlers that choose by our values: on this engine, and on the trainer that runs this evaluator."""

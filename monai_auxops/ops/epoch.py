@@ -12,7 +12,7 @@ from monai_auxops.cases.report import CaseReport, is_per_case
 from monai_auxops.core.accumulator import Accumulator, Phase, is_per_sample
 from monai_auxops.core.agreement import note_tags, settle_tags, signature
 from monai_auxops.core.inputs import naming_errors
-from monai_auxops.core.ranks import Gather, Ranks
+from monai_auxops.core.ranks import Gather, Ranks, world_size
 from monai_auxops.core.running import RunningMean, Totals
 from monai_auxops.ops.naming import Named
 
@@ -127,6 +127,7 @@ class EpochState(Named):
         with ranks.meeting(purpose, note_tags([self])) as notes:
             settle_tags([self], notes)
             flat = ranks.total([state.packed() for state in self.states], purpose)
+            self.warn_without_writer(ranks)
             return self.epoch_values(Totals.of(self.states, flat), ranks.gather)
 
     def get_buffer(self) -> Tensor:
@@ -153,6 +154,16 @@ class EpochState(Named):
         if self._report is not None:
             self._report.write(gather)
         return self.values_of(totals)
+
+    def warn_without_writer(self, ranks: Ranks) -> None:
+        """Warn once, on the first of ``ranks``, if none of them is rank 0, which writes the report."""
+        if self._report is not None and ranks.is_first and world_size() > 1 and 0 not in ranks.members:
+            group = ", ".join(map(str, ranks.members))
+            self.warn_once(
+                f"only rank 0 writes the report of report_path=, and the group= of rank {group} does not include it, "
+                "so there is none",
+                about="report",
+            )
 
     def values_of(self, totals: Totals) -> dict[str, float]:
         """Return the values by tag, from sums and counts: the means, unless overridden."""

@@ -288,6 +288,8 @@ def test_what_has_no_batch_axis_is_not_published_as_a_sample():
 def test_an_epoch_without_a_batch_is_reported():
     engine = engine_of(lambda scores, label: {"pred": scores, "label": label})
     ma.ComputeDice("dice").attach(engine, "dice")
-    with pytest.warns(UserWarning, match=r"ComputeDice\(tag='dice'\): no batch came in epoch 1"):
+    ma.ComputeAccuracy("acc").attach(engine, "acc")
+    said = r"no batch came in epoch 1, so its values of ComputeDice\(tag='dice'\), ComputeAccuracy\(tag='acc'\) are NaN"
+    with pytest.warns(UserWarning, match=said):
         engine.run(iter([]))
     assert math.isnan(engine.state.metrics["dice"])

@@ -42,6 +42,7 @@ TOGETHER = (
     "a plain loop",
     "beside monais metric",
     "a rank without data",
+    "a subgroup without rank 0",
     "no rank with data",
     "the value of one rank alone",
     "a late rank",
@@ -189,6 +190,14 @@ def test_a_subgroup_is_enough(four):
     first, second, *others = (rank["a subgroup"] for rank in four[1])
     assert first == second == [pytest.approx(truth, abs=1e-12)] * 2
     assert ["with rank 2 in it" in others[0], "with rank 3 in it" in others[1]] == [True, True]
+
+
+def test_a_subgroup_without_rank_0_is_told_that_nobody_writes_its_report(two):
+    said, written = two[1][1]["a subgroup without rank 0"]
+    assert ["only rank 0 writes the report" in message and "rank 1 does not" in message for message in said] == [
+        True
+    ] * 3
+    assert written == []
 
 
 # --- ranks that differ, or do not come ---

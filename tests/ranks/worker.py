@@ -382,6 +382,26 @@ def a_subgroup(out):
     return [loop["dice"], engine.state.metrics["d"]]
 
 
+@scenario
+def a_subgroup_without_rank_0(out):
+    """The second rank validates alone, in a loop and on an engine; the folder is of no use to it."""
+    group = dist.new_group([1])
+    if dist.get_rank() != 1:
+        return None
+    folder = Path(out).parent / "of_a_subgroup"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            looped([ma.ComputeDice("dice", report_path=folder)], cases(2, 1))[0].aggregate(group=group)
+        slot = ma.ComputeDice("dice", report_path=folder)
+        slot.group = group
+        loader = DataLoader(Dataset(cases(2, 1)), batch_size=2)
+        engine = Engines().evaluator(val_data_loader=loader, key_val_metric={"d": slot})
+        engine.run()
+        engine.run()
+    return [str(each.message) for each in said], [path.name for path in folder.iterdir()]
+
+
 def found(name: str, out: str) -> object:
     """What one scenario gives, or how it fails."""
     try:
