@@ -128,7 +128,11 @@ class Hub:
             for attachment in self.attachments
             for name in attachment.names
         }
-        return {name: by_tag[field] for name, field in fields.items() if field in by_tag and by_tag[field] != name}
+        equal = {name: by_tag[field] for name, field in fields.items() if field in by_tag and by_tag[field] != name}
+        for attachment in self.attachments:
+            tags = getattr(attachment.op, "equal_tags", {})
+            equal |= {attachment.metric_name(tag): attachment.metric_name(other) for tag, other in tags.items()}
+        return equal
 
     def columns_of(self, op: object) -> list[str]:
         """Return the metric names of the values per case that ``op`` measured, the main one first."""

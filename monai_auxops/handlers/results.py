@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,5 +53,7 @@ class AuxResultsHandler(EpochViewer):
             return
         new = self.path.with_name(f"results.{os.getpid()}.png")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(new, dpi=110)
+        with warnings.catch_warnings():  # the font may lack characters of a class name; they become boxes
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(new, dpi=110)
         new.replace(self.path)

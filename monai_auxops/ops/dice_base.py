@@ -63,6 +63,14 @@ class DiceOperation(AuxiliaryOperation):
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from None
 
+    @property
+    def equal_tags(self) -> dict[str, str]:
+        """The tags that always equal another one: those of the class, if there is only one."""
+        ends = [f"/{name}" for name in self.options.class_names or ()]
+        tags = self.epoch_tags or ()
+        roots = {tag: tag.removesuffix(ends[0]) for tag in tags if len(ends) == 1 and tag.endswith(ends[0])}
+        return {tag: root for tag, root in roots.items() if root in tags}
+
     def _name_outputs(self, prefix: str) -> None:
         options, own = self.options, self._own_tags
         tags = options.tags(own, prefix)

@@ -73,13 +73,14 @@ def tracker_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return class names that every tracker accepts; ``ValueError`` if two become equal.
 
     In the first epoch MLflow would reject a metric name with other characters than letters, digits, spaces and
-    ``_ - . : /``. They are replaced by underscores as soon as the name is given.
+    ``_ - . : /``. They are replaced by underscores as soon as the name is given, and a slash, which separates a metric
+    from its class, by a hyphen.
 
     Examples:
-        >>> tracker_names(["gray", "white (L)"])
-        ('gray', 'white _L_')
+        >>> tracker_names(["gray", "white (L)", "GTV/CTV"])
+        ('gray', 'white _L_', 'GTV-CTV')
     """
-    accepted = tuple(re.sub(r"[^\w\- .:/]", "_", str(name)) for name in names)
+    accepted = tuple(re.sub(r"[^\w\- .:]", "_", str(name).replace("/", "-")) for name in names)
     if len(set(accepted)) < len(accepted):
         raise ValueError(f"expected class_names that differ in letters, digits and spaces, got {list(names)}")
     return accepted

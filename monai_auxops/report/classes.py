@@ -81,7 +81,7 @@ def table_of_cases(table: Table, run: Run) -> ClassTable | None:
     classes = []
     for member, column in members.items():
         values = dict(zip(cases, (table_number(row[column]) for row in table.rows), strict=True))
-        name = member or ("mean over classes" if len(members) > 1 else metric)
+        name = member or ("mean over classes" if len(members) > 1 else only_class(metric, run.same))
         entry = ClassValues(name, values)
         if is_overlap(metric) and (member or len(members) == 1):
             entry.missed = sum(value == 0 for value in values.values())
@@ -93,6 +93,16 @@ def table_of_cases(table: Table, run: Run) -> ClassTable | None:
     directions = run.facts.get("higher_is_better") or {}
     higher = directions.get(metric) if isinstance(directions.get(metric), bool) else run.judge.higher
     return ClassTable(metric, higher is not False, classes)
+
+
+def only_class(metric: str, same: Mapping[str, str]) -> str:
+    """Return the class of a metric that has a single one, or else the metric's own name.
+
+    Examples:
+        >>> only_class("val_dice", {"val_dice/tumor": "val_dice"}), only_class("val_dice", {})
+        ('tumor', 'val_dice')
+    """
+    return next((name.removeprefix(f"{metric}/") for name, other in same.items() if other == metric != name), metric)
 
 
 def family_of(columns: Sequence[str], metric: str | None) -> str | None:

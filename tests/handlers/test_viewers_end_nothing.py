@@ -19,6 +19,8 @@ from monai.engines import SupervisedEvaluator
 from monai.handlers import MeanDice, ValidationHandler, from_engine
 
 import monai_auxops as ma
+from monai_auxops.report.classes import class_table
+from monai_auxops.report.reading import read_run
 
 BRATS = {"is_onehot_targets": True, "is_independent_predictions": True, "final_activation": "sigmoid"}
 
@@ -287,6 +289,10 @@ def test_two_evaluators_on_one_trainer_keep_apart(tmp_path):
         assert [row["epoch"] for row in rows(folder / "worst_cases.csv")] == ["1", "2"]
     facts = json.loads((tmp_path / "run.json").read_text())
     assert [*facts["aux_ops"]] == ["training", "validation", "validation 2"]
+    run = read_run(tmp_path)
+    assert run.best_set["folder"] == tmp_path / "best"  # not that of the second one
+    assert run.worst is not None
+    assert run.worst.path == tmp_path / "worst_cases.csv"
 
 
 def test_threads_and_writers_end_with_the_training(tmp_path):
@@ -326,3 +332,28 @@ def test_a_foreign_run_json_is_left_alone(tmp_path):
     with pytest.warns(UserWarning, match=r"run.json was not written by this handler and is not overwritten"):
         validated(tmp_path, volume, {"val_dice": ma.ComputeDice("dice")})
     assert (tmp_path / "run.json").read_text() == '{"best": 0.7}'
+
+
+def test_a_single_class_is_shown_once(tmp_path):
+    text = io.StringIO()
+    op = ma.DiceMaskedOutput(
+        "dice", class_names=["腫瘍"], skip_background=True, statistics=["recall"], report_path=tmp_path
+    )
+    data = torch.eye(2)[torch.tensor([[[0, 1, 1]]])].movedim(-1, 1), torch.tensor([[[[0, 1, 0]]]])
+    judge = Engine(lambda engine, batch: {"pred": data[0], "label": data[1]})
+    op.attach(judge, "val_dice")
+    ma.AuxTensorBoardStatsHandler(log_dir=tmp_path).attach(judge)
+    trainer = Engine(lambda engine, batch: None)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: judge.run([0]))
+    ma.AuxReportHandler(judge, worst=0, matrix=False, log_dir=tmp_path).attach(trainer)
+    ma.AuxConsoleHandler(judge, text).attach(trainer)
+    trainer.run([0], max_epochs=2)
+    assert judge.state.metrics["val_dice/腫瘍"] == judge.state.metrics["val_dice"] == pytest.approx(2 / 3)
+    assert text.getvalue().splitlines()[1].split() == ["epoch", "dice", "recall"]
+    run = read_run(tmp_path)
+    assert set(run.series) == {"val_dice", "val_recall"}
+    table = class_table(run)
+    assert [(entry.name, *entry.values.values()) for entry in table.classes] == [
+        ("腫瘍", pytest.approx(2 / 3, abs=1e-6))
+    ]
+    assert (tmp_path / "results.png").is_file()  # its font has no such characters
