@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -164,17 +165,20 @@ def draw_best(
 
 
 def pictured_cases(cases: CasePictures, worst: KeptCases) -> list[tuple[str, KeptCases, int]]:
-    """Return the worst cases, the median and the best one, each case once, with its place and where it is kept."""
-    highest = None if cases.best is None else cases.best.cpu()
-    if highest is None or not positions_with_value(highest):
+    """Return the worst cases, the median and the best one, each case once, with its place and where it is kept.
+
+    Of few cases, the first of the worst is never called the median, and no better case than the median is called bad.
+    """
+    highest, median = None if cases.best is None else cases.best.cpu(), cases.median()
+    if highest is None or median is None or not positions_with_value(highest):
         return []
-    top = int(highest.numbers[0])
-    chosen = [("worst", worst, rank) for rank in positions_with_value(worst) if int(worst.numbers[rank]) != top]
-    if not chosen:
+    top, middle, numbers = int(highest.numbers[0]), int(median.numbers[0]), worst.numbers.tolist()
+    ranks = [rank for rank in positions_with_value(worst) if numbers[rank] != top]
+    if not ranks:
         return [("only case", highest, 0)]
-    shown = {top, *(int(worst.numbers[rank]) for _, _, rank in chosen)}
-    median = cases.median()
-    if median is not None and int(median.numbers[0]) not in shown:
+    others = itertools.takewhile(lambda rank: numbers[rank] != middle, ranks[1:])
+    chosen = [("worst", worst, rank) for rank in (ranks[0], *others)]
+    if middle not in (top, numbers[ranks[0]]):
         chosen.append(("median", median, 0))
     return [*chosen, ("best", highest, 0)]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from monai_auxops.drawing.paint import COLORS
 from monai_auxops.report.case_table import case_rows
 from monai_auxops.report.judge import mapping_or_empty
 from monai_auxops.report.markup import four_decimals, interval_text, mean_and_sd, short_name, table
@@ -81,10 +82,23 @@ def picture_section(run: Run, worst: int) -> str:
         return ""
     epochs = sorted({picture.epoch for picture in pictures if picture.epoch is not None})
     when = f" <small>of epoch {', '.join(map(str, epochs))}</small>" if epochs else ""
-    legend = "".join(f"<span style='--key:{color}'>{text}</span>" for text, color in LEGEND)
-    shown = f"<div class='legend'>{legend}</div>" if any("errors" in picture.panels for picture in pictures) else ""
+    shown = legend("label, prediction", class_colors(run.best_set.get("classes")))
+    if any("errors" in picture.panels for picture in pictures):
+        shown += legend("errors", LEGEND)
     figures = "".join(map(figure, pictures))
     return f"<h2>Pictures{when}</h2>{shown}<div class='pictures'>{figures}</div>"
+
+
+def class_colors(classes: Any) -> list[tuple[str, str]]:
+    """Return the classes behind the background with their colors; none if they have no color of their own."""
+    names = [str(name) for name in classes[1:]] if isinstance(classes, list) else []
+    return list(zip(names, COLORS, strict=False)) if len(names) <= len(COLORS) else []
+
+
+def legend(where: str, colors: Iterable[tuple[str, str]]) -> str:
+    """Return the meaning of the colors in the panels ``where``; nothing without colors."""
+    spans = "".join(f"<span style='--key:{color}'>{escape(text)}</span>" for text, color in colors)
+    return f"<div class='legend'><small>{where}:</small>{spans}</div>" if spans else ""
 
 
 def figure(picture: Picture) -> str:

@@ -69,3 +69,12 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
         equal = [names.count(name) > 1 for name in names]
         names = ["/".join(p[-depth:]) if e else n for n, p, e in zip(names, parts, equal, strict=True)]
     return names
+
+
+def nearest_file(folder: Path, name: str) -> Path | None:
+    """Return the file called ``name`` in ``folder`` or below it; of several the one with the fewest folders above it.
+
+    A further evaluator writes to a folder below that of the first one.
+    """
+    found = [path for path in folder.rglob(name) if path.is_file()]
+    return min(found, key=lambda path: (len(path.parts), path), default=None)

@@ -189,7 +189,10 @@ function matrix(block, width) {
   const opacity = { field: "share", type: "quantitative", scale: { domain: [0, 1], range: [0.04, 0.85] }, legend: null };
   const layer = [{ mark: { type: "rect", color: PALETTE[0], cornerRadius: room ? 3 : 0 }, encoding: { ...base, opacity } }];
   if (room)
-    layer.push({ mark: { type: "text", fontSize: 12 }, encoding: { ...base, text: { field: "share", type: "quantitative", format: ".0%" } } });
+    layer.push({
+      transform: [{ filter: "isValid(datum.share)" }], mark: { type: "text", fontSize: step < 34 ? 10 : 12 },
+      encoding: { ...base, text: { field: "share", type: "quantitative", format: ".0%" } },
+    });
   return { data: { values: rows }, layer, height: { step } };
 }
 

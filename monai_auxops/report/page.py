@@ -103,9 +103,10 @@ class Page:
             charts += curves.iteration_charts(run, self._blocks)
             yield "<h2>Curves</h2>" + self._grid(charts)
         yield case_sections.case_section(run, self._tables, self.folder)
-        parts = [part for part in (self._matrix(run), self._seconds(run)) if part]
-        if parts:
-            yield "<h2>Confusion and time</h2><div class='grid'>" + "".join(parts) + "</div>"
+        parts = {"Confusion": self._matrix(run), "Time": self._seconds(run)}
+        names = [name for name, part in parts.items() if part]
+        if names:
+            yield f"<h2>{' and '.join(names).capitalize()}</h2><div class='grid'>{''.join(parts.values())}</div>"
         yield facts_table(run)
 
     def _classes(self, run: Run) -> Iterator[str]:

@@ -12,9 +12,9 @@ import numpy as np
 
 from monai_auxops.drawing.names import metric_of
 from monai_auxops.report import foreign
-from monai_auxops.report.discover import run_name
+from monai_auxops.report.discover import nearest_file, run_name
 from monai_auxops.report.events import Curve, read_events
-from monai_auxops.report.judge import judge_of, mapping_or_empty
+from monai_auxops.report.judge import judge_of, mapping_or_empty, words_of
 from monai_auxops.report.run import Run
 from monai_auxops.report.run_tables import read_tables
 from monai_auxops.report.tables import ENCODING
@@ -52,12 +52,12 @@ def read_run(folder: Path, metric: str | None = None, lower: bool = False) -> Ru
 def read_facts(folder: Path, problems: list[str]) -> dict[str, Any]:
     """Return the run's ``run.json``; if it has no configuration, take that next to the run."""
     facts: dict[str, Any] = {}
-    for path in sorted(path for path in folder.rglob("run.json") if path.is_file())[:1]:
-        content = try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, problems)  # noqa: B023
-        if isinstance(content, dict):
-            facts = {key: value for key, value in content.items() if is_shape_of(key, value)}
-        elif content is not None:
-            problems.append(f"{path.name}: expected an object, got {type(content).__name__}.")
+    path = nearest_file(folder, "run.json")
+    content = None if path is None else read_json(path, problems)
+    if isinstance(content, dict):
+        facts = {key: value for key, value in content.items() if is_shape_of(key, value)}
+    elif content is not None:
+        problems.append(f"run.json: expected an object, got {type(content).__name__}.")
     beside = [base / name for base in (folder, folder.parent) for name in CONFIGURATIONS]
     for path in [path for path in beside if path.is_file()][:1]:
         if not facts.get("config"):
@@ -75,9 +75,7 @@ def is_shape_of(key: str, value: Any) -> bool:
 def read_evaluation(run: Run) -> None:
     """Read the results of ``monai-auxops evaluate`` in the folder itself."""
     path = run.folder / "summary.json"
-    content = (
-        try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems) if path.is_file() else None
-    )
+    content = read_json(path, run.problems) if path.is_file() else None
     if not isinstance(content, dict) or content.get("made_by") != EVALUATION:
         return
     run.evaluation = content
@@ -135,11 +133,13 @@ def join_curves(first: Curve, second: Curve) -> Curve:
 
 def read_best(folder: Path, run: Run) -> dict[str, Any]:
     """Read the set of pictures of the best epoch; empty if it belongs to another run."""
-    for path in sorted(path for path in folder.rglob("best.json") if path.is_file())[:1]:
-        content = try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, run.problems)  # noqa: B023
-        same = isinstance(content, dict) and content.get("run") == run.facts.get("run", content.get("run"))
-        if isinstance(content, dict) and same and isinstance(content.get("cases"), list):
-            return {**content, "folder": path.parent}
+    path = nearest_file(folder, "best.json")
+    if path is None:
+        return {}
+    content = read_json(path, run.problems)
+    same = isinstance(content, dict) and content.get("run") == run.facts.get("run", content.get("run"))
+    if isinstance(content, dict) and same and isinstance(content.get("cases"), list):
+        return {**content, "folder": path.parent}
     return {}
 
 
@@ -154,6 +154,7 @@ def report_missing(run: Run) -> None:
     elif "started" not in run.facts:
         run.gaps.append("No versions and settings: the run had no AuxReportHandler (or AuxRunFactsHandler).")
     report_judge(run)
+    report_divergence(run)
     if run.unit == "step" and run.series:
         run.remarks.append("The unit of steps is unknown, so curves are drawn over steps.")
     older = run.facts.get("older")
@@ -179,6 +180,21 @@ def report_judge(run: Run) -> None:
         )
     elif run.best is None and metric in run.series:
         run.remarks.append(f"{metric} has no value in any epoch, so there is no best epoch.")
+
+
+def report_divergence(run: Run) -> None:
+    """Report a loss that is NaN or infinite, which a curve shows only as a gap."""
+    for name, curve in run.series.items():
+        odd = ~np.isfinite(curve.values)
+        if odd.any() and "loss" in words_of(name) and not name.startswith("running/"):
+            unit = run.unit if name in run.by_epoch() else "iteration"
+            first = f"first in {unit} {curve.steps[odd.argmax()]}"
+            run.gaps.append(f"{name}: {odd.sum():,} of {odd.size:,} values are NaN or infinite, {first}.")
+
+
+def read_json(path: Path, problems: list[str]) -> Any:
+    """Return the content of a JSON file; an error becomes a sentence in ``problems``."""
+    return try_read(lambda: json.loads(path.read_text(encoding="utf-8")), path, problems)
 
 
 def try_read(read: Callable[[], T], path: Path, problems: list[str]) -> T | None:

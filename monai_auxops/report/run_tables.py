@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from monai_auxops.report.discover import nearest_file
 from monai_auxops.report.tables import Table, Wanted, case_of, numeric_columns, read_table
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ def read_tables(run: Run) -> None:
     run.cases = join_tables([table for table in tables if table is not None and table.rows], run)
     if run.cases is not None:
         name_as_measured(run.cases, run)
-    for name in ("confusion_matrix", "worst_cases"):
-        for path in sorted(path for path in run.folder.rglob(f"{name}.csv") if path.is_file())[:1]:
-            table = read_table(path, wanted, run.problems, run.remarks)
-            if table is not None and table.rows:
-                setattr(run, {"confusion_matrix": "matrix", "worst_cases": "worst"}[name], table)
+    run.matrix = read_nearest(run, "confusion_matrix.csv", wanted)
+    run.worst = read_nearest(run, "worst_cases.csv", wanted)
+
+
+def read_nearest(run: Run, name: str, wanted: Wanted) -> Table | None:
+    """Read the rows of one epoch of a table that each evaluator has in a folder of its own, of the first evaluator."""
+    path = nearest_file(run.folder, name)
+    table = None if path is None else read_table(path, wanted, run.problems, run.remarks)
+    return table if table is not None and table.rows else None
 
 
 def join_tables(tables: list[Table], run: Run) -> Table | None:

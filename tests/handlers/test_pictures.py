@@ -227,8 +227,9 @@ def test_an_epoch_that_is_not_due_costs_no_look(tmp_path, monkeypatch):
         ([7], [("only case", 0)]),
         ([3, 50], [("worst", 1), ("best", 0)]),
         ([4, 4], [("worst", 1), ("best", 0)]),  # equally good
-        ([3, 50, 0], [("worst", 1), ("worst", 0), ("best", 2)]),
-        ([3, 50, 0, 90, 20], [("worst", 3), ("worst", 1), ("worst", 4), ("best", 2)]),  # 4 is also the median
+        ([3, 50, 0], [("worst", 1), ("median", 0), ("best", 2)]),
+        ([3, 50, 0, 90], [("worst", 3), ("median", 1), ("best", 2)]),  # the lower one in the middle
+        ([3, 50, 0, 90, 20], [("worst", 3), ("worst", 1), ("median", 4), ("best", 2)]),
         ([3, 50, 0, 90, 20, 5, 7], [("worst", 3), ("worst", 1), ("worst", 4), ("median", 6), ("best", 2)]),
     ],
 )

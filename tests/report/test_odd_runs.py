@@ -258,3 +258,8 @@ def test_a_key_metric_that_never_had_a_value_is_named(tmp_path):
     run = read_run(tmp_path)
     assert run.best is None
     assert "val_dice has no value in any epoch, so there is no best epoch." in run.remarks
+
+
+def test_a_loss_that_is_no_number_is_reported(tmp_path):
+    write_events(tmp_path, {"train/loss": epochs(0.5, math.nan, math.inf, 0.25), "val/dice": epochs(math.nan, 0.5)})
+    assert read_run(tmp_path).gaps[-1] == "train_loss: 2 of 4 values are NaN or infinite, first in step 2."

@@ -321,6 +321,7 @@ def test_no_torch_is_loaded(tmp_path):
 def test_a_browser_draws_every_chart_and_runs_no_foreign_script(tmp_path):
     folder = write_run(tmp_path / "unet", {f"val_{HOSTILE}": [0.1, 0.2], **CURVES}, device=HOSTILE)
     write_cases(folder, f"{HOSTILE}.nii")
+    (folder / "confusion_matrix.csv").write_text("epoch,label,run,a,b\n3,a,,2,1\n3,b,,0,0\n")  # b is in no label
     number = len(data_in(page_of(folder))["charts"])
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom"]
     options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -331,5 +332,23 @@ def test_a_browser_draws_every_chart_and_runs_no_foreign_script(tmp_path):
     )  # fmt: skip
     drawn = Parsed(done.stdout)
     assert drawn.count("svg") == number
+    assert ">67%<" in done.stdout
+    assert ">null<" not in done.stdout
     assert "<title>unet</title>" in done.stdout
     assert not [a for t, a in drawn.tags if "onerror" in a]
+
+
+def test_the_classes_of_a_matrix_are_the_colors_of_the_pictures(tmp_path):
+    folder = write_run(tmp_path / "unet")
+    (folder / "best").mkdir()
+    Image.new("RGB", (8, 2)).save(folder / "best/1.png")
+    best = {"epoch": 3, "cases": [{"place": "worst", "file": "a.nii", "name": "1"}], "matrix": [[1, 0], [0, 0]]}
+    (folder / "best/best.json").write_text(json.dumps(best | {"classes": ["background", "<b>"]}))
+    page = page_of(folder)
+    assert "<small>label, prediction:</small><span style='--key:#4c9be8'>&lt;b&gt;</span>" in page
+    assert "<small>errors:</small><span style='--key:#e69f00'>missed</span>" in page
+    assert "<h2>Confusion and time</h2>" in page
+    (folder / "best/best.json").write_text(json.dumps(best | {"classes": None, "matrix": None}))
+    page = page_of(folder)
+    assert "label, prediction:" not in page
+    assert "<h2>Time</h2>" in page
