@@ -19,7 +19,7 @@ from monai_auxops.migrate.conversion.project import Project
 from monai_auxops.migrate.conversion.read_project import read_project
 from monai_auxops.migrate.diagnostics import Log, Where
 from monai_auxops.migrate.encode import UnsafeKeyError
-from monai_auxops.migrate.options import MigrateOptions  # noqa: TC001 (for callers: run(MigrateOptions(...)))
+from monai_auxops.migrate.options import MigrateOptions, repeated
 from monai_auxops.migrate.reading.mmar import Mmar
 from monai_auxops.migrate.report.diff import diff
 from monai_auxops.migrate.report.html import html
@@ -34,7 +34,7 @@ def run(options: MigrateOptions) -> tuple[str, int]:
     newer = migration(project, options)
     if newer is not None:
         newer.run()
-        report = newer.complete(model(newer.project, options.strict, options.output))
+        report = newer.complete(model(newer.project, options.strict))
         return _render(report, options), report["exit_code"]
     with tempfile.TemporaryDirectory(prefix="monai-auxops-weights-") as folder:
         models = _weights(project, Path(folder)) if options.weights else None
@@ -42,7 +42,7 @@ def run(options: MigrateOptions) -> tuple[str, int]:
         failed = options.check and _check(project, options, models)
     if packages.missing() and (written is not None or options.check):
         project.log.add("CT708", Where("environment"), packages.advice(packages.missing()))
-    report = model(project, options.strict, options.output)
+    report = model(project, options.strict, options.output, repeated(options))
     if written is not None:
         report["written"] = str(written)
         report["next"] = _train_command(project, written)

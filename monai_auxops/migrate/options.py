@@ -59,6 +59,27 @@ class MigrateOptions:
     color: bool = False
 
 
+_REPEATED: Final = ("env", "settings", "evaluation", "only", "rules", "weights", "trust_code", "aux_ops")
+
+
+def repeated(options: MigrateOptions) -> list[str]:
+    """Return the flags with which another command reads the MMAR in the same way.
+
+    Examples:
+        >>> repeated(MigrateOptions(Path("mmar"), settings=("epochs=4",), trust_code=True))
+        ['--set', 'epochs=4', '--trust-code']
+    """
+    found: list[str] = []
+    for item in _declared():
+        value = getattr(options, item.name)
+        if item.name not in _REPEATED or not value:
+            continue
+        found.append(item.metadata["flags"][-1])
+        if value is not True:
+            found += map(str, value) if isinstance(value, tuple) else [str(value)]
+    return found
+
+
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add the options to a command line."""
     for item in _declared():

@@ -23,7 +23,8 @@ from monai_auxops.migrate.clara4.wiring import weights_name
 from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import UnsafeKeyError
-from monai_auxops.migrate.report.model import Model, totals
+from monai_auxops.migrate.options import repeated
+from monai_auxops.migrate.report.model import Model, evaluation_flags, folder_names, migrate_command, totals
 from monai_auxops.migrate.trial.validate import validate
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Migration:
 
     def _next(self) -> list[str]:
         """Return the commands to run next."""
-        source = self.project.source
+        source, given = self.project.source, repeated(self.options)
         if self.written is not None:
             first = "train" if Role.TRAIN in self.mmar.chosen else "evaluate"
             where = shlex.quote(str(self.written))
@@ -154,10 +155,14 @@ class Migration:
         if fatal:
             return []
         if self.mmar.main is not None and (Role.TRAIN in self.mmar.chosen or not self._trains()):
-            return [_command(source, Path("my_bundle"))]
+            return [migrate_command(source, Path("my_bundle"), given)]
         output = self.options.output or Path("my_bundle")
-        paths = [self.project.mmar.paths[file] for file in self._trains()]
-        return [_command(path, output / path.stem) for path in paths]
+        paths, files = self.project.mmar.paths, self._trains()
+        evaluation = self.mmar.chosen.get(Role.EVALUATE)
+        beside = paths[evaluation.file] if evaluation is not None else None
+        given += evaluation_flags(beside, given)
+        named = zip(files, folder_names(files), strict=True)
+        return [migrate_command(paths[file], output / name, given) for file, name in named]
 
     def _trains(self) -> list[str]:
         return [config.file for config in self.mmar.configs if config.role is Role.TRAIN]
@@ -167,10 +172,6 @@ class Migration:
         root = data_root(main) if main is not None else ""
         known = self.mmar.data is not None and root and "{" not in root
         return "" if known else " --dataset_dir DATA --datalist DATA/dataset.json"
-
-
-def _command(path: Path, output: Path) -> str:
-    return f"monai-auxops migrate {shlex.quote(str(path))} -o {shlex.quote(str(output))}"
 
 
 def migration(project: Project, options: MigrateOptions) -> Migration | Renewal | None:

@@ -69,7 +69,7 @@ def read_file(path: Path, log: Log, evaluation: Path | None = None) -> Mmar:
         beside.append(folder / "config_train.json")
     if evaluation is not None:
         beside.append(evaluation)
-    elif mmar.of(FileKind.TRAIN) and (folder / "config_validation.json").is_file():
+    elif (mmar.of(FileKind.TRAIN) or mmar.of(FileKind.TRAIN4)) and (folder / "config_validation.json").is_file():
         log.add("CT120", Where(path.name), "config_validation.json beside it was not read")
     for other in beside:
         if other.is_file() and other != path:

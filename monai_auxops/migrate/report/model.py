@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Model = dict[str, Any]
 
 
-def model(project: Project, strict: bool = False, output: Path | None = None) -> Model:
-    """Return everything that the report says."""
+def model(project: Project, strict: bool = False, output: Path | None = None, given: Sequence[str] = ()) -> Model:
+    """Return everything that the report says; ``given`` are the flags that the next command repeats."""
     return {
         "source": project.source.name,
         "files": [_file(project, config) for config in project.configs],
@@ -35,7 +35,7 @@ def model(project: Project, strict: bool = False, output: Path | None = None) ->
         "diagnostics": [_diagnostic(item) for item in project.log.sorted()],
         "checked": next((item.message for item in project.log.items if item.code == "CT706"), ""),
         "exit_code": exit_code(project, strict),
-        "next": next_steps(project, output or Path("my_bundle")),
+        "next": next_steps(project, output or Path("my_bundle"), given),
     }
 
 
@@ -160,21 +160,32 @@ def _diagnostic(item: Diagnostic) -> Model:
     }
 
 
-def next_steps(project: Project, output: Path) -> list[str]:
-    """Return the commands to run next."""
+def next_steps(project: Project, output: Path, given: Sequence[str] = ()) -> list[str]:
+    """Return the commands to run next, with the flags of this one."""
     fatal = [item for item in project.log.items if item.severity is Severity.FATAL and item.code != "CT707"]
     if project.train is not None:
-        return [] if fatal else [_migrate(project.source, Path("my_bundle"))]
+        return [] if fatal else [migrate_command(project.source, Path("my_bundle"), given)]
     broken = {item.where.file for item in fatal}
     files = [config.file for config in project.configs if config.trains and config.file not in broken]
-    return [_migrate(project.mmar.paths[file], output / name) for file, name in zip(files, _names(files), strict=True)]
+    evaluation = project.mmar.paths[project.evaluate.file] if project.evaluate is not None else None
+    given = [*given, *evaluation_flags(evaluation, given)]
+    named = zip(files, folder_names(files), strict=True)
+    return [migrate_command(project.mmar.paths[file], output / name, given) for file, name in named]
 
 
-def _names(files: list[str]) -> list[str]:
+def folder_names(files: list[str]) -> list[str]:
     """Return a folder name for each file: the file's own, preceded by its folder if that alone is not unique."""
     stems = [Path(file).stem for file in files]
     return stems if len(set(stems)) == len(stems) else [Path(file).with_suffix("").as_posix() for file in files]
 
 
-def _migrate(path: Path, output: Path) -> str:
-    return f"monai-auxops migrate {shlex.quote(str(path))} -o {shlex.quote(str(output))}"
+def evaluation_flags(evaluation: Path | None, given: Sequence[str]) -> list[str]:
+    """Return the flags that name the validation of a single training file, unless they are given."""
+    if evaluation is None or {"--evaluation", "--only"} & set(given):
+        return []
+    return ["--evaluation", str(evaluation)]
+
+
+def migrate_command(path: Path, output: Path, given: Sequence[str]) -> str:
+    """Return the command that writes the bundle of a folder or a file."""
+    return shlex.join(["monai-auxops", "migrate", str(path), *given, "-o", str(output)])
