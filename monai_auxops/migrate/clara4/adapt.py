@@ -21,7 +21,7 @@ _PARENTS: Final = {
     "SEResNet50": "SENet", "SEResNet101": "SENet", "SEResNet152": "SENet", "SENet154": "SENet",
     "SEResNext50": "SENet", "SEResNext101": "SENet", "SEResNeXt50": "SENet", "SEResNeXt101": "SENet",
 }  # fmt: skip
-_GONE: Final = {
+WITHOUT_EFFECT: Final = {
     "as_tensor_output": "transforms return tensors today",
     "meta_keys": "a MetaTensor carries its metadata",
     "meta_key_postfix": "a MetaTensor carries its metadata",
@@ -32,9 +32,7 @@ _GONE: Final = {
     "dtype": "the transform that loads decides",
     "norm_coords": "coordinates are those of the image",
     "archived": "PyTorch's format is the only one",
-    "batched": "data is decollated",
     "num_workers": "the loader decides",
-    "pretrained": "the weights come from a file",
 }
 """Arguments that today's classes no longer have and that change no value."""
 _SAME_MEANING: Final = frozenset(
@@ -61,6 +59,7 @@ class Adapted:
     unknown: Mapping[str, str] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def manual(self) -> bool:
@@ -109,6 +108,7 @@ def adapt(name: str, args: Mapping[str, Any], version: Version, in_bundle: bool 
         unknown,
         tuple(lost),
         tuple(written),
+        tuple(name for name, value in now.args.items() if value == REQUIRED and name not in draft.args),
     )
 
 
@@ -158,8 +158,8 @@ def _leave_out(draft: Draft, then: Signature | None, now: Signature) -> tuple[li
     named = named_today(now.name, now)
     before = then.known(draft.version) if then is not None else frozenset()
     for name in [name for name in draft.args if name not in named]:
-        if name in _GONE:
-            draft.drop(name, _GONE[name])
+        if name in WITHOUT_EFFECT and (name in before or then is None):
+            draft.drop(name, WITHOUT_EFFECT[name])
         elif name in before:
             draft.drop(name, "today's class has no such argument")
             draft.lower(Outcome.APPROXIMATE, f"{name} has no counterpart today")

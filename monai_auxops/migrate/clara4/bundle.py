@@ -38,7 +38,8 @@ sys.path.append(str(Path(__file__).parent))
 def files(mmar: Mmar4, weights: Weights, with_aux: bool, trust: bool) -> dict[str, str]:
     """Return the text of every file of the bundle."""
     code, datalist = stub_file(mmar.used, _facts(mmar)), copied_list(mmar.data, mmar.root)
-    found = all_files(configs(mmar, weights, with_aux), readme(mmar, weights), code, datalist)
+    written = configs(mmar, weights, with_aux)
+    found = all_files(written, readme(mmar, weights, written), code, datalist)
     if trust:
         found |= own_code(mmar)
     return dict(sorted(found.items()))
@@ -65,10 +66,11 @@ def configs(mmar: Mmar4, weights: Weights, with_aux: bool) -> dict[str, Block]:
         model = model_of(mmar, evaluates, weights)
         part = "" if evaluates.role is Role.EVALUATE else "validate"
         extra = _aux(evaluates, with_aux).get(part, {})
-        found["evaluate.json"] = evaluate_json(evaluates, _data(mmar, evaluates), model, extra)
+        found["evaluate.json"] = evaluate_json(evaluates, _data(mmar, evaluates), model, extra, mmar.log)
     infers = mmar.chosen.get(Role.INFER) or evaluates
     if infers is not None:
-        found["inference.json"] = inference_json(infers, _data(mmar, infers), model_of(mmar, infers, weights))
+        network = model_of(mmar, infers, weights)
+        found["inference.json"] = inference_json(infers, _data(mmar, infers), network, mmar.log)
     main = mmar.main
     if main is not None:
         found["metadata.json"] = metadata(mmar, main)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from monai_auxops.migrate.clara4 import signatures, tables
-from monai_auxops.migrate.clara4.adapt import Adapted, adapt, changes_text
+from monai_auxops.migrate.clara4.adapt import WITHOUT_EFFECT, Adapted, adapt, changes_text
 from monai_auxops.migrate.clara4.dialect import Dialect
 from monai_auxops.migrate.clara4.inverting import HANDLERS
 from monai_auxops.migrate.diagnostics import Outcome
@@ -37,7 +37,7 @@ def row(name: str) -> dict[str, Any]:
 
 def markdown() -> str:
     """Return the table of what changed."""
-    lines = ["| old class | today | outcome | what changes |", "| --- | --- | --- | --- |"]
+    lines = [_without_effect(), "", "| old class | today | outcome | what changes |", "| --- | --- | --- | --- |"]
     for name in names():
         found = row(name)
         target = f"`{found['bundle']}`" if found["bundle"] != "-" else "-"
@@ -48,8 +48,18 @@ def markdown() -> str:
 def text() -> str:
     """Return the table for a terminal."""
     lines = ["Clara Train 4 (what changed since; every other class of MONAI keeps its name and arguments)"]
+    lines += textwrap.wrap(_without_effect().replace("`", ""), 80, initial_indent="  ", subsequent_indent="  ")
     lines += [f"  {found['outcome']:<11} {found['name']:<40} {found['bundle']}" for found in map(row, names())]
     return "\n".join(lines) + "\n"
+
+
+def _without_effect() -> str:
+    """Say once which arguments are left out wherever they occur, because they change no value."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in sorted(WITHOUT_EFFECT.items()):
+        reasons.setdefault(why, []).append(f"`{name}`")
+    told = "; ".join(f"{', '.join(found)} ({why})" for why, found in reasons.items())
+    return f"Left out wherever they occur and today's class no longer has them, because they change no value: {told}."
 
 
 def explain(name: str) -> str | None:
@@ -91,7 +101,13 @@ def _changed(name: str) -> bool:
     found = signatures.find(name)
     if found is None or _is_module(name) or not any(found.at(dialect.version) for dialect in _DIALECTS):
         return False
-    return not found.target or bool(list(_changes(name)))
+    return not found.target or any(_matters(name, dialect) for dialect in _DIALECTS)
+
+
+def _matters(name: str, dialect: Dialect) -> bool:
+    """Tell whether more changed than arguments that change no value."""
+    gone, written = changes_text(name, dialect.version)
+    return bool(written) or not set(gone) <= WITHOUT_EFFECT.keys()
 
 
 def _is_module(name: str) -> bool:
@@ -101,10 +117,17 @@ def _is_module(name: str) -> bool:
 
 
 def _changes(name: str) -> Iterator[str]:
-    """Yield a sentence for the removed arguments and one for the defaults written out, by dialect."""
+    """Yield sentences for the removed arguments, a worse outcome, and the defaults written out, by dialect."""
     for dialect in _DIALECTS:
         gone, written = changes_text(name, dialect.version)
-        if gone:
-            yield f"{dialect.value}: {', '.join(gone)} left out."
+        lost = adapt(name, dict.fromkeys(gone), dialect.version).lost
+        kept_meaning = [item for item in gone if item not in lost]
+        if kept_meaning:
+            yield f"{dialect.value}: {', '.join(kept_meaning)} left out."
+        if lost:
+            yield f"{dialect.value}: {', '.join(lost)} left out; approximate where given."
+        outcome = adapt(name, {}, dialect.version).outcome
+        if name not in HANDLERS and outcome.rank > _today(name).outcome.rank:
+            yield f"{dialect.value}: {outcome.value}."
         if written:
             yield f"{dialect.value}: {', '.join(written)} written out."

@@ -16,8 +16,11 @@ from monai_auxops.migrate.bundle.readme import (
     scripts_table,
 )
 from monai_auxops.migrate.clara4.config import Role
+from monai_auxops.migrate.diagnostics import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from monai_auxops.migrate.clara4.item import Item
     from monai_auxops.migrate.clara4.project import Mmar4
     from monai_auxops.migrate.clara4.weights import Weights
@@ -32,24 +35,34 @@ _SETTINGS: Final = {
 }
 
 
-def readme(mmar: Mmar4, weights: Weights) -> str:
-    """Return the text."""
-    parts = [_head(mmar), _commands(mmar), _weights(weights), _component_rows(mmar), _to_check(mmar)]
+def readme(mmar: Mmar4, weights: Weights, configs: Container[str]) -> str:
+    """Return the text; ``configs`` are the names of the bundle's configurations."""
+    parts = [_head(mmar), _commands(mmar, configs), _weights(weights), _component_rows(mmar), _to_check(mmar)]
     return "\n".join(part for part in parts if part)
 
 
 def _head(mmar: Mmar4) -> str:
     main = mmar.main
     told = f"{code_text(main.file)} ({main.dialect.title})" if main is not None else "an MMAR"
-    return (
-        "# A bundle migrated from Clara Train 4\n\n"
-        f"monai-auxops made this bundle from {told}. It trains with today's MONAI and gives the same losses.\n"
-    )
+    return f"# A bundle migrated from Clara Train 4\n\nmonai-auxops made this bundle from {told}. {_promise(mmar)}\n"
 
 
-def _commands(mmar: Mmar4) -> str:
+def _promise(mmar: Mmar4) -> str:
+    """Say what the bundle does, no more than its least faithful component allows."""
+    outcomes = {item.outcome for item in mmar.used if item.active}
+    if Outcome.MANUAL in outcomes:
+        return "It does not run yet: complete what is manual below."
+    does = "trains with today's MONAI" if Role.TRAIN in mmar.chosen else "runs with today's MONAI"
+    values = "losses" if Role.TRAIN in mmar.chosen else "metrics"
+    if outcomes & {Outcome.APPROXIMATE, Outcome.DROPPED}:
+        return f"It {does}; what is approximate or dropped below may change the {values}."
+    return f"It {does} and gives the same {values}."
+
+
+def _commands(mmar: Mmar4, configs: Container[str]) -> str:
     runs = [TRAIN, f"{TRAIN} --finetune models/model.pt", multi_gpu_command(2)] if Role.TRAIN in mmar.chosen else []
-    runs += [f"{RUN} --config_file configs/{name}" for name in ("evaluate.json", "inference.json")]
+    others = [name for name in ("evaluate.json", "inference.json") if name in configs]
+    runs += [f"{RUN} --config_file configs/{name}" for name in others]
     lines = ["## Commands", "", NEEDED, "", "```bash", *(f"{each} {_GIVEN}" for each in runs), "```", ""]
     return "\n".join([*lines, *_scripts(mmar)])
 

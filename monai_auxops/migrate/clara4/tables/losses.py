@@ -22,6 +22,11 @@ def _dice_focal(draft: Draft) -> None:
         draft.lower(Outcome.APPROXIMATE, note)
 
 
+def _mean_only(draft: Draft) -> None:
+    if draft.drop("reduction", "today's loss is always the mean") not in (None, "mean"):
+        draft.lower(Outcome.APPROXIMATE, "today's loss is always the mean")
+
+
 LOSSES: Final = (
     Row(
         names=("FocalLoss",),
@@ -51,7 +56,7 @@ LOSSES: Final = (
     ),
     Row(
         names=("ContrastiveLoss",),
-        drop={"reduction": "today's loss is always the mean"},
+        edit=_mean_only,
         why="The mean over the batch.",
     ),
 )

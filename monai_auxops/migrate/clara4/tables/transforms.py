@@ -183,7 +183,7 @@ TRANSFORMS: Final = (
         names=dictionary("LoadNifti"),
         target="LoadImaged",
         add={"reader": "NibabelReader"},
-        drop={"overwriting_keys": "today's argument is overwriting"},
+        rename={"overwriting_keys": "overwriting"},
         why="The same reader.",
     ),
     Row(
