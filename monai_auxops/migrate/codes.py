@@ -253,6 +253,9 @@ CODES: Final[dict[str, Code]] = {
         "Evaluation and inference cannot load them: migrate the configuration that they were trained with.",
     ),
     "CT806": Code("not complete", _W, "MONAI requires it today; add it if you want to run the bundle that way."),
+    "CT809": Code(
+        "left out of the evaluation", _I, "It needs the training, which evaluate.json and inference.json do not have."
+    ),
     "CT807": Code("bundle of an older MONAI", _I, "Pass -o to write the bundle for today's MONAI."),
     "CT805": Code("kept as it was", _W, "The bundle does what Clara did; check whether that is what you want."),
     # the bundle

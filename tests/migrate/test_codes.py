@@ -136,7 +136,7 @@ def test_each_code_is_brought_about(code, mmar):
     assert all(item.where.file and item.message for item in found)
 
 
-CLARA4 = {f"CT80{number}" for number in range(1, 9)} | {
+CLARA4 = {f"CT80{number}" for number in range(1, 10)} | {
     "CT117",
     "CT320",
     "CT321",

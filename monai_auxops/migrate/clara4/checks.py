@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.clara4.components import METRICS, TRAIN, VALIDATE
 from monai_auxops.migrate.clara4.config import Clara4Config, Role
-from monai_auxops.migrate.clara4.sections import check_metrics
+from monai_auxops.migrate.clara4.sections import attribute, check_metrics
 from monai_auxops.migrate.diagnostics import Log, did_you_mean
 from monai_auxops.migrate.encode import UnsafeKeyError, check_key
 from monai_auxops.migrate.reading.variables import ENVIRONMENT
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.item import Item
+    from monai_auxops.migrate.reading.datalist import DataList
     from monai_auxops.migrate.reading.node import Node
 
 _NEEDED: Final = ("model", "loss", "pre_transforms", "dataset")
@@ -33,6 +34,7 @@ _SETTINGS: Final = frozenset(
     }
 )  # fmt: skip
 _MOVES: Final = ("Spacingd", "Orientationd")
+_SAVERS: Final = ("SaveImage", "SegmentationSaver")
 
 
 def check(config: Clara4Config, log: Log) -> None:
@@ -146,6 +148,17 @@ def inverts(config: Clara4Config, part: str) -> bool:
 
 def _inverts(item: Item) -> bool:
     return item.occurrence.name in ("Invertd", "InvertD", "InvertDict", "TransformInverter")
+
+
+def check_saved_names(config: Clara4Config, data: DataList | None, log: Log) -> None:
+    """Report what saves a file for each case under the name of its image, if two images share a name."""
+    for part in config.parts if data is not None else ():
+        key = attribute(config, config.first(part, "dataset"), "data_list_key")
+        name = data.shared_names.get(key, "") if data is not None else ""
+        for item in config.at(part, "post_transforms", "handlers") if name else ():
+            if item.occurrence.name.startswith(_SAVERS) and not item.given.get("data_root_dir"):
+                message = f'{item.occurrence.name} writes several images of "{key}" named {name} to one file, as before'
+                log.add("CT805", item.occurrence.where, f"{message}: give data_root_dir")
 
 
 def _epochs(config: Clara4Config, log: Log) -> None:

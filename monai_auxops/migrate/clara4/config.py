@@ -12,10 +12,10 @@ from monai_auxops.migrate.clara4.components import OccurrenceReader, has_weights
 from monai_auxops.migrate.clara4.convert import Converter
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
 from monai_auxops.migrate.clara4.labels import MetricNamer
-from monai_auxops.migrate.clara4.settings import GivenSetting, read_settings
+from monai_auxops.migrate.clara4.references import absent_references, reference_in
+from monai_auxops.migrate.clara4.settings import TARGETS, GivenSetting, read_settings
 from monai_auxops.migrate.clara4.values import DEFAULTS, Values
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.reading.unsafe_keys import refuse_unsafe_keys
 from monai_auxops.migrate.reading.variables import Variables, collect
 
@@ -87,20 +87,26 @@ def read_config(
 ) -> Clara4Config:
     """Convert one file; problems go to the log. ``pictures`` tells that the data list names PNG or JPEG files."""
     refuse_unsafe_keys(root, log)
-    variables = collect(given, environment, root, log)
-    variables.values = {**DEFAULTS, **variables.values}
+    variables = collect(given, environment, root, log, lists=True)
+    variables.values = {**DEFAULTS, **_unreadable(root), **variables.values}
     config = Clara4Config(file, root, role, variables, dialect_of(root))
     found = OccurrenceReader(root, variables, log).read()
     active = frozenset(item.place.key for item in found if not item.off)
     values = {part: Values(variables, log, part or "validate") for part in ("train", "validate", "")}
     old = Clara3(variables, facts_of(root, variables), log)
     converter = Converter(values, config.dialect, (active & _STATES) | {"model"}, old, trust, log)
-    converter.absent = _absent(root, role, active)
+    converter.finisher.absent = absent_references(found, config.parts, role is Role.TRAIN)
     converter.pictures = pictures
     items = [converter.item(item) for item in found if not _is_weights(item)]
     config.given = tuple(read_settings(root, variables, log))
     config.items = [_judged(item, config.given, log) for item in MetricNamer(variables, log).named(items)]
     return config
+
+
+def _unreadable(root: Node) -> dict[str, Any]:
+    """Return the settings that hold what no variable can: components refer to the bundle's default instead."""
+    found = ((name, root.get(name)) for name in TARGETS)
+    return {name: node.plain() for name, node in found if node is not None}
 
 
 def _judged(item: Item, given: Iterable[GivenSetting], log: Log) -> Item:
@@ -109,27 +115,10 @@ def _judged(item: Item, given: Iterable[GivenSetting], log: Log) -> Item:
         return item
     unread = [setting.row.to for setting in given if not setting.readable]
     for name in unread:
-        if _holds(list(item.blocks), Expr(f"@{name}")):
+        if reference_in(list(item.blocks), [f"@{name}"]):
             item = item.lowered(Outcome.APPROXIMATE, f"it reads {name}, whose value cannot be read")
     mistaken = log.has_mistakes_in(item.occurrence.node.where)
     return item.lowered(Outcome.APPROXIMATE, _MISTAKE) if mistaken else item
-
-
-def _holds(value: Any, wanted: Expr) -> bool:
-    """Tell whether a value is or contains a reference."""
-    if isinstance(value, Mapping):
-        return any(_holds(child, wanted) for child in value.values())
-    if isinstance(value, list):
-        return any(_holds(child, wanted) for child in value)
-    return isinstance(value, Expr) and value == wanted
-
-
-def _absent(root: Node, role: Role, active: frozenset[str]) -> frozenset[str]:
-    """Return the references to objects that a file does not have, or disables."""
-    if role is not Role.TRAIN:
-        return frozenset({"@loss", "@optimizer", "@lr_scheduler", "@train#trainer"})
-    found = set() if "lr_scheduler" in active else {"@lr_scheduler"}
-    return frozenset(found if has_validation(root) else found | {"@validate#evaluator"})
 
 
 def has_validation(root: Node) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import inverting, signatures, wiring
 from monai_auxops.migrate.clara4.adapt import Adapted, adapt, dictionary_form, knows
 from monai_auxops.migrate.clara4.code import lambda_text
 from monai_auxops.migrate.clara4.dialect import Dialect
+from monai_auxops.migrate.clara4.finish import UNKNOWN_CODE, Finisher, argument_place, shorten
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.clara4.kinds import dictionary_hint, why_misplaced
-from monai_auxops.migrate.clara4.values import CONF, Values, codes_in
+from monai_auxops.migrate.clara4.values import Values, codes_in
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
 
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 _REFERS_TO_NOTHING: Final = "What it refers to is not in the file: correct the name, or write the class by hand."
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
-_OWN: Final = "Your own code, copied as it is to scripts/custom; --check tells whether it runs with today's MONAI."
+_OWN: Final = (
+    "Your own code, copied as it is to scripts/custom. What kind of class it is cannot be known without running it: "
+    "--check tells whether it works with today's MONAI."
+)
 _OWN_STUB: Final = "Your own code: pass --trust-code to copy it into the bundle, or write the class by hand."
 
 
@@ -34,10 +39,13 @@ class Converter:
         self.values, self.dialect, self.log = values, dialect, log
         self.known, self.old, self.trust = known, old, trust
         self.pictures = False
-        self.absent: frozenset[str] = frozenset()
+        self.finisher = Finisher(log)
 
     def item(self, found: Occurrence) -> Item:
         """Convert one occurrence."""
+        return self.finisher.with_references(self._converted(found))
+
+    def _converted(self, found: Occurrence) -> Item:
         if found.off:
             return Item(found, Outcome.DROPPED, found.off)
         if not found.refers:
@@ -71,7 +79,7 @@ class Converter:
         """Convert a class of the MMAR's custom folder."""
         row = adapt(found.name, {}, self.dialect.version)
         if row.manual and knows(found.name):
-            return self._manual(found, args, row.why)
+            return self.finisher.manual(found, args, row.why)
         if not _is_path(found.path):
             self.log.add("CT301", found.where, f"{found.path!r} is not the path of a Python class")
             return Item(found, Outcome.MANUAL, "Not the path of a Python class.", given=args)
@@ -79,8 +87,8 @@ class Converter:
             self.log.add("CT312", found.where, f"{found.path} is your own {found.place.key} in PyTorch")
             return Item(found, Outcome.MANUAL, _OWN_STUB, given=args)
         wires = wiring.wire_arguments(found.place.key, found.name, args, self.section(found))
-        block = block_of(f"scripts.custom.{found.path}", wires)
-        return Item(found, Outcome.APPROXIMATE, _OWN, given=args, blocks=(block,))
+        row = Adapted(f"scripts.custom.{found.path}", wires, Outcome.APPROXIMATE, _OWN)
+        return self.finisher.item(found, self.section(found), args, row)
 
     def _other(self, found: Occurrence, args: dict[str, Any]) -> Item:
         """Convert a name of Clara Train 3.1, which early access mixed in, or report an unknown one."""
@@ -124,7 +132,9 @@ class Converter:
         if found.name in ("Lambdad", "LambdaD", "LambdaDict"):
             return self._lambda(found, given, args)
         wires = wiring.wire_arguments(found.place.key, found.name, args, section)
-        return self._finish(found, given, adapt(found.name, wires, self.dialect.version), notes, self._post(parts))
+        row = adapt(found.name, wires, self.dialect.version)
+        row = replace(row, notes=(*notes, *row.notes))
+        return self.finisher.item(found, section, given, row, self._post(parts))
 
     def _rows_first(self, found: Occurrence, args: dict[str, Any]) -> dict[str, Any]:
         """Name the reader of pictures for MONAI 0.5, which read rows first."""
@@ -144,54 +154,18 @@ class Converter:
             if "train_conf" in lost:
                 notes.append(wiring.STATES_LEFT_OUT)
             for state in set(lost) - wiring.NO_STATES:
-                self.log.add("CT320", _argument(found, name), f'{found.name}: there is no "{state}" in a bundle')
+                self.log.add("CT320", argument_place(found, name), f'{found.name}: there is no "{state}" in a bundle')
         if found.name == "CheckpointLoader":
             node = found.args.get("load_path") if found.args is not None else None
             path = str(self.values[found.place.part].variables.resolve(node)) if node is not None else ""
             args["load_path"] = wiring.checkpoint(path)
         return args
 
-    def _finish(
-        self, found: Occurrence, given: Mapping[str, Any], row: Adapted, notes: list[str], post: tuple[Block, ...]
-    ) -> Item:
-        """Report what a row left out, and refuse code that is not understood."""
-        where = found.where
-        for name, hint in row.unknown.items():
-            self.log.add("CT402", _argument(found, name), f'{found.name} has no argument "{name}"', hint)
-        for name in row.lost:
-            self.log.add("CT405", _argument(found, name), f'"{name}" of {found.name} has no counterpart today')
-        for name in row.written:
-            self.log.add("CT406", where, f"{found.name}: {name} was {row.args[name]!r} by default and is written out")
-        left = codes_in(dict(row.args))
-        for code in left:
-            self.log.add("CT321", where, f"{found.name}: {_shorten(code.text)} {code.shape.value}")
-        if row.manual or left:
-            return self._manual(
-                found, given, row.why if row.manual else "Code in a string that has none of the known forms."
-            )
-        if any(value is CONF for value in row.args.values()):
-            return self._manual(found, given, "It needs the configuration of Clara Train itself.")
-        missing = next((value for value in row.args.values() if isinstance(value, Expr) and value in self.absent), None)
-        if missing is not None:
-            return self._without(found, given, missing.rpartition("#")[2].lstrip("@"))
-        blocks = (block_of(row.target, row.args),)
-        return Item(found, row.outcome, row.why, (*notes, *row.notes), given, blocks, post, row.unused)
-
-    def _without(self, found: Occurrence, given: Mapping[str, Any], missing: str) -> Item:
-        """Leave out what works on an object that the file does not have."""
-        why = f"needs the {missing}, which the file does not have or disables"
-        self.log.add("CT320", found.where, f"{found.name} {why}")
-        return Item(found, Outcome.DROPPED, f"It {why}.", given=given)
-
-    def _manual(self, found: Occurrence, given: Mapping[str, Any], why: str) -> Item:
-        self.log.add("CT701", found.where, f"{found.name}: {why}")
-        return Item(found, Outcome.MANUAL, why, given=given)
-
     def _as_transforms(self, found: Occurrence, args: Mapping[str, Any], parts: list[inverting.Part] | None) -> Item:
         if parts is None:
             text = codes_in(dict(args))[0].text
-            self.log.add("CT321", found.where, f"{found.name}: {_shorten(text)} has none of the known forms")
-            return self._manual(found, args, "Code in a string that has none of the known forms.")
+            self.log.add("CT321", found.where, f"{found.name}: {shorten(text)} has none of the known forms")
+            return self.finisher.manual(found, args, UNKNOWN_CODE)
         _, why = inverting.HANDLERS[found.name]
         return Item(found, Outcome.EXACT, why, given=args, post=self._post(parts))
 
@@ -206,7 +180,7 @@ class Converter:
         if text is None or not self.trust:
             why = "Code of the MMAR on an array: pass --trust-code to wrap it for today's MetaTensor."
             arithmetic = code[0].text if code else "?"
-            self.log.add("CT321", found.where, f"{found.name}: {_shorten(arithmetic)} is arithmetic")
+            self.log.add("CT321", found.where, f"{found.name}: {shorten(arithmetic)} is arithmetic")
             return Item(found, Outcome.MANUAL, why, given=given)
         func = Expr(f"$lambda x: monai.utils.convert_to_dst_type(({text})(x.numpy()), x)[0]")
         row = adapt(found.name, {**args, "func": func}, self.dialect.version)
@@ -238,12 +212,3 @@ def _is_of_library(found: Occurrence) -> bool:
     then = signatures.find(found.name)
     library, dot, _ = then.target.partition(".") if then is not None else ("", "", "")
     return found.path.partition(".")[0] == (library if dot else "monai")
-
-
-def _argument(found: Occurrence, name: str) -> Any:
-    node = found.args.get(name) if found.args is not None else None
-    return node.where if node is not None else found.where
-
-
-def _shorten(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.config import Clara4Config, Role
+from monai_auxops.migrate.clara4.config import Role
 from monai_auxops.migrate.clara4.item import Block, block_of
-from monai_auxops.migrate.clara4.sections import LOADER, compose, data, objects, post_blocks, section
-from monai_auxops.migrate.clara4.train import DEVICE, FOLDERS, initialize, switches
+from monai_auxops.migrate.clara4.sections import LOADER, compose, data, objects, post_blocks, section, single
+from monai_auxops.migrate.clara4.self_contained import OF_METRICS, OF_TRAINING, Separation, with_referenced
+from monai_auxops.migrate.clara4.train import DEFAULTS, DEVICE, FOLDERS, initialize, switches
+from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import Expr, literal
 
+if TYPE_CHECKING:
+    from monai_auxops.migrate.clara4.config import Clara4Config
+    from monai_auxops.migrate.diagnostics import Log
+
 _SAVERS: Final = ("SaveImaged", "ClassificationSaver")
-_OF_TRAINING: Final = ("@train#trainer", "@optimizer", "@lr_scheduler", "@loss")
 _READS_LABELS: Final = ("MetricsSaver", "CheckpointSaver", "ValidationHandler")
 
 
@@ -49,26 +54,30 @@ class EvaluatedNetwork:
         return [{**block, Expr("_disabled_"): Expr("@use_torchscript")}]
 
 
-def evaluate_json(config: Clara4Config, top: Block, model: EvaluatedNetwork, extra: Block) -> Block:
+def evaluate_json(config: Clara4Config, top: Block, model: EvaluatedNetwork, extra: Block, log: Log) -> Block:
     """Return the evaluation: its own file, or the validation of the training."""
     part = "" if config.role is not Role.TRAIN else "validate"
-    handlers = [*model.loader(), *_handlers(config, part)]
-    return {
+    apart = Separation(OF_TRAINING)
+    handlers = [*model.loader(), *_handlers(config, part, apart)]
+    found = {
         **_head(config, top, model),
-        "validate": section(config, part, handlers, extra),
+        "validate": apart.section(section(config, part, handlers, extra), "evaluator"),
         "initialize": initialize(config),
         "run": [Expr("$@validate#evaluator.run()")],
     }
+    _report(config, "evaluate.json", apart, log)
+    return with_referenced(found, _of_training(config))
 
 
-def inference_json(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
+def inference_json(config: Clara4Config, top: Block, model: EvaluatedNetwork, log: Log) -> Block:
     """Return the inference: its own file, or an evaluation without its labels."""
     part = "" if config.role is not Role.TRAIN else "validate"
-    whole = section(config, part, [])
-    own = config.role is Role.INFER
-    handlers = [*model.loader(), *(block for block in _handlers(config, part) if own or not _reads_labels(block))]
-    post = [*objects(config.at(part, "post_transforms")), *post_blocks(config, part)]
-    kept = objects(config.at(part, "pre_transforms"))
+    own, apart = config.role is Role.INFER, Separation((*OF_TRAINING, *OF_METRICS))
+    whole = apart.section(section(config, part, []), "evaluator")
+    own_handlers = apart.blocks(_handlers(config, part, apart))
+    handlers = [*model.loader(), *(block for block in own_handlers if own or not _reads_labels(block))]
+    post = apart.blocks([*objects(config.at(part, "post_transforms")), *post_blocks(config, part)])
+    kept = apart.blocks(objects(config.at(part, "pre_transforms")))
     if not own:
         kept, post = without_label(kept), _saving(without_label(post), _classifies(config), handlers)
     found = {
@@ -83,7 +92,19 @@ def inference_json(config: Clara4Config, top: Block, model: EvaluatedNetwork) ->
         "evaluator": _without_metrics(whole["evaluator"], bool(post)),
         "run": [Expr("$@evaluator.run()")],
     }
-    return dict(_refer_to_top(found))
+    _report(config, "inference.json", apart, log)
+    return with_referenced(dict(_refer_to_top(found)), _of_training(config))
+
+
+def _of_training(config: Clara4Config) -> Block:
+    """Return what an evaluation may borrow from its training: the settings, and a loss to measure."""
+    loss = config.first("train", "loss")
+    return {**DEFAULTS, **config.settings, **({"loss": single(loss, {})} if loss is not None else {})}
+
+
+def _report(config: Clara4Config, file: str, apart: Separation, log: Log) -> None:
+    for name in apart.left_out:
+        log.add("CT809", Where(config.file), f"{name} works on the training and is left out of {file}")
 
 
 def _head(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
@@ -91,16 +112,10 @@ def _head(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
     return {**FOLDERS, **top, "device": DEVICE, **amp, **switches(config), **model.blocks()}
 
 
-def _handlers(config: Clara4Config, part: str) -> list[Block]:
-    """Return the handlers without the one that loads, which the model brings, and those that work on a training."""
-    found = objects(config.at(part, "handlers"))
-    return [
-        block for block in found if str(block["_target_"]) not in (LOADER, "CheckpointSaver") and not _trains(block)
-    ]
-
-
-def _trains(block: Block) -> bool:
-    return any(isinstance(value, Expr) and value in _OF_TRAINING for value in block.values())
+def _handlers(config: Clara4Config, part: str, apart: Separation) -> list[Block]:
+    """Return the handlers without the one that loads, which the model brings, and the one that saves a model."""
+    found = objects(apart.items(config.at(part, "handlers")))
+    return [block for block in found if str(block["_target_"]) not in (LOADER, "CheckpointSaver")]
 
 
 def _classifies(config: Clara4Config) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.checks import check
+from monai_auxops.migrate.clara4.checks import check, check_saved_names
 from monai_auxops.migrate.clara4.config import Clara4Config, Role, read_config
 from monai_auxops.migrate.clara4.sections import attribute, datalist_path
 from monai_auxops.migrate.diagnostics import Log, Where
@@ -91,6 +91,8 @@ def read_mmar4(project: Project, settings: Iterable[str], env: Path | None, trus
     for config in found.configs:
         check(config, log)
     _datalist(found)
+    for config in found.chosen.values():
+        check_saved_names(config, found.data, log)
     _unread(found, given)
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
 from monai_auxops.migrate.clara4 import wiring
 from monai_auxops.migrate.clara4.components import METRICS
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
+from monai_auxops.migrate.clara4.references import circular_references, reference_in
 from monai_auxops.migrate.encode import Expr, literal
 
 if TYPE_CHECKING:
@@ -30,8 +32,11 @@ def objects(items: list[Item]) -> list[Block]:
 
 
 def stub(item: Item) -> Block:
-    """Write the reference to a class that the user must complete."""
-    plain = {key: value for key, value in item.args.items() if key.isidentifier() and _is_plain(value)}
+    """Write the reference to a class that the user must complete, without references in a circle."""
+    place = item.occurrence.place
+    circular = circular_references(place, place.part or "validate")
+    given = {key: value for key, value in item.args.items() if not reference_in(value, circular)}
+    plain = {key: value for key, value in given.items() if key.isidentifier() and _is_plain(value)}
     return block_of(f"scripts.manual.{stub_name(item)}", plain)
 
 
@@ -63,6 +68,8 @@ def section(config: Clara4Config, part: str, handlers: list[Block], extra: Block
     name = part or "validate"
     key, additional = metrics(config, part)
     additional = {**additional, **aux_ops(config, part), **(extra or {})}
+    if not key:  # MONAI attaches additional metrics only if there is a key metric
+        key, additional = dict(islice(additional.items(), 1)), dict(islice(additional.items(), 1, None))
     post = [*objects(config.at(part, "post_transforms")), *post_blocks(config, part)]
     found: Block = {
         "preprocessing": compose(objects(config.at(part, "pre_transforms"))),

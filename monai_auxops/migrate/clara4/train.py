@@ -22,7 +22,7 @@ FOLDERS: Final = {
 }
 _MISSING: Final = block_of("scripts.manual.ClaraMissing", {})
 _ADAM: Final = block_of("torch.optim.Adam", {"params": PARAMETERS, "lr": Expr("@learning_rate")})
-_DEFAULTS: Final = {"epochs": 1, "val_interval": 1, "learning_rate": 1e-4, "amp": False}
+DEFAULTS: Final = {"epochs": 1, "val_interval": 1, "learning_rate": 1e-4, "amp": False}
 
 
 def train_json(config: Clara4Config, data: Block, aux: dict[str, Block]) -> Block:
@@ -33,7 +33,7 @@ def train_json(config: Clara4Config, data: Block, aux: dict[str, Block]) -> Bloc
         **data,
         "finetune": _finetune(config),
         "device": DEVICE,
-        **_DEFAULTS,
+        **DEFAULTS,
         **config.settings,
         **switches(config),
         "network_def": single(config.first("train", "model"), _MISSING),

@@ -146,6 +146,13 @@ def leaves(path: str) -> bool:
     return ".." in PurePosixPath(path.replace("\\", "/")).parts
 
 
+def holds_configuration(value: Any) -> bool:
+    """Tell whether a value is or contains the configuration itself."""
+    if isinstance(value, Mapping):
+        return any(holds_configuration(child) for child in value.values())
+    return any(map(holds_configuration, value)) if isinstance(value, list) else value is CONF
+
+
 def codes_in(value: Any) -> list[CodeText]:
     """Return the code that is left anywhere in a value."""
     if isinstance(value, CodeText):

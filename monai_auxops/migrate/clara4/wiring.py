@@ -19,7 +19,6 @@ _STATES: Final = {
 _BY_NAME: Final = {
     "LrScheduleHandler": {"lr_scheduler": Expr("@lr_scheduler")},
     "ValidationHandler": {"validator": Expr("@validate#evaluator"), "interval": Expr("@val_interval")},
-    "SmartCacheHandler": {"smartcacher": Expr("@train#dataset")},
 }
 _ENGINES: Final = {
     "trainer": {
@@ -64,9 +63,16 @@ def wire_arguments(key: str, name: str, args: Mapping[str, Any], section: str) -
         implicit = {"data": Expr(f"@{section}#data"), "transform": Expr(f"@{section}#preprocessing")}
     elif key == "dataloader":
         implicit = {"dataset": Expr(f"@{section}#dataset")}
+    elif name == "SmartCacheHandler":
+        implicit = {"smartcacher": Expr(f"@{section}#dataset")}
     elif name in _BY_NAME:
         implicit = dict(_BY_NAME[name])
     return {**implicit, **args}
+
+
+def engine_arguments(key: str) -> frozenset[str]:
+    """Return the arguments of an engine that the bundle wires by itself; none for anything else."""
+    return frozenset(_ENGINES.get(key, ()))
 
 
 def engine(key: str, args: Mapping[str, Any], section: str, present: frozenset[str]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ _LABELS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class DataList:
-    """What the migration needs from a data list."""
+    """What the migration needs from a data list; ``shared_names`` holds, by list, a file name that two images have."""
 
     path: Path
     counts: dict[str, int]
@@ -25,6 +26,7 @@ class DataList:
     labels: tuple[str, ...] = ()
     channels: int = 1
     first: str = ""
+    shared_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def data_folder(path: str, root: Path) -> Path | None:
@@ -82,7 +84,21 @@ def _check(node: Node, key: str, where: Where, log: Log) -> None:
 
 def _summary(path: Path, node: Node) -> DataList:
     counts = {key: len(child.value) for key, child in node.items() if isinstance(child.value, list)}
-    return DataList(path, counts, _label_format(node), _labels(node), *_first_image(node, counts))
+    shared = {key: name for key in counts if (name := _shared_name(node.value[key].value))}
+    return DataList(path, counts, _label_format(node), _labels(node), *_first_image(node, counts), shared)
+
+
+def _shared_name(entries: list[Node]) -> str:
+    """Return a file name that two different images of a list have, in folders of their own."""
+    seen: dict[str, str] = {}
+    for entry in entries:
+        image = entry.get("image")
+        files = image.elements() if image is not None else []
+        path = str(files[0].value) if files else ""
+        name = path.replace("\\", "/").rpartition("/")[2]
+        if name and seen.setdefault(name, path) != path:
+            return name
+    return ""
 
 
 def _label_format(node: Node) -> tuple[int, ...]:

@@ -134,14 +134,20 @@ class Variables:
         self.log.add("CT201", where, f"{{{name}}} is not defined", did_you_mean(name, known))
 
 
-def first_level(root: Node | None) -> dict[str, Any]:
-    """Return the variables that a configuration defines at its top."""
+def first_level(root: Node | None, lists: bool = False) -> dict[str, Any]:
+    """Return the variables that a configuration defines at its top; ``lists`` lets a list of values be one."""
     if root is None:
         return {}
-    own = {key: child.value for key, child in root.items() if not isinstance(child.value, dict | list)}
+    own = {key: child.plain() for key, child in root.items() if _is_value(child, lists)}
     determinism = root.get("determinism")
     inner = determinism.items() if determinism is not None else iter(())
     return own | {key: child.value for key, child in inner if not isinstance(child.value, dict | list)}
+
+
+def _is_value(node: Node, lists: bool) -> bool:
+    if isinstance(node.value, list):
+        return lists and not any(isinstance(child.value, dict | list) for child in node.value)
+    return not isinstance(node.value, dict)
 
 
 def collect(
@@ -151,13 +157,14 @@ def collect(
     log: Log,
     script: str = "",
     scripted: Mapping[str, Any] | None = None,
+    lists: bool = False,
 ) -> Variables:
     """Join the sources in Clara's order of precedence; a script's ``--set`` gives way to one typed here.
 
     Paths below MMAR_ROOT are relative to the MMAR.
     """
-    layers = [("environment.json", first_level(environment)), (script, scripted or {}), ("--set", given)]
-    values = {"MMAR_ROOT": ".", **first_level(root)}
+    layers = [("environment.json", first_level(environment, lists)), (script, scripted or {}), ("--set", given)]
+    values = {"MMAR_ROOT": ".", **first_level(root, lists)}
     sources: dict[str, str] = {}
     for source, layer in layers:
         values |= layer
