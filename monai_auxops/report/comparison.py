@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monai_auxops.report.classes import ClassTable, class_table
 from monai_auxops.report.curves import Chart, five_digits
-from monai_auxops.report.facts import total_duration
+from monai_auxops.report.facts import mean_dice, total_duration
 from monai_auxops.report.markup import four_decimals, interval_text, table
 from monai_auxops.report.statistics import Paired, compare, quantiles
 
@@ -36,6 +36,8 @@ class RunPair(NamedTuple):
 
 def run_table(runs: Sequence[Run]) -> str:
     """Return a row per run; "best" appears only if the run's own metric says so."""
+    if all(run.evaluation for run in runs):
+        return table(["run", "average", "value", "cases"], map(evaluation_row, runs), numeric=range(2, 4))
     head = ["run", "decided by", "best", "in", "epochs", "time"]
     rows = []
     for run in runs:
@@ -48,8 +50,14 @@ def run_table(runs: Sequence[Run]) -> str:
     return table(head, rows, numeric=range(2, 6))
 
 
+def evaluation_row(run: Run) -> list[str]:
+    """Return the row of an evaluation."""
+    value, averaged = mean_dice(run.evaluation) or (None, "–")
+    return [run.name, averaged, four_decimals(value), str(run.evaluation.get("cases", "–"))]
+
+
 def run_pairs(runs: Sequence[Run]) -> list[RunPair]:
-    """Compare pairs of runs on the cases that both measured with the same metric."""
+    """Compare pairs of runs that have a table of cases; pairs without a common class and case have no classes."""
     tables = [class_table(run) for run in runs]
     pairs = list(itertools.combinations(range(len(runs)), 2))
     if len(pairs) > MAX_PAIRS:
@@ -57,10 +65,8 @@ def run_pairs(runs: Sequence[Run]) -> list[RunPair]:
     found = []
     for i, j in pairs:
         first, second = tables[i], tables[j]
-        if first is None or second is None:
-            continue
-        classes = compare_classes(first, second)
-        if classes:
+        if first is not None and second is not None:
+            classes = compare_classes(first, second)
             found.append(RunPair(runs[i], runs[j], (i, j), first.metric, first.higher, classes))
     return found
 
@@ -126,11 +132,15 @@ def difference_chart(pairing: RunPair) -> Chart:
     }
 
 
-def unpaired_reasons(runs: Sequence[Run]) -> Iterator[str]:
+def unpaired_reasons(runs: Sequence[Run], pairs: Sequence[RunPair]) -> Iterator[str]:
     """Yield which runs cannot be compared case by case, and why."""
     for run in runs:
         if class_table(run) is None:
             yield f"{run.name}: not compared case by case, because it has no table of cases."
+    for pairing in pairs:
+        if not pairing.classes:
+            names = f"{pairing.first.name} and {pairing.second.name}"
+            yield f"{names}: not compared case by case, because no case has a value of the same class in both."
 
 
 def run_legend(runs: Sequence[Run], palette: Sequence[str]) -> str:
@@ -143,9 +153,9 @@ def run_chip(run: Run, at: int, palette: Sequence[str]) -> str:
     return f"<span class='run' style='--run:{palette[at % len(palette)]}'>{escape(run.name)}</span>"
 
 
-def difference_sections(runs: Sequence[Run], card: Any) -> Iterator[str]:
+def difference_sections(pairs: Sequence[RunPair], card: Any) -> Iterator[str]:
     """Yield the sections of paired differences; ``card`` adds a chart to the page."""
-    found = run_pairs(runs)
+    found = [pairing for pairing in pairs if pairing.classes]
     if found:
         yield "<h2>Case by case</h2>"
         yield "<p class='soft'>Cases that both runs measured, each at its own best epoch. The sign test is exact and "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -40,22 +40,30 @@ def tiles(run: Run) -> str:
 
 
 def evaluation_tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the most important numbers of an evaluation: cases, and the mean Dice of the classes.
-
-    A region is not counted, because its voxels are those of its classes.
-    """
-    regions = set(summary.get("regions") or ())
-    entries = {name: mapping_or_empty(entry) for name, entry in mapping_or_empty(summary.get("classes")).items()}
-    classes = [entry for name, entry in entries.items() if name not in regions]
-    dice = [mapping_or_empty(entry.get("dice")).get("mean") for entry in classes]
-    means = [value for value in dice if isinstance(value, int | float)]
-    shown = [(str(summary.get("cases", "")), "cases measured", "")]
-    if means:
-        shown.insert(0, (four_decimals(sum(means) / len(means)), averaged_text(len(means), bool(regions)), "best"))
+    """Return the most important numbers of an evaluation: the mean Dice of the classes, cases, and what is wrong."""
+    mean = mean_dice(summary)
+    shown = [] if mean is None else [(four_decimals(mean[0]), mean[1], "best")]
+    shown.append((str(summary.get("cases", "")), "cases measured", ""))
     for status in ("missed", "hallucinated"):
-        count = sum(int(entry.get(status) or 0) for entry in classes)
+        count = sum(int(entry.get(status) or 0) for entry in classes_of(summary))
         shown += [(str(count), f"classes {status} in a case", "")]
     return shown
+
+
+def mean_dice(summary: dict[str, Any]) -> tuple[float, str] | None:
+    """Return the mean Dice of an evaluation, and what it averages; None if nothing was measured."""
+    dice = [mapping_or_empty(entry.get("dice")).get("mean") for entry in classes_of(summary)]
+    means = [value for value in dice if isinstance(value, int | float)]
+    if not means:
+        return None
+    return sum(means) / len(means), averaged_text(len(means), bool(summary.get("regions")))
+
+
+def classes_of(summary: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the classes of an evaluation without its regions, because their voxels are those of the classes."""
+    regions = set(summary.get("regions") or ())
+    entries = mapping_or_empty(summary.get("classes"))
+    return [mapping_or_empty(entry) for name, entry in entries.items() if name not in regions]
 
 
 def averaged_text(classes: int, has_regions: bool) -> str:

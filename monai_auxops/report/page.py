@@ -81,8 +81,9 @@ class Page:
     def _comparison(self) -> Iterator[str]:
         yield comparison.run_legend(self.runs, PALETTE)
         yield f"<div class='card wide'>{comparison.run_table(self.runs)}</div>"
-        yield from comparison.difference_sections(self.runs, self._card)
-        yield bullets("remarks", "", list(comparison.unpaired_reasons(self.runs)))
+        pairs = comparison.run_pairs(self.runs)
+        yield from comparison.difference_sections(pairs, self._card)
+        yield bullets("remarks", "", list(comparison.unpaired_reasons(self.runs, pairs)))
         charts = curves.comparison_charts(self.runs, self._blocks)
         if charts:
             yield "<h2>Curves</h2>" + comparison.run_legend(self.runs, PALETTE) + self._grid(charts)

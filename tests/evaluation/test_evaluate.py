@@ -400,7 +400,22 @@ def test_two_evaluations_are_compared(tmp_path):
         assert main([*map(str, command)]) == 0
     outputs = [str(tmp_path / f"{folder}_out") for folder in ("pred", "better")]
     assert main(["report", *outputs, "-o", str(tmp_path / "both.html")]) == 0
-    assert "better_out better" in (tmp_path / "both.html").read_text()
+    page = (tmp_path / "both.html").read_text()
+    assert "better_out better" in page
+    assert "Dice, mean of 3 classes&#x27; means</td><td class='n'>1.0000</td><td class='n'>3</td>" in page
+
+
+def test_evaluations_with_other_classes_say_why_they_are_not_compared(tmp_path):
+    label, prediction = blobs(0)
+    for folder, values in (("label", label), ("pred", prediction)):
+        save(tmp_path / folder / "case.nii.gz", values)
+    for name, classes in (("a", ["air", "x", "y", "z"]), ("b", [])):
+        command = ["evaluate", "--pred", tmp_path / "pred", "--label", tmp_path / "label", "-o", tmp_path / name]
+        assert main([*map(str, command), *(["--classes", *classes] if classes else [])]) == 0
+    assert main(["report", str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path / "both.html")]) == 0
+    page = (tmp_path / "both.html").read_text()
+    assert "a and b: not compared case by case, because no case has a value of the same class in both." in page
+    assert "Case by case" not in page
 
 
 def test_the_console_has_room_for_surfaces():
