@@ -90,11 +90,13 @@ def time_text(text: Any) -> str:
 
 
 def short_name(case: str) -> str:
-    """Return a case without the folders of its first file.
+    """Return a case without the folders of its first file; a running number alone is called a case.
 
     Examples:
-        >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii")
-        ('case_1/image.nii.gz', 'a/x.nii')
+        >>> short_name("data/case_1/image.nii.gz"), short_name("a/x.nii,a/y.nii"), short_name("3")
+        ('case_1/image.nii.gz', 'a/x.nii', 'case 3')
     """
+    if case.isdecimal():
+        return f"case {case}"
     parts = Path(case.split(",", 1)[0]).parts
     return "/".join(parts[-2:]) if len(parts) > 1 and parts[-2] != "/" else case

@@ -150,9 +150,12 @@ def report_missing(run: Run) -> None:
     if not run.series:
         run.gaps.append("No curves: there is no TensorBoard event file with scalars in the folder.")
     if run.tool is not None:
-        run.remarks.append(f"Read from files that {run.tool} wrote.")
+        hint = "; AuxReportHandler would add epochs, cases and pictures" if run.tool == "TensorBoard" else ""
+        run.remarks.append(f"Read from files that {run.tool} wrote{hint}.")
     elif "started" not in run.facts:
         run.gaps.append("No versions and settings: the run had no AuxReportHandler (or AuxRunFactsHandler).")
+    if run.facts.get("aux_ops") and run.cases is None:
+        run.remarks.append("No table of cases: pass report_path= to an aux-op of the validation.")
     report_judge(run)
     report_divergence(run)
     if run.unit == "step" and run.series:

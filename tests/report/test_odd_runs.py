@@ -263,3 +263,12 @@ def test_a_key_metric_that_never_had_a_value_is_named(tmp_path):
 def test_a_loss_that_is_no_number_is_reported(tmp_path):
     write_events(tmp_path, {"train/loss": epochs(0.5, math.nan, math.inf, 0.25), "val/dice": epochs(math.nan, 0.5)})
     assert read_run(tmp_path).gaps[-1] == "train_loss: 2 of 4 values are NaN or infinite, first in step 2."
+
+
+def test_what_would_add_cases_is_named(tmp_path):
+    write_events(tmp_path, {"val/dice": epochs(0.25, 0.5)})
+    assert "Read from files that TensorBoard wrote; AuxReportHandler would add" in read_run(tmp_path).remarks[0]
+    facts = {"started": "1970-01-01", "seconds": {"2": 1}, "aux_ops": {"validation": {"val_dice": "ComputeDice()"}}}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    (remark,) = read_run(tmp_path).remarks
+    assert remark == "No table of cases: pass report_path= to an aux-op of the validation."
