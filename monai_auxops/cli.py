@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -24,6 +25,9 @@ def _hint_for(word: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a console that lacks a letter shows its number
     given = list(sys.argv[1:] if arguments is None else arguments)
     hint = _hint_for(given[0]) if given else ""
     if hint:

@@ -1,6 +1,7 @@
 """The command as a user types it; reports answer at once and load neither torch nor MONAI."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -183,3 +184,13 @@ def test_without_a_command_the_help_is_shown(capsys):
         main([])
     assert done.value.code == 0
     assert "first steps:" in capsys.readouterr().out
+
+
+def test_a_console_that_lacks_a_letter_ends_no_command():
+    told = subprocess.run(
+        [sys.executable, "-c", "from monai_auxops.cli import main; main(['explain', 'CT101']); print('0.8 ± 0.1')"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, rb"0.8 \xb1 0.1")
