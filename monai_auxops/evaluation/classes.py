@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,7 +77,8 @@ def read_file(path: Path) -> Naming:
         return _of_dataset(content["labels"], path)
     for output in _channel_names(content):
         if isinstance(output.get("channel_def"), dict):
-            return Naming({_whole_number(value, path): str(name) for value, name in output["channel_def"].items()})
+            pairs = [(str(name), _whole_number(value, path)) for value, name in output["channel_def"].items()]
+            return Naming(_by_value(pairs, path))
     raise ValueError(f"--classes {path}: expected labels (dataset.json) or a channel_def (metadata.json)")
 
 
@@ -90,8 +91,14 @@ def targets(naming: Naming, found: Iterable[int], background: bool = False) -> l
     """
     left_out = {*naming.ignored, *([] if background else [0])}
     values = sorted({*naming.names, *found} - left_out)
-    singles = [Target(naming.names.get(value, f"label {value}"), (value,)) for value in values]
+    taken = {*naming.names.values(), *(region.name for region in naming.regions)}
+    singles = [Target(naming.names.get(value) or _unused_name(value, taken), (value,)) for value in values]
     return [*singles, *naming.regions]
+
+
+def _unused_name(value: int, taken: Container[str]) -> str:
+    """Name a value without a name, unless another value has that name."""
+    return f"value {value}" if f"label {value}" in taken else f"label {value}"
 
 
 def _names(classes: Sequence[str]) -> dict[int, str]:
@@ -99,7 +106,16 @@ def _names(classes: Sequence[str]) -> dict[int, str]:
     if not any("=" in text for text in texts):
         return dict(enumerate(texts))
     pairs = [text.rpartition("=") for text in texts]
-    return {_whole_number(value, "--classes"): name.strip() for name, _, value in pairs}
+    return _by_value([(name.strip(), _whole_number(value, "--classes")) for name, _, value in pairs], "--classes")
+
+
+def _by_value(pairs: Sequence[tuple[str, int]], where: Path | str) -> dict[int, str]:
+    """Return names by value, each value with one name."""
+    names: dict[int, str] = {}
+    for name, value in pairs:
+        if names.setdefault(value, name) != name:
+            raise ValueError(f"{where}: expected one name for the value {value}, got {names[value]} and {name}")
+    return names
 
 
 def _region(text: str) -> Target:
@@ -116,7 +132,7 @@ def _of_dataset(labels: Mapping[str, Any], path: Path) -> Naming:
     regions = {n: v for n, v in labels.items() if isinstance(v, list)}
     single = {n: _whole_number(v, path) for n, v in labels.items() if n not in regions}
     ignored = tuple(value for name, value in single.items() if name == "ignore")
-    named = {value: name for name, value in single.items() if name != "ignore"}
+    named = _by_value([(name, value) for name, value in single.items() if name != "ignore"], path)
     made = tuple(Target(name, tuple(_whole_number(v, path) for v in values)) for name, values in regions.items())
     return Naming(named, made, ignored)
 
@@ -129,9 +145,11 @@ def _channel_names(content: Any) -> list[dict[str, Any]]:
 
 def _whole_number(value: Any, where: Path | str) -> int:
     try:
-        return int(value)
+        if not isinstance(value, bool) and int(value) == float(value):
+            return int(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: expected a whole number as a label value, got {value!r}") from None
+        pass
+    raise ValueError(f"{where}: expected a whole number as a label value, got {value!r}")
 
 
 def _refuse_equal(names: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ def test_files_of_other_tools(tmp_path, content, expected):
     [
         (["liver=x"], [], "expected a whole number as a label value, got 'x'"),
         (["a", "a"], [], "got a more than once"),
+        (["liver=1", "tumor=1"], [], "expected one name for the value 1, got liver and tumor"),
         (["a"], ["a=1"], "got a more than once"),
         ([], ["WT"], "expected NAME=VALUE,VALUE, got 'WT'"),
         (["nowhere.json"], [], "cannot read nowhere.json"),
@@ -40,6 +41,20 @@ def test_files_of_other_tools(tmp_path, content, expected):
 def test_what_cannot_be_meant(classes, regions, message):
     with pytest.raises(ValueError, match=message):
         read_naming(classes, regions)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"background": 0, "liver": 1.5}, "expected a whole number as a label value, got 1.5"),
+        ({"background": 0, "liver": True}, "expected a whole number as a label value, got True"),
+        ({"background": 0, "liver": 1, "tumor": 1}, "expected one name for the value 1, got liver and tumor"),
+    ],
+)
+def test_a_file_that_would_lose_a_class(tmp_path, labels, message):
+    (tmp_path / "names.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(ValueError, match=message):
+        read_naming([str(tmp_path / "names.json")])
 
 
 def test_a_file_without_names(tmp_path):
