@@ -11,12 +11,26 @@ from pathlib import Path
 from typing import Any
 
 MADE_BY = "monai-auxops evaluate"
-TABLE, SUMMARY, PAGE = "cases.csv", "summary.json", "report.html"
+TABLE, SUMMARY, PAGE, PICTURES = "cases.csv", "summary.json", "report.html", "pictures"
 LEADING, TRAILING = ("case", "class", "status"), ("prediction", "label", "reason")
 
 
 class NotOursError(ValueError):
     """An existing file that this command did not write would be replaced."""
+
+
+def prepare_output(folder: Path) -> None:
+    """Create the folder, so that a measurement of hours does not end where nothing can be written.
+
+    Raises:
+        NotOursError: a file would be replaced that an evaluation did not write, or the folder is a file.
+        OSError: nothing can be written there.
+    """
+    check_output(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    trial = _temporary_file(folder / TABLE)
+    trial.touch()
+    trial.unlink()
 
 
 def check_output(folder: Path) -> None:
@@ -27,7 +41,7 @@ def check_output(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise NotOursError(f"{folder} is a file, expected a folder")
-    there = [name for name in (TABLE, SUMMARY, PAGE, "pictures") if (folder / name).exists()]
+    there = [name for name in (TABLE, SUMMARY, PAGE, PICTURES) if (folder / name).exists()]
     if there and not _is_ours(folder):
         raise NotOursError(
             f"{folder} contains {', '.join(there)}, which this command did not write; choose another folder"
@@ -124,6 +138,11 @@ def _align_cells(line: Iterable[str], widths: Sequence[int]) -> str:
     first, *rest = zip(line, widths, strict=True)
     cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in rest)]
     return "  ".join(cells).rstrip() + "\n"
+
+
+def is_of_evaluation(path: Path) -> bool:
+    """Tell whether a folder holds the pictures of an evaluation, which are no label maps."""
+    return path.name == PICTURES and _is_ours(path.parent)
 
 
 def _is_ours(folder: Path) -> bool:

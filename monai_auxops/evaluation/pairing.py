@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from monai_auxops.evaluation.output import is_of_evaluation
+
 SUFFIXES: Final = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".png", ".tiff", ".tif")
-# Suffixes that tools add to a case's name: nnU-Net's first channel, MONAI's SaveImage, and common words.
-ENDINGS: Final = re.compile(r"[_-](0000|seg|segmentation|pred|prediction|label|labels|mask|gt)$", re.IGNORECASE)
+# Suffixes that tools add to a case's name: nnU-Net's first channel, MONAI's SaveImage, Slicer, and common words.
+ENDINGS: Final = re.compile(r"[._-](0000|seg|segmentation|pred|prediction|label|labels|mask|gt)$", re.IGNORECASE)
 
 
 class CasePair(NamedTuple):
@@ -72,9 +75,24 @@ class _Side:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return all images in ``folder`` and below it, without hidden ones."""
-    paths = (path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
-    return sorted(p for p in paths if p.is_file() and not _is_hidden(p.relative_to(folder)))
+    """Return all images in ``folder`` and below it, without hidden ones and pictures of an evaluation.
+
+    Links are followed; one that leads nowhere is returned as well, so that its case is not lost.
+    """
+    seen = {folder.resolve()}
+    return sorted(path for path in _files_below(folder, seen) if path.name.lower().endswith(SUFFIXES))
+
+
+def _files_below(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders, each folder once, even if links make a circle."""
+    for path in folder.iterdir():
+        if path.name.startswith(".") or is_of_evaluation(path):
+            continue
+        if not path.is_dir():
+            yield path
+        elif path.resolve() not in seen:
+            seen.add(path.resolve())
+            yield from _files_below(path, seen)
 
 
 def case_name(path: Path) -> str:
@@ -101,7 +119,7 @@ def bare_name(name: str) -> str:
 
 def path_keys(path: Path, side: _Side) -> set[str]:
     """Identify a file by its path below the folder."""
-    return {str(path.relative_to(side.folder).with_name(case_name(path)))}
+    return {_composed(str(path.relative_to(side.folder).with_name(case_name(path))))}
 
 
 def name_keys(path: Path, _: _Side) -> set[str]:
@@ -112,12 +130,17 @@ def name_keys(path: Path, _: _Side) -> set[str]:
 def bare_keys(path: Path, side: _Side) -> set[str]:
     """Identify a file by its bare name, and by its folder's name if it is the only file there."""
     alone = path.parent != side.folder and side.in_folder[path.parent] == 1
-    return _identifying(bare_name(case_name(path))) | ({path.parent.name} if alone else set())
+    return _identifying(bare_name(case_name(path))) | ({_composed(path.parent.name)} if alone else set())
 
 
 def _identifying(name: str) -> set[str]:
     """Return the name as a key; no key if it is only a word of tools, such as ``seg``, which every case may have."""
-    return set() if ENDINGS.fullmatch(f"_{name}") else {name}
+    return set() if ENDINGS.fullmatch(f"_{name}") else {_composed(name)}
+
+
+def _composed(name: str) -> str:
+    """Write an accented letter as one character, because macOS and other systems store its parts."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _take_pairs(
@@ -146,7 +169,3 @@ def _missing_partner(path: Path, kind: str, other: str, paired: dict[str, str]) 
     if twin is None:
         return f"a {kind} without a {other}"
     return f"a second {kind} for the case {twin}; the one with the same name as its {other} was measured"
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -30,6 +30,8 @@ def folders(root: Path, predictions: list[str], labels: list[str]) -> tuple[Path
         ("BraTS_01.nii.gz", "BraTS_01/seg.nii.gz", "BraTS_01"),
         ("x/a_0000_seg.NII.GZ", "y/a.nii", "a"),
         ("slice.v2.png", "slice.v2_mask.png", "slice.v2"),
+        ("a.seg.nrrd", "a.nii.gz", "a"),
+        ("u\u0308.nii.gz", "\u00fc.nii.gz", "\u00fc"),  # macOS stores the two parts of an accented letter
     ],
 )
 def test_names_that_belong_together(tmp_path, prediction, label, case):
@@ -107,3 +109,23 @@ def test_other_files_and_hidden_ones_are_no_images(tmp_path):
 def test_a_folder_without_an_image(tmp_path):
     with pytest.raises(ValueError, match=r"no image in .*label: expected files that end in \.nii\.gz"):
         find_pairs(*folders(tmp_path, ["a.nii"], ["a.txt"]))
+
+
+def test_links_are_followed_and_one_to_nowhere_is_a_case(tmp_path):
+    pred, label = folders(tmp_path, ["a.nii"], ["a.nii", "more/b.nii", "c.nii"])
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/b.nii").write_bytes(b"")
+    (pred / "more").symlink_to(tmp_path / "elsewhere")
+    (pred / "circle").symlink_to(pred)
+    (pred / "c.nii").symlink_to(tmp_path / "nowhere")
+    pairing = find_pairs(pred, label)
+    assert [pair.case for pair in pairing.pairs] == ["a", "c", "more/b"]
+    assert pairing.problems == []
+
+
+def test_pictures_of_an_evaluation_are_no_predictions(tmp_path):
+    pred, label = folders(tmp_path, ["1.png", "out/pictures/1.png", "pictures/2.png"], ["1.png", "2.png"])
+    (pred / "out/summary.json").write_text('{"made_by": "monai-auxops evaluate"}')
+    pairing = find_pairs(pred, label)
+    assert [str(pair.prediction.relative_to(pred)) for pair in pairing.pairs] == ["1.png", "pictures/2.png"]
+    assert pairing.problems == []
