@@ -15,7 +15,7 @@ SHAPE, CLASSES = (240, 240, 155), 4
 READ = """
 import sys, time
 from pathlib import Path
-from monai_auxops.evaluation.volumes import read_volume
+from monai_auxops.evaluation.formats import read_volume
 start = time.perf_counter()
 for path in sorted(Path(sys.argv[1]).rglob("*.nii.gz")):
     read_volume(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monai_auxops.evaluation.classes import Naming, read_naming, targets
 from monai_auxops.evaluation.measure import Measured, Settings, rows_of
-from monai_auxops.evaluation.output import PAGE, check_output, console_table, write_summary, write_table
+from monai_auxops.evaluation.output import (
+    PAGE,
+    check_output,
+    console_table,
+    prepare_output,
+    write_summary,
+    write_table,
+)
 from monai_auxops.evaluation.pairing import find_pairs
 from monai_auxops.evaluation.pictures import write_pictures
 from monai_auxops.evaluation.run import measure_all
@@ -43,19 +51,27 @@ def evaluate(options: EvaluateOptions) -> int:
     try:
         check_output(options.output)
         result = evaluation(options)
-        options.output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         print(f"monai-auxops evaluate: {error}", file=sys.stderr)
         return REFUSED
-    paths = [write_table(options.output, result.rows), write_summary(options.output, summary_content(result, options))]
-    said = write_pictures(options, result.rows, result.results, settings_of(options))
-    paths += write_page(options.output)
+    try:
+        paths, said = write_results(result, options)
+    except OSError as error:  # a disk that is full
+        paths, said = [], [f"monai-auxops evaluate: not all results were written: {error}"]
     for sentence in (*result.problems, *result.remarks, *said):
         print(sentence, file=sys.stderr)
     sys.stdout.write(console_table(result.classes))
     for path in paths:
         print(path.resolve())
-    return INCOMPLETE if result.problems else COMPLETE
+    return INCOMPLETE if result.problems or not paths else COMPLETE
+
+
+def write_results(result: Evaluation, options: EvaluateOptions) -> tuple[list[Path], list[str]]:
+    """Write all files; return the paths, and a sentence for each picture that cannot be drawn."""
+    summary = summary_content(result, options)
+    paths = [write_table(options.output, result.rows), write_summary(options.output, summary)]
+    said = write_pictures(options, result.rows, result.results, settings_of(options))
+    return [*paths, *write_page(options.output)], said
 
 
 def write_page(folder: Path) -> list[Path]:
@@ -80,10 +96,13 @@ def evaluation(options: EvaluateOptions) -> Evaluation:
     for folder in (options.predictions, options.labels, *([options.images] if options.images else [])):
         if not folder.is_dir():
             raise ValueError(f"no folder {folder}")
+    if options.predictions.samefile(options.labels):
+        raise ValueError(f"{options.predictions} and {options.labels} are the same folder; expected two")
     settings = settings_of(options)
     pairing = find_pairs(options.predictions, options.labels)
     if not pairing.pairs:
         raise ValueError(_no_pair(pairing.problems))
+    prepare_output(options.output)
     results = list(progress(measure_all(pairing.pairs, settings, options.workers), len(pairing.pairs)))
     results.sort(key=lambda result: result.pair)
     found = sorted({int(value) for result in results if result.joint is not None for value in result.joint.values})
@@ -91,6 +110,8 @@ def evaluation(options: EvaluateOptions) -> Evaluation:
     rows = [row for result in results for row in rows_of(result, measured_targets)]
     failed = [f"{result.pair.case}: {result.reason}" for result in results if result.reason]
     problems = [*pairing.problems, *failed, *unnamed_values(settings.naming, found)]
+    if not rows:
+        problems.append("no label and no prediction has a class, so there is nothing to measure")
     return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results), results)
 
 
@@ -101,8 +122,10 @@ def _no_pair(problems: Sequence[str]) -> str:
 
 def settings_of(options: EvaluateOptions) -> Settings:
     """Check the options, some of which are valid only together."""
-    if options.tolerance < 0:
+    if not 0 <= options.tolerance < math.inf:
         raise ValueError(f"--tolerance: expected mm, at least 0, got {options.tolerance}")
+    if math.isnan(options.threshold):
+        raise ValueError("--threshold: expected a number, got nan")
     if options.workers < 1:
         raise ValueError(f"--workers: expected at least 1, got {options.workers}")
     naming = read_naming(options.classes, options.regions, options.ignored)
@@ -143,15 +166,43 @@ def remarks(naming: Naming, found: Iterable[int], results: Sequence[Measured]) -
     """Return remarks that a reader should know although nothing went wrong."""
     unseen = [name for value, name in naming.names.items() if value not in set(found) and value != 0]
     said = [f"classes in no label and no prediction: {', '.join(unseen)}"] if unseen else []
-    negative = [str(value) for value in found if value < 0 and value not in naming.names]
-    if negative:
-        said.append(f"negative values, which are no class; voxels labeled so are not counted: {', '.join(negative)}")
+    said += _negative_values(naming, results)
+    said += [f"{cases}: {doubt}" for doubt, cases in _cases_by_doubt(results).items()]
     spacings = {result.spacing for result in results if result.joint is not None}
     if any(set(spacing) == {1.0} for spacing in spacings):
         said.append(
             "the spacing is exactly 1 (files such as PNG do not store one), so lengths may be in pixels instead of mm"
         )
     return [*said, *_nothing_in_common(results)]
+
+
+def _negative_values(naming: Naming, results: Sequence[Measured]) -> list[str]:
+    """Return what became of negative values, which are no class unless they have a name."""
+    tables = [result.joint for result in results if result.joint is not None]
+    labeled = {value for result in results for value in result.unannotated if value < 0} - {*naming.ignored}
+    predicted = {value for table in tables for value in table.values[table.voxels.any(0)].tolist() if value < 0}
+    said = []
+    if labeled:
+        said.append(f"negative values, which are no class; voxels labeled so are not counted: {_listed(labeled)}")
+    if predicted - {*naming.names}:
+        said.append(
+            f"negative predictions, or scores with NaN; these voxels count as predicted to be no class: "
+            f"{_listed(predicted - {*naming.names})}"
+        )
+    return said
+
+
+def _listed(values: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(values)))
+
+
+def _cases_by_doubt(results: Sequence[Measured]) -> dict[str, str]:
+    """Return which cases each doubt is about: one case, and the number of the others."""
+    cases: dict[str, list[str]] = {}
+    for result in results:
+        if result.doubt:
+            cases.setdefault(result.doubt, []).append(result.pair.case)
+    return {doubt: names[0] + f" and {len(names) - 1} more" * (len(names) > 1) for doubt, names in cases.items()}
 
 
 def _nothing_in_common(results: Sequence[Measured]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,15 @@ from monai_auxops.counting.counts import Counts
 from monai_auxops.counting.overlap import overlap, precision, recall
 from monai_auxops.evaluation import volumes
 from monai_auxops.evaluation.classes import Naming, Target, targets
+from monai_auxops.evaluation.formats import Array, Volume, read_volume
 from monai_auxops.evaluation.joint import JointTable, count_joint
 from monai_auxops.evaluation.surfaces import surface_distances
 
 if TYPE_CHECKING:
     from monai_auxops.evaluation.pairing import CasePair
+
+MAX_COSINE: Final = 1e-3
+"""By how much rounding in a header may bend the right angle between two axes."""
 
 
 class Settings(NamedTuple):
@@ -42,6 +46,17 @@ class Measured:
     spacing: tuple[float, ...] = ()
     distances: dict[str, dict[str, float]] = field(default_factory=dict)
     reason: str = ""
+    unannotated: tuple[int, ...] = ()
+    doubt: str = ""
+
+
+class ReadPair(NamedTuple):
+    """Both files of a case on the label's grid, and a doubt about the predicted classes."""
+
+    label: Volume
+    truth: Array
+    predicted: Array
+    doubt: str = ""
 
 
 def measure(pair: CasePair, settings: Settings) -> Measured:
@@ -101,13 +116,13 @@ def status_of(counts: dict[str, Any]) -> str:
     return "hallucinated" if counts["fp"] else "absent"
 
 
-def read_pair(pair: CasePair, settings: Settings) -> tuple[volumes.Volume, volumes.Array, volumes.Array]:
-    """Read both files of a case: the label, its classes and the predicted classes, on the label's grid.
+def read_pair(pair: CasePair, settings: Settings) -> ReadPair:
+    """Read both files of a case.
 
     Raises:
         ValueError: different grids, or values that are not classes.
     """
-    prediction, label = volumes.read_volume(pair.prediction), volumes.read_volume(pair.label)
+    prediction, label = read_volume(pair.prediction), read_volume(pair.label)
     truth = volumes.label_map(label)
     different = volumes.grid_difference(prediction, label)
     if different is not None:
@@ -118,26 +133,38 @@ def read_pair(pair: CasePair, settings: Settings) -> tuple[volumes.Volume, volum
             )
         mode = "bilinear" if settings.probabilities else "nearest"
         prediction = volumes.resample(prediction, label, mode)
-    if settings.probabilities:
-        predicted = volumes.decide_classes(prediction, settings.threshold)
-    else:
-        predicted = volumes.label_map(prediction)
-    return label, truth, predicted
+    if not settings.probabilities:
+        return ReadPair(label, truth, volumes.label_map(prediction))
+    predicted = volumes.decide_classes(prediction, settings.threshold)
+    highest = int(truth.max(initial=0, where=~np.isin(truth, settings.naming.ignored)))
+    return ReadPair(label, truth, predicted, volumes.doubt_about_scores(prediction, highest))
 
 
 def _measure(pair: CasePair, settings: Settings) -> Measured:
-    label, truth, predicted = read_pair(pair, settings)
-    joint = count_joint(truth, predicted, settings.naming.unannotated(truth))
-    result = Measured(pair, joint, math.prod(label.spacing), label.spacing)
+    label, truth, predicted, doubt = read_pair(pair, settings)
+    unannotated = settings.naming.unannotated(truth)
+    joint = count_joint(truth, predicted, unannotated)
+    result = Measured(pair, joint, label.voxel, label.spacing, unannotated=unannotated, doubt=doubt)
     if settings.surface:
+        _refuse_sheared(label)
         result.distances = _distances(truth, predicted, result, settings)
     return result
+
+
+def _refuse_sheared(label: Volume) -> None:
+    """Refuse a grid whose axes are not perpendicular, because distances are measured along its axes."""
+    edges = label.affine[:, :-1] / label.spacing
+    if np.abs(edges.T @ edges - np.eye(label.dimensions)).max() > MAX_COSINE:
+        raise ValueError(
+            f"{label.path}: the axes are not perpendicular, so --surface cannot measure distances; "
+            "resample label and prediction to perpendicular axes"
+        )
 
 
 def _distances(truth: Any, predicted: Any, measured: Measured, settings: Settings) -> dict[str, dict[str, float]]:
     """Measure the surfaces of every class and region that occurs in both files."""
     assert measured.joint is not None
-    annotated = ~np.isin(truth, settings.naming.unannotated(truth))
+    annotated = ~np.isin(truth, measured.unannotated)
     found = {}
     for target in targets(settings.naming, measured.joint.values.tolist(), settings.background):
         masks = [np.isin(values, target.values) & annotated for values in (predicted, truth)]

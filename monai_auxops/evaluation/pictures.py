@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel
 import numpy as np
-import numpy.typing as npt
 
 from monai_auxops.drawing.errors import paint_case
+from monai_auxops.evaluation.formats import Affine, Array, Volume, read_volume
 from monai_auxops.evaluation.measure import Measured, Settings, read_pair
+from monai_auxops.evaluation.output import PICTURES
 from monai_auxops.evaluation.pairing import find_pairs
-from monai_auxops.evaluation.volumes import Volume, grid_difference, read_volume
+from monai_auxops.evaluation.volumes import grid_difference
 from monai_auxops.report.thumbnails import most_wrong_slice, png_of
 
 if TYPE_CHECKING:
     from monai_auxops.evaluation.options import EvaluateOptions
 
-FOLDER, INDEX = "pictures", "best.json"
+INDEX = "best.json"
 MAX_SIDE = 320  # pixels
 PANELS = ("image", "label", "prediction", "errors")
-Array = npt.NDArray[Any]
 
 
 class ChosenCase(NamedTuple):
@@ -68,19 +68,19 @@ def write_pictures(
     if images is not None:
         where = image_of_each([by_case[chosen.case] for chosen in cases], images, options.labels)
     drawn, problems = [], []
-    (folder / FOLDER).mkdir(exist_ok=True)
+    (folder / PICTURES).mkdir(exist_ok=True)
     for number, chosen in enumerate(cases, 1):
         try:
             pixels, at, slices = draw_case(by_case[chosen.case], settings, where.get(chosen.case))
         except Exception as error:  # the readers may raise anything; a missing picture is not a failure
             problems.append(f"{chosen.case}: no picture ({error})")
             continue
-        (folder / FOLDER / f"{number}.png").write_bytes(png_of(pixels))
+        (folder / PICTURES / f"{number}.png").write_bytes(png_of(pixels))
         value = {"place": chosen.place, "file": chosen.case, "value": chosen.value}
         drawn.append({**value, "slice": at, "slices": slices, "name": str(number)})
     panels = PANELS if images is not None else PANELS[1:]
     content = {"metric": "mean dice", "cases": drawn, "panels": panels, "matrix": None, "classes": None}
-    (folder / FOLDER / INDEX).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / PICTURES / INDEX).write_text(json.dumps(content, indent=1), encoding="utf-8")
     return problems
 
 
@@ -92,7 +92,7 @@ def image_of_each(measured: Sequence[Measured], images: Path, labels: Path) -> d
 
 def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tuple[Array, int | None, int | None]:
     """Return the picture of a case ``[H, W, 3]``, the number of its slice from 1, and how many there are."""
-    label, truth, predicted = read_pair(measured.pair, settings)
+    label, truth, predicted, _ = read_pair(measured.pair, settings)
     background = np.zeros_like(truth, dtype=np.float32)
     if image is not None:
         picture = read_volume(image)
@@ -115,9 +115,9 @@ def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tup
     return (pixels if image is not None else pixels[:, width:]), at, slices
 
 
-def reorient(values: Array, affine: Array) -> Array:
+def reorient(values: Array, affine: Affine) -> Array:
     """Reorient a volume so that its axes point to the right, the front and the head."""
     if values.ndim != 3:
         return values
-    turned: Array = nibabel.apply_orientation(values, nibabel.io_orientation(affine))
+    turned: Array = nibabel.apply_orientation(values, nibabel.io_orientation(np.vstack([affine, [0, 0, 0, 1]])))
     return turned

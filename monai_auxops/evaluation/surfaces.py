@@ -23,7 +23,7 @@ def surface_distances(prediction: Mask, label: Mask, spacing: Sequence[float], t
     Args:
         prediction: ``[*S]`` with two or three dimensions.
         label: of the same shape.
-        spacing: mm per voxel.
+        spacing: mm per voxel. An axis of one voxel is left out, because every voxel of a slice would be surface.
         tolerance: mm within which a surface counts as found.
 
     Returns:
@@ -39,6 +39,7 @@ def surface_distances(prediction: Mask, label: Mask, spacing: Sequence[float], t
     """
     if not prediction.any() or not label.any():
         return dict.fromkeys(SURFACE_COLUMNS, math.nan)
+    prediction, label, spacing = _without_flat_axes(prediction, label, spacing)
     box = bounding_box(prediction | label)
     y_pred, y = (torch.from_numpy(np.ascontiguousarray(mask[box]))[None, None] for mask in (prediction, label))
     shared: dict[str, Any] = {"include_background": True, "spacing": list(spacing)}
@@ -46,6 +47,14 @@ def surface_distances(prediction: Mask, label: Mask, spacing: Sequence[float], t
         warnings.filterwarnings("ignore", message=".*always_return_as_numpy")
         values = _by_monai(y_pred, y, tolerance, shared)
     return {name: float(value) for name, value in zip(SURFACE_COLUMNS, values, strict=True)}
+
+
+def _without_flat_axes(prediction: Mask, label: Mask, spacing: Sequence[float]) -> tuple[Mask, Mask, Sequence[float]]:
+    kept = [axis for axis in range(label.ndim) if label.shape[axis] > 1]
+    if len(kept) < 2:
+        return prediction, label, spacing
+    shape = [label.shape[axis] for axis in kept]
+    return prediction.reshape(shape), label.reshape(shape), [spacing[axis] for axis in kept]
 
 
 def _by_monai(y_pred: Tensor, y: Tensor, tolerance: float, shared: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
