@@ -87,9 +87,9 @@ def model_of(mmar: Mmar4, config: Clara4Config, weights: Weights) -> EvaluatedNe
     train = mmar.chosen.get(Role.TRAIN) or weights.train
     item = config.first("", "model") or (train.first("train", "model") if train is not None else None)
     definition = single(item, {}) if item is not None else None
-    checkpoint, script = (
-        weights_name(str(config.variables.values.get(name, ""))) for name in ("MMAR_CKPT", "MMAR_TORCHSCRIPT")
-    )
+    values, named = config.variables.values, config.weights
+    checkpoint = weights_name(named.get("ckpt_path") or str(values.get("MMAR_CKPT", "")))
+    script = weights_name(named.get("ts_path") or str(values.get("MMAR_TORCHSCRIPT", "")))
     script = script if script.endswith(".ts") else "model.ts"
     scripted = definition is None or (script in weights.names and checkpoint not in weights.names)
     return EvaluatedNetwork(definition, checkpoint, script, scripted)

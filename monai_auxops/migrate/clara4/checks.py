@@ -48,6 +48,7 @@ def check(config: Clara4Config, log: Log) -> None:
         _channels_last(config, part, log)
         _class_indices(config, part, log)
         _inverted_alone(config, part, log)
+        _choosing_savers(config, part, log)
     _epochs(config, log)
 
 
@@ -81,7 +82,7 @@ def _report_key(key: str, child: Node, known: frozenset[str], log: Log) -> None:
     if key.startswith("_"):
         log.add("CT311", child.where, f'"{key}" is a comment')
         return
-    hint = did_you_mean(key, known)
+    hint = did_you_mean(key, known - {key})
     code = "CT317" if hint or isinstance(child.value, dict | list) else "CT311"
     log.add(code, child.where, f'nothing reads "{key}"', hint)
 
@@ -118,6 +119,13 @@ def _class_indices(config: Clara4Config, part: str, log: Log) -> None:
         if item.occurrence.name == "MeanDice" and not item.post:
             message = "MeanDice reads class indices as one channel, as before: add to_onehot for a value per class"
             log.add("CT805", item.occurrence.where, message)
+
+
+def _choosing_savers(config: Clara4Config, part: str, log: Log) -> None:
+    """Report a saver of the best model in a section without a metric that tells which is the best."""
+    for item in config.at(part, "handlers") if not config.at(part, *METRICS, "aux_ops") else ():
+        if item.occurrence.name == "CheckpointSaver" and item.given.get("save_key_metric"):
+            log.add("CT501", item.occurrence.where, "CheckpointSaver saves the best model, but there is no metric")
 
 
 def _argmax(value: object) -> bool:

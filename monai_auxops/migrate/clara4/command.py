@@ -41,7 +41,7 @@ class Migration:
 
     def __init__(self, project: Project, options: MigrateOptions) -> None:
         self.project, self.options = project, options
-        self.mmar = read_mmar4(project, options.settings, options.env, options.trust_code)
+        self.mmar = read_mmar4(project, options.settings, options.env, options.trust_code, options.only)
         self.weights = find_weights(self.mmar)
         self.failed = False
         self.written: Path | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -193,6 +193,18 @@ def _disabled_text(flag: Node, value: Any) -> str:
 def has_weights(node: Node) -> bool:
     """Tell whether a component names a file of weights."""
     return node.get("ts_path") is not None or node.get("ckpt_path") is not None
+
+
+def weights_named(found: Iterable[Occurrence], variables: Variables) -> dict[str, str]:
+    """Return the files of weights that a model names, by attribute; one that is not disabled comes first."""
+    models = [item for item in found if item.place.key == "model"]
+    named: dict[str, str] = {}
+    for item in sorted(models, key=lambda item: bool(item.off)):
+        for key in ("ckpt_path", "ts_path"):
+            node = item.attribute(key)
+            if node is not None:
+                named.setdefault(key, str(variables.resolve(node)))
+    return named
 
 
 def _title(item: Occurrence) -> str:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from monai_auxops.migrate.clara4.attributes import check_attributes
 from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
-from monai_auxops.migrate.clara4.components import OccurrenceReader, has_weights
+from monai_auxops.migrate.clara4.components import OccurrenceReader, has_weights, weights_named
 from monai_auxops.migrate.clara4.convert import Converter
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
+from monai_auxops.migrate.clara4.environment import check_environment
 from monai_auxops.migrate.clara4.labels import MetricNamer
 from monai_auxops.migrate.clara4.references import absent_references, reference_in
 from monai_auxops.migrate.clara4.settings import TARGETS, GivenSetting, read_settings
@@ -40,7 +42,7 @@ _STATES: Final = frozenset({"model", "optimizer", "lr_scheduler"})
 
 @dataclass(slots=True)
 class Clara4Config:
-    """A converted configuration file."""
+    """A converted configuration file; ``weights`` holds the files of weights that its model names, by attribute."""
 
     file: str
     root: Node
@@ -49,6 +51,7 @@ class Clara4Config:
     dialect: Dialect
     items: list[Item] = field(default_factory=list)
     given: tuple[GivenSetting, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, part: str, *keys: str) -> list[Item]:
         """Return the active items of places, in order."""
@@ -89,6 +92,7 @@ def read_config(
     refuse_unsafe_keys(root, log)
     variables = collect(given, environment, root, log, lists=True)
     variables.values = {**DEFAULTS, **_unreadable(root), **variables.values}
+    check_environment(variables, file, log)
     config = Clara4Config(file, root, role, variables, dialect_of(root))
     found = OccurrenceReader(root, variables, log).read()
     active = frozenset(item.place.key for item in found if not item.off)
@@ -97,7 +101,9 @@ def read_config(
     converter = Converter(values, config.dialect, (active & _STATES) | {"model"}, old, trust, log)
     converter.finisher.absent = absent_references(found, config.parts, role is Role.TRAIN)
     converter.pictures = pictures
+    check_attributes(found, variables, log)
     items = [converter.item(item) for item in found if not _is_weights(item)]
+    config.weights = weights_named(found, variables)
     config.given = tuple(read_settings(root, variables, log))
     config.items = [_judged(item, config.given, log) for item in MetricNamer(variables, log).named(items)]
     return config

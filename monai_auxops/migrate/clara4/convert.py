@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.clara4 import inverting, signatures, wiring
@@ -12,7 +13,7 @@ from monai_auxops.migrate.clara4.code import lambda_text
 from monai_auxops.migrate.clara4.dialect import Dialect
 from monai_auxops.migrate.clara4.finish import UNKNOWN_CODE, Finisher, argument_place, shorten
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
-from monai_auxops.migrate.clara4.kinds import dictionary_hint, why_misplaced
+from monai_auxops.migrate.clara4.kinds import dictionary_hint, fits_package, why_misplaced
 from monai_auxops.migrate.clara4.values import Values, codes_in
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
@@ -159,6 +160,9 @@ class Converter:
             node = found.args.get("load_path") if found.args is not None else None
             path = str(self.values[found.place.part].variables.resolve(node)) if node is not None else ""
             args["load_path"] = wiring.checkpoint(path)
+            folder = PurePosixPath(str(self.values[found.place.part].variables.values.get("MMAR_CKPT_DIR", "")))
+            if path and PurePosixPath(path).parent.name != folder.name:
+                notes.append(f"the bundle reads {wiring.weights_name(path)} in its models folder: copy the file there")
         return args
 
     def _as_transforms(self, found: Occurrence, args: Mapping[str, Any], parts: list[inverting.Part] | None) -> Item:
@@ -208,7 +212,7 @@ def _is_path(path: str) -> bool:
 
 
 def _is_of_library(found: Occurrence) -> bool:
-    """Tell whether the class of a path's last part is one of the library that the path begins with."""
+    """Tell whether the class of a path's last part is one of the package that the path names."""
     then = signatures.find(found.name)
     library, dot, _ = then.target.partition(".") if then is not None else ("", "", "")
-    return found.path.partition(".")[0] == (library if dot else "monai")
+    return found.path.partition(".")[0] == (library if dot else "monai") and fits_package(found.path, found.name)

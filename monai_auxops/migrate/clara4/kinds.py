@@ -41,6 +41,24 @@ _NEEDS: Final = {
 """The kind that a section needs where the section has another name than its kind."""
 
 
+_PACKAGES: Final = {
+    "model": ("networks",),
+    "loss": ("losses", "nn"),
+    "optimizer": ("optim",),
+    "lr_scheduler": ("optim",),
+    "transform": ("transforms",),
+    "array transform": ("transforms",),
+    "dataset": ("data",),
+    "dataloader": ("data",),
+    "inferer": ("inferers",),
+    "handler": ("handlers",),
+    "metric": ("handlers", "metrics"),
+    "trainer": ("engines",),
+    "evaluator": ("engines",),
+}
+"""Packages of MONAI, torch and Ignite with classes of a kind, or what their names begin with."""
+
+
 def why_misplaced(place: Place, name: str) -> str:
     """Say that a class cannot serve in a section; nothing if it can, or if the table does not tell.
 
@@ -70,6 +88,17 @@ def dictionary_hint(name: str) -> str:
     if "array transform" not in kinds_of(name) or "transform" not in kinds_of(other):
         return ""
     return f'did you mean "{other}"?'
+
+
+def fits_package(path: str, name: str) -> bool:
+    """Tell whether a path goes through a package that has classes of this kind.
+
+    Examples:
+        >>> fits_package("monai.losses.dice.DiceLoss", "DiceLoss"), fits_package("monai.networks.DiceLoss", "DiceLoss")
+        (True, False)
+    """
+    wanted = [package for kind in kinds_of(name) for package in _PACKAGES.get(kind, ())]
+    return not wanted or any(part.startswith(package) for part in path.split(".") for package in wanted)
 
 
 def kinds_of(name: str) -> frozenset[str]:

@@ -71,13 +71,14 @@ def has_clara4(mmar: Mmar) -> bool:
     return any(mmar.of(kind) for kind in _ROLES)
 
 
-def read_mmar4(project: Project, settings: Iterable[str], env: Path | None, trust: bool) -> Mmar4:
-    """Convert every configuration; every problem is in the project's log."""
+def read_mmar4(project: Project, settings: Iterable[str], env: Path | None, trust: bool, only: str = "") -> Mmar4:
+    """Convert every configuration, or ``only`` those of the training; every problem is in the project's log."""
     found = Mmar4(project)
     mmar, log = project.mmar, project.log
     given = parse_settings(settings, Log())
-    environment = _environment(mmar, env)
-    for kind, role in _ROLES.items():
+    environment = _environment(mmar, env, log)
+    roles = {kind: role for kind, role in _ROLES.items() if only != "training" or role is Role.TRAIN}
+    for kind, role in roles.items():
         for name in mmar.of(kind):
             scripted = _settings_of_script(project, name, role)
             root = mmar.files[name][1]
@@ -97,11 +98,13 @@ def read_mmar4(project: Project, settings: Iterable[str], env: Path | None, trus
     return found
 
 
-def _environment(mmar: Mmar, env: Path | None) -> Node | None:
+def _environment(mmar: Mmar, env: Path | None, log: Log) -> Node | None:
     if env is not None:
         return read_json(env, env.name, Log())
     names = mmar.of(FileKind.ENVIRONMENT)
     exact = [name for name in names if name.endswith("environment.json")]
+    if names and not exact:
+        log.add("CT114", Where(names[0]), f"there is no environment.json; {names[0]} is used")
     return mmar.files[(exact or names)[0]][1] if names else None
 
 

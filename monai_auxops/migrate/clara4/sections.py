@@ -48,7 +48,7 @@ def _is_plain(value: Any) -> bool:
 
 def _switched(block: Block, item: Item) -> Block:
     switch = item.occurrence.switch
-    if not switch or item.occurrence.name == LOADER:
+    if not switch:
         return block
     return {**block, Expr("_disabled_"): Expr(f"@{switch}")}
 
@@ -180,4 +180,5 @@ def data_root(config: Clara4Config) -> str:
 def attribute(config: Clara4Config, item: Item | None, key: str) -> str:
     """Return an attribute beside the arguments with its variables filled in, or nothing."""
     node = item.occurrence.attribute(key) if item is not None else None
-    return str(config.variables.resolve(node)) if node is not None else ""
+    value = config.variables.resolve(node) if node is not None else None
+    return value if isinstance(value, str) else ""

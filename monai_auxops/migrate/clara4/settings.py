@@ -45,9 +45,22 @@ def switch(value: Any) -> bool:
     return flag(str(value) if found is None else found)
 
 
+def count(value: Any) -> int:
+    """Accept a whole number above 0.
+
+    Examples:
+        >>> count("20")
+        20
+    """
+    found = integer(value)
+    if found < 1:
+        raise ValueError(f"expected a number above 0, found {found}")
+    return found
+
+
 SETTINGS: Final = (
-    Setting("epochs", "epochs", integer, 1, _EXACT, _AT_THE_TOP),
-    Setting("num_interval_per_valid", "val_interval", integer, 1, _EXACT, _AT_THE_TOP),
+    Setting("epochs", "epochs", count, 1, _EXACT, _AT_THE_TOP),
+    Setting("num_interval_per_valid", "val_interval", count, 1, _EXACT, _AT_THE_TOP),
     Setting("learning_rate", "learning_rate", number, 1e-4, _EXACT, _AT_THE_TOP),
     Setting("amp", "amp", flag, False, _EXACT, _AT_THE_TOP),
     Setting("multi_gpu", "", flag, False, _EQUIVALENT, "torchrun with configs/multi_gpu_train.json."),
@@ -88,6 +101,7 @@ class GivenSetting:
 
 def read_settings(root: Node, variables: Variables, log: Log) -> Iterator[GivenSetting]:
     """Yield the settings of a file; an unreadable one is reported and gets its default."""
+    _check_seed(root, log)
     for row in SETTINGS:
         node = root.get(row.name)
         if node is None and row.name not in variables.values:
@@ -98,6 +112,14 @@ def read_settings(root: Node, variables: Variables, log: Log) -> Iterator[GivenS
         except ValueError as error:
             log.add("CT206", (node or root).where, f"{row.name}: {error}")
             yield GivenSetting(row, row.default, source, readable=False)
+
+
+def _check_seed(root: Node, log: Log) -> None:
+    """Report what else than the seed ``determinism`` holds."""
+    node = root.get("determinism")
+    for key, child in node.items() if node is not None else ():
+        if key != "random_seed" and not key.startswith("_"):
+            log.add("CT317", child.where, f'nothing reads "{key}" of determinism; only random_seed is migrated')
 
 
 def _value(name: str, node: Node | None, root: Node, variables: Variables) -> Any:

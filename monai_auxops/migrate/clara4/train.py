@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from monai_auxops.migrate.clara4.item import Block, block_of
 from monai_auxops.migrate.clara4.sections import LOADER, objects, section, single
 from monai_auxops.migrate.clara4.values import PARAMETERS
-from monai_auxops.migrate.clara4.wiring import checkpoint, weights_name
 from monai_auxops.migrate.encode import Expr
 from monai_auxops.migrate.reading.variables import parse_value
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.config import Clara4Config
+    from monai_auxops.migrate.clara4.item import Item
 
 DEVICE: Final = Expr("$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')")
 FOLDERS: Final = {
@@ -52,8 +52,9 @@ def train_json(config: Clara4Config, data: Block, aux: dict[str, Block]) -> Bloc
 
 def switches(config: Clara4Config) -> Block:
     """Return the variables that switch components off, as settings."""
-    names = [item.occurrence.switch for item in config.items if item.occurrence.switch]
-    wanted = dict.fromkeys(name for name in names if name not in _fine_tuning(config))
+    fine_tuning = _fine_tuning(config)
+    names = [item.occurrence.switch for item in config.items if item is not fine_tuning]
+    wanted = dict.fromkeys(name for name in names if name)
     return {name: _truth(config.variables.values.get(name)) for name in wanted}
 
 
@@ -61,19 +62,20 @@ def _truth(value: Any) -> bool:
     return parse_value(value) is True if isinstance(value, str) else bool(value)
 
 
-def _fine_tuning(config: Clara4Config) -> set[str]:
-    return {item.occurrence.switch for item in config.items if item.occurrence.name == LOADER}
+def _fine_tuning(config: Clara4Config) -> Item | None:
+    """Return the handler that loads weights before the training: the setting ``finetune`` takes its switch's place."""
+    return next((item for item in config.at("train", "handlers") if item.occurrence.name == LOADER), None)
 
 
 def _finetune(config: Clara4Config) -> Any:
     """Return the weights that a training starts from: none if Clara's switch said so."""
-    loader = next((item for item in config.at("train", "handlers") if item.occurrence.name == LOADER), None)
+    loader = _fine_tuning(config)
     if loader is None or not loader.blocks:
         return ""
     switch = loader.occurrence.switch
     if switch and _truth(config.variables.values.get(switch)):
         return ""
-    return checkpoint(str(config.variables.values.get("MMAR_CKPT", "")))
+    return loader.blocks[0]["load_path"]
 
 
 def _train_handlers(config: Clara4Config) -> list[Block]:
@@ -88,7 +90,7 @@ def _train_handlers(config: Clara4Config) -> list[Block]:
 
 def loader(states: Any, block: Block | None = None) -> Block:
     """Write the handler that fine-tunes where ``finetune`` names a file."""
-    given = {key: value for key, value in (block or {}).items() if key != "_target_"}
+    given = {key: value for key, value in (block or {}).items() if key not in ("_target_", "_disabled_")}
     args = {**given, "load_path": Expr("@finetune"), "load_dict": states}
     return {**block_of(LOADER, args), Expr("_disabled_"): Expr("$not @finetune")}
 
@@ -104,8 +106,3 @@ def initialize(config: Clara4Config) -> list[Expr]:
     if tf32 is not None:
         found.append(Expr(f"$setattr(torch.backends.cuda.matmul, 'allow_tf32', {tf32})"))
     return found
-
-
-def weights_of(config: Clara4Config) -> str:
-    """Return the name of the file of weights that a configuration reads."""
-    return weights_name(str(config.variables.values.get("MMAR_CKPT", "models/model.pt")))
