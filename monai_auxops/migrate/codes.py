@@ -240,7 +240,7 @@ CODES: Final[dict[str, Code]] = {
     "CT603": Code("path leaves the folder", _W, "The path was replaced by the bundle's own output folder."),
     # Clara Train 4
     "CT801": Code(
-        "weights that cannot be read", _E, "Save the weights alone, with torch.save(network.state_dict(), file)."
+        "weights that were not copied", _E, "Save the weights alone, with torch.save(network.state_dict(), file)."
     ),
     "CT802": Code("weights migrated", _I, "Evaluation and inference read them from the bundle's models folder."),
     "CT803": Code("values per class", _I, "Pass --aux-ops to add them under names of their own."),

@@ -39,12 +39,19 @@ class Weights:
 def find_weights(mmar: Mmar4) -> Weights:
     """Return the weights beside the configurations; an evaluation without a training asks its checkpoint."""
     folder = mmar.root / "models"
-    files = sorted({path for pattern in _PATTERNS for path in folder.glob(pattern) if _is_inside(path, folder)})
+    found = sorted({path for pattern in _PATTERNS for path in folder.glob(pattern)})
+    files = [path for path in found if _is_inside(path, folder)]
+    for path in set(found) - set(files):
+        mmar.log.add("CT801", Where(f"models/{path.name}"), f"{_why_not(path)}; it was not copied")
     return Weights(tuple(files), _train_of(mmar, files))
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
     return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+
+
+def _why_not(path: Path) -> str:
+    return "it is a link out of this folder" if path.is_file() else "it is no file, or a link to nowhere"
 
 
 def _train_of(mmar: Mmar4, files: Iterable[Path]) -> Clara4Config | None:

@@ -12,27 +12,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monai_auxops.migrate.trial.checkpoints import (
+    SCRIPT,
+    check_archive,
+    place_of,
+    read_checkpoint,
+    reason,
+    state_of,
+    tensors,
+)
+
 
 def load(path: Path) -> str:
     """Load a file and describe what it holds."""
     import torch
 
-    if path.suffix == ".ts":
+    if path.suffix == SCRIPT:
+        check_archive(path)
         torch.jit.load(str(path), map_location="cpu")
         return "TorchScript"
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(found, Mapping):
-        raise ValueError(f"a checkpoint must be a dictionary, got a {type(found).__name__}")
+    found = read_checkpoint(path)
+    _refuse_nan(found)
     parts = [str(key) for key, value in found.items() if isinstance(value, Mapping)]
     return f"a checkpoint of {', '.join(parts)}" if parts else f"{len(found)} tensors"
 
 
+def _refuse_nan(found: Mapping[Any, Any]) -> None:
+    """Refuse weights of a training that diverged, with which every prediction is NaN."""
+    for name, value in tensors(found):
+        if value.is_floating_point() and value.isnan().any():
+            raise ValueError(f"{name} is NaN, so the training had diverged")
+
+
 def conf(path: Path) -> Any:
     """Return the training configuration that Clara saved with the weights, or None."""
-    import torch
-
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    return found.get("train_conf") if isinstance(found, Mapping) else None
+    return read_checkpoint(path).get("train_conf")
 
 
 def fit(bundle: Path, read: str = "") -> list[str]:
@@ -62,30 +76,22 @@ def _fit_or_say(path: Path, network: Any, required: bool) -> str:
 
 
 def _load_strictly(path: Path, network: Any) -> str:
-    import torch
-
-    if path.suffix == ".ts" or network is None:
+    if path.suffix == SCRIPT or network is None:
         return f"{path.name}: {load(path)}"
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    state = found.get("model", found)
+    found = read_checkpoint(path)
+    state = state_of(found)
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        why = _other_names(state, set(network.state_dict())) or " ".join(str(error).split())[:300]
+        why = _elsewhere(found, set(network.state_dict())) or " ".join(str(error).split())[:300]
         raise ValueError(f"{path.name} does not fit the network: {why}") from None
     return f"{path.name}: {len(state)} tensors fit the network"
 
 
-def _other_names(state: Mapping[str, Any], wanted: set[str]) -> str:
+def _elsewhere(found: Mapping[Any, Any], wanted: set[str]) -> str:
     """Return a sentence about a checkpoint that has the right tensors in another place, or nothing."""
-    for key, value in state.items():
-        if isinstance(value, Mapping) and wanted <= set(value):
-            return f'its tensors are under "{key}", and a bundle reads them under "model" or at the top'
-    for name in state:
-        prefix, dot, rest = name.partition(".")
-        if dot and rest in wanted and {f"{prefix}.{item}" for item in wanted} <= set(state):
-            return f'its names begin with "{prefix}.", which the names of the network do not'
-    return ""
+    state = state_of(found)
+    return place_of(state, wanted) or place_of(found, wanted)
 
 
 def main(arguments: list[str]) -> int:
@@ -101,17 +107,9 @@ def main(arguments: list[str]) -> int:
             answer = {"said": load(path)}
         text = json.dumps(answer)
     except Exception as error:
-        text = json.dumps({"error": _reason(error)})
+        text = json.dumps({"error": reason(error)})
     print(text)
     return 0
-
-
-def _reason(error: Exception) -> str:
-    """Return a short reason; torch's own message explains at length how to load unsafe files."""
-    text = " ".join(str(error).split())
-    if "weights_only" in text or "WeightsUnpickler" in text or "Unsupported" in text:
-        return "it holds more than weights, and reading it would run code"
-    return f"{type(error).__name__}: {text[:300]}"
 
 
 if __name__ == "__main__":

@@ -138,8 +138,47 @@ def test_links_out_of_the_folder_are_not_followed(mmar4, tmp_path, here):
     torch.save(network().state_dict(), tmp_path / "secret.pt")
     (mmar4.folder / "models").mkdir(parents=True)
     (mmar4.folder / "models" / "model.pt").symlink_to(tmp_path / "secret.pt")
-    mmar4.bundle()
+    report, _ = mmar4.run(output=mmar4.folder.parent / "bundle", validate=False)
+    (item,) = [item for item in report["diagnostics"] if item["code"] == "CT801"]
+    assert item["message"] == "it is a link out of this folder; it was not copied"
     assert not (mmar4.folder.parent / "bundle" / "models").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".ts"])
+def test_a_damaged_file_is_never_copied_as_weights(tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    if suffix == ".ts":
+        torch.jit.script(torch.nn.Linear(64, 64)).save(str(path))
+    else:
+        torch.save(torch.nn.Linear(64, 64).state_dict(), path)
+    whole = path.read_bytes()
+    for at in range(len(whole) // 4, len(whole) * 3 // 4, 501):  # among the numbers
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        with pytest.raises(ValueError, match="it is damaged"):
+            child.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"hello", "it is cut off, or no file of PyTorch"),
+        (b"", "it is cut off, or no file of PyTorch"),
+        ([torch.zeros(1)], "a checkpoint must be a dictionary, got a list"),
+        ({"model": {"a.weight": torch.tensor([0.0, float("nan")])}}, "model/a.weight is NaN"),
+        ({"model": {"a.weight": torch.zeros(1)}, "evil": len}, "it holds more than weights (len)"),
+    ],
+)
+def test_what_is_no_weights_is_told(mmar4, content, reason, here):
+    save(mmar4, content)
+    report, _ = mmar4.run(output=mmar4.folder.parent / "bundle", validate=False)
+    (item,) = [item for item in report["diagnostics"] if item["code"] == "CT801"]
+    assert reason in item["message"]
+
+
+def test_torchscript_under_another_name_is_told(tmp_path):
+    torch.jit.script(torch.nn.Identity()).save(str(tmp_path / "model.pt"))
+    with pytest.raises(ValueError, match=r"it is TorchScript: rename it to model\.ts"):
+        child.load(tmp_path / "model.pt")
 
 
 @pytest.mark.slow
@@ -161,6 +200,11 @@ OTHER_PLACES = {
     "another network": (lambda _: network(out_channels=5).state_dict(), "size mismatch"),
     "a wrapped network": (lambda state: {f"module.{name}": value for name, value in state.items()}, 'with "module."'),
     "a key of another tool": (lambda state: {"state_dict": state}, 'its tensors are under "state_dict"'),
+    "Lightning's checkpoint": (
+        lambda state: {"state_dict": {f"net.{name}": value for name, value in state.items()}},
+        'its tensors are under "state_dict", and its names begin with "net."',
+    ),
+    "a dictionary in a dictionary": (lambda state: {"a": {"model": state}}, 'its tensors are under "a/model"'),
     "nothing": (lambda _: {}, "Missing key"),
 }
 
