@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from monai_auxops.migrate.diagnostics import Log, Where, did_you_mean
+from monai_auxops.migrate.reading.components import ALTERNATIVE, DISABLED, REFERS_TO_DISABLED
 from monai_auxops.migrate.rules import Section
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ _SECTIONS: Final = {
     "post_transforms": Section.TRANSFORM,
 }
 _FINE_TUNES: Final = "CheckpointLoader"
-_DISABLED: Final = "Disabled: it had no effect."
-_REFERS_TO_DISABLED: Final = "It refers to a disabled component; whether Clara built that is not documented."
-_ALTERNATIVE: Final = "An alternative that AutoML may have chosen; the bundle has the first one."
 
 
 class Place(NamedTuple):
@@ -142,7 +140,7 @@ class OccurrenceReader:
         found = self._occurrence_by_name(place, targets[0])
         if found.off:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
-            found = replace(found, off=_REFERS_TO_DISABLED)
+            found = replace(found, off=REFERS_TO_DISABLED)
         return self._switched(found, flag)
 
     def _check_ref(self, node: Node) -> None:
@@ -162,7 +160,7 @@ class OccurrenceReader:
             return found
         if variable and (found.name == _FINE_TUNES or found.place.key in MANY):
             return replace(found, switch=variable)
-        return replace(found, off=_DISABLED) if truth else found
+        return replace(found, off=DISABLED) if truth else found
 
     def _check_keys(self, node: Node) -> None:
         for key, child in node.items():
@@ -181,7 +179,7 @@ class OccurrenceReader:
         chosen = usable[:1]
         for item in usable[1:]:
             self.log.add("CT309", item.where, f"{_title(item)} is an alternative to {_title(chosen[0])}, which is used")
-        return [item if item.off or item in chosen else replace(item, off=_ALTERNATIVE) for item in found]
+        return [item if item.off or item in chosen else replace(item, off=ALTERNATIVE) for item in found]
 
 
 def _disabled_text(flag: Node, value: Any) -> str:

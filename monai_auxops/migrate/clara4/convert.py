@@ -15,6 +15,7 @@ from monai_auxops.migrate.clara4.finish import UNKNOWN_CODE, Finisher, argument_
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.clara4.kinds import dictionary_hint, fits_package, why_misplaced
 from monai_auxops.migrate.clara4.values import Values, codes_in
+from monai_auxops.migrate.conversion.binding import REFERS_TO_NOTHING
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.encode import Expr, UnsafeKeyError, check_key
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.clara3 import Clara3
     from monai_auxops.migrate.clara4.components import Occurrence
 
-_REFERS_TO_NOTHING: Final = "What it refers to is not in the file: correct the name, or write the class by hand."
 _LIBRARIES: Final = ("monai.", "torch.", "ignite.")
 _OWN: Final = (
     "Your own code, copied as it is to scripts/custom. What kind of class it is cannot be known without running it: "
@@ -50,7 +50,7 @@ class Converter:
         if found.off:
             return Item(found, Outcome.DROPPED, found.off)
         if not found.refers:
-            return Item(found, Outcome.MANUAL, _REFERS_TO_NOTHING)
+            return Item(found, Outcome.MANUAL, REFERS_TO_NOTHING)
         values = self.values[found.place.part]
         args = values.arguments(found.args)
         if self._unsafe(found, args):

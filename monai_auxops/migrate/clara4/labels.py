@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.clara4.components import METRICS, truth_of
+from monai_auxops.migrate.conversion.metric_names import free_name, report_second_name
 from monai_auxops.migrate.diagnostics import Outcome
 
 if TYPE_CHECKING:
@@ -68,17 +69,8 @@ class MetricNamer:
         if (part, item.label) not in self.taken:
             self.taken.add((part, item.label))
             return item
-        label = _free(item.label, {name for section, name in self.taken | given if section == part})
+        label = free_name(item.label, {name for section, name in self.taken | given if section == part})
         self.taken.add((part, label))
-        message = f'the name "{item.label}" is used twice; this one is "{label}" in the bundle'
-        self.log.add("CT505", item.occurrence.where, message)
+        report_second_name(item.occurrence.where, item.label, label, self.log)
         note = f"another one has its name; it is {label} in the bundle"
         return replace(item, label=label).lowered(Outcome.APPROXIMATE, note)
-
-
-def _free(label: str, taken: set[str]) -> str:
-    """Return the first of label_2, label_3 and so on that is free."""
-    count = 2
-    while f"{label}_{count}" in taken:
-        count += 1
-    return f"{label}_{count}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.kinds import anything, flag, integer, number
+from monai_auxops.migrate.rules.kinds import anything, count, flag, integer, number
 from monai_auxops.migrate.rules.settings import Setting
 
 if TYPE_CHECKING:
@@ -43,19 +43,6 @@ def switch(value: Any) -> bool:
     """
     found = _SWITCH.get(str(value).lower())
     return flag(str(value) if found is None else found)
-
-
-def count(value: Any) -> int:
-    """Accept a whole number above 0.
-
-    Examples:
-        >>> count("20")
-        20
-    """
-    found = integer(value)
-    if found < 1:
-        raise ValueError(f"expected a number above 0, found {found}")
-    return found
 
 
 SETTINGS: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean, worst
 from monai_auxops.migrate.rules import OMIT, REQUIRED, Call, Each, Param, Rule, RuleBook
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.reading.node import Node
     from monai_auxops.migrate.reading.variables import Variables
     from monai_auxops.migrate.rules.facts import Facts
+
+
+REFERS_TO_NOTHING: Final = "What it refers to is not in the file: correct the name, or write the class by hand."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,9 @@ class Binder:
     def occurrence(self, component: Component) -> Bound:
         """Bind one occurrence."""
         if component.disabled:
-            return Bound(component, None, Outcome.DROPPED, f"{component.disabled.capitalize()}: it had no effect.")
+            return Bound(component, None, Outcome.DROPPED, component.disabled)
+        if not component.refers:
+            return Bound(component, None, Outcome.MANUAL, REFERS_TO_NOTHING)
         rule = self._row(component)
         if rule is None:
             return self.bind_own(component) if component.path else self.bind_unknown(component)
@@ -94,7 +99,7 @@ class Binder:
         name, section = component.name, component.place.section
         elsewhere = self.rules.sections_of(name)
         if elsewhere:
-            message = f"{name} is a {elsewhere[0].value}, but a {section.value} is expected here"
+            message = f"{name} is {elsewhere[0].title}, but {section.title} is expected here"
             self.log.add("CT313", component.where, message)
         elif name:
             hint = did_you_mean(name, self.rules.names(section))

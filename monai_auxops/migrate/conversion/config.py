@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_auxops.migrate.conversion.binding import Binder, Bound
 from monai_auxops.migrate.conversion.convert import Converted, convert, created_fields, facts_of
+from monai_auxops.migrate.conversion.metric_names import with_own_names
 from monai_auxops.migrate.diagnostics import Log, Outcome, did_you_mean
 from monai_auxops.migrate.reading.components import PLACES, ComponentReader
 from monai_auxops.migrate.reading.variables import ENVIRONMENT, Variables
@@ -74,7 +75,8 @@ def _is_at(bound: Bound, part: str, keys: tuple[str, ...]) -> bool:
 def bind(root: Node, file: str, variables: Variables, rules: RuleBook, log: Log) -> BoundConfig:
     """Read settings and components of one file."""
     bound = Binder(rules, variables, log).bind(ComponentReader(root, log).read())
-    config = BoundConfig(file, root, variables, dict(_settings(root, variables, log)), bound)
+    named = tuple(with_own_names(bound, log))
+    config = BoundConfig(file, root, variables, dict(_settings(root, variables, log)), named)
     _unknown_keys(config, log)
     return config
 

@@ -53,7 +53,12 @@ def check_key_metrics(config: ConvertedConfig, log: Log) -> None:
     for extra in keys[1:]:
         log.add("CT502", extra.component.where, f'"{extra.args.get("name")}" is a second key metric')
     if config.trains and metrics and not keys:
-        log.add("CT501", metrics[0].component.where, f'no metric is marked; "{metrics[0].args.get("name")}" is used')
+        log.add("CT501", metrics[0].component.where, f'no metric is marked; "{name_of(metrics[0])}" is used')
+
+
+def name_of(metric: Converted) -> str:
+    """Return a metric's name, or that of its class if it has none."""
+    return str(metric.args.get("name") or metric.component.name)
 
 
 def check_metric_fields(config: ConvertedConfig, log: Log) -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 KEYS: Final = frozenset({"name", "path", "ref", "args", "disabled"})
 AUTOML: Final = frozenset({"search", "apply", "search_space"})
+DISABLED: Final = "Disabled: it had no effect."
+REFERS_TO_DISABLED: Final = "It refers to a disabled component; whether Clara built that is not documented."
+ALTERNATIVE: Final = "An alternative that AutoML may have chosen; the bundle has the first one."
+"""Why a component is not part of the bundle."""
 
 
 class Place(NamedTuple):
@@ -54,7 +58,10 @@ PLACES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One occurrence of a component, refs followed."""
+    """One occurrence of a component, refs followed.
+
+    ``disabled`` is a sentence that says why it is not part of the bundle; ``refers`` is false for a ref to nothing.
+    """
 
     place: Place
     name: str
@@ -62,6 +69,7 @@ class Component:
     where: Where
     path: str = ""
     disabled: str = ""
+    refers: bool = True
 
     @property
     def args(self) -> Node | None:
@@ -128,7 +136,7 @@ class ComponentReader:
             self.log.add("CT307", where, f'the ref to "{ref}" also has other keys')
         if target is None:
             self.log.add("CT303", where, f'there is no component "{ref}"', did_you_mean(ref, self.known))
-            return Component(place, ref, node, where, disabled="a ref to nothing")
+            return Component(place, ref, node, where, refers=False)
         if ref in self.ambiguous:
             self.log.add(
                 "CT305", where, f'"{ref}" is the name of several components; the one of line {target.where.line}'
@@ -138,7 +146,8 @@ class ComponentReader:
         found = self.occurrence_by_name(place, target)  # a ref of its own is not followed: refs may go round in circles
         if found.disabled:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {target.where.line}')
-        return Component(place, found.name, target, where, found.path, found.disabled)
+        why = REFERS_TO_DISABLED if found.disabled else ""
+        return Component(place, found.name, target, where, found.path, why)
 
     def disabled(self, node: Node) -> str:
         """Return why a component is disabled, or nothing."""
@@ -146,7 +155,7 @@ class ComponentReader:
         if flag is None or flag.value is False:
             return ""
         if flag.value is True:
-            return "disabled"
+            return DISABLED
         self.log.add("CT308", flag.where, f"disabled is {flag.plain()!r}; the component stays")
         return ""
 
@@ -168,7 +177,7 @@ class ComponentReader:
             first = item if item.place.many or item.disabled else taken.setdefault(item.place, item)
             if first is not item:
                 self.log.add("CT309", item.where, f"{item.name} is an alternative to {first.name}, which is used")
-                chosen.append(replace(item, disabled="an alternative of AutoML"))
+                chosen.append(replace(item, disabled=ALTERNATIVE))
             else:
                 chosen.append(item)
         return chosen

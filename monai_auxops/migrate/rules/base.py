@@ -30,6 +30,17 @@ class Section(Enum):
     WRITER = "writer"
     HANDLER = "handler"
 
+    @property
+    def title(self) -> str:
+        """The name in a sentence.
+
+        Examples:
+            >>> Section.AUX_OP.title
+            'an aux_op'
+        """
+        article = "an" if self.value[0] in "aeiou" else "a"
+        return f"{article} {self.value}"
+
 
 @dataclass(frozen=True, slots=True)
 class Param:

@@ -56,6 +56,19 @@ def integer(value: Any) -> int:
     return int(found)
 
 
+def count(value: Any) -> int:
+    """Accept a whole number above 0.
+
+    Examples:
+        >>> count("20")
+        20
+    """
+    found = integer(value)
+    if found < 1:
+        raise ValueError(f"expected a number above 0, found {found}")
+    return found
+
+
 def text(value: Any) -> str:
     """Accept text."""
     if not isinstance(value, str):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from monai_auxops.migrate.diagnostics import Outcome
-from monai_auxops.migrate.rules.kinds import ArgumentType, anything, flag, integer, number
+from monai_auxops.migrate.rules.kinds import ArgumentType, anything, count, flag, integer, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,8 @@ def seed(value: Any) -> int | None:
 
 
 SETTINGS: Final = (
-    Setting("epochs", "epochs", integer, 1, _EXACT, "Passes over the data."),
-    Setting(
-        "num_training_epoch_per_valid", "val_interval", integer, 1, _EXACT, "Validation after every so many epochs."
-    ),
+    Setting("epochs", "epochs", count, 1, _EXACT, "Passes over the data."),
+    Setting("num_training_epoch_per_valid", "val_interval", count, 1, _EXACT, "Validation after every so many epochs."),
     Setting("learning_rate", "learning_rate", number, 1e-4, _EXACT, "The initial rate."),
     Setting("use_amp", "amp", flag, False, _EXACT, "Automatic mixed precision.", also=("amp",)),
     Setting(
