@@ -105,9 +105,20 @@ def _log_dir(config: BundleConfig, trainer: EngineItem) -> Any:
 
 
 def _page_folder(config: BundleConfig, trainer: EngineItem) -> str:
-    """Return the folder that ``_log_dir`` means when the bundle runs."""
+    """Return the folder that ``_log_dir`` means when the bundle runs, or the one above if its name is of that time."""
     item_id = _log_dir_id(config, trainer)
-    return str(Path(str(config.try_value(item_id, "eval" if item_id else "./runs"))))
+    folder = Path(str(config.try_value(item_id, "eval" if item_id else "./runs")))
+    return str(folder.parent if "time" in "".join(_expressions(config, item_id)) else folder)
+
+
+def _expressions(config: BundleConfig, item_id: str) -> Iterator[str]:
+    """Yield the text of an item and of all that it refers to."""
+    waiting = [item_id]
+    for reference in waiting:
+        value = config.at(reference)
+        if isinstance(value, str):
+            yield value
+            waiting += [each for each in config.references(value) if each not in waiting]
 
 
 def _log_dir_id(config: BundleConfig, trainer: EngineItem) -> str:

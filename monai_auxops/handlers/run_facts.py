@@ -18,7 +18,7 @@ from monai_auxops.core import ranks
 from monai_auxops.engine.epochs import training_epoch
 from monai_auxops.engine.hub import Hub
 from monai_auxops.engine.runs import continue_run, new_run_id, run_id
-from monai_auxops.handlers.best import BestValue, deciding_metric, directions_of
+from monai_auxops.handlers.best import BestValue, deciding_metric, directions_of, is_finite
 from monai_auxops.handlers.curves import engines_of
 from monai_auxops.handlers.run_file import Facts, current_time, read_runs, write_run
 from monai_auxops.handlers.viewer import Careful
@@ -50,6 +50,7 @@ class AuxRunFactsHandler(Careful):
         self.evaluators, self.path, self.config = engines_of(evaluator), Path(log_dir) / "run.json", config
         self.class_names = class_names
         self._facts: Facts = {}
+        self._earlier: Facts = {}  # the best epoch of the process that this one continues
         self._best, self._ran = BestValue(), dict[int, int]()
         self._is_registered = False
         self._since = time.monotonic()
@@ -75,6 +76,7 @@ class AuxRunFactsHandler(Careful):
             self._is_registered = True
             self._register(engine)
         known, self._best = self._continued(engine), BestValue()
+        self._earlier = known.get("best") or {}
         if known:
             continue_run(engine, str(known["run"]))
         elif "run" in self._facts:  # the same handler starts another training
@@ -132,7 +134,7 @@ class AuxRunFactsHandler(Careful):
         judge = self.evaluators[0] if self.evaluators else engine
         if judge is engine or self._ran.get(id(judge)) == engine.state.epoch:
             self._best.take(judge)
-        best = best_epoch(judge, self._best)
+        best = best_epoch(judge, self._best, self._earlier)
         self._write(seconds=self._facts["seconds"] | {epoch: seconds}, learning_rate=rates, best=best)
 
     def _write(self, **facts: Any) -> None:
@@ -140,15 +142,21 @@ class AuxRunFactsHandler(Careful):
         write_run(self.path, self._facts)
 
 
-def best_epoch(judge: Engine, best: BestValue) -> Facts:
-    """Return the best epoch so far and the direction; no epoch if no direction is known."""
+def best_epoch(judge: Engine, best: BestValue, earlier: Facts) -> Facts:
+    """Return the best epoch so far and the direction; no epoch if no direction is known.
+
+    Args:
+        judge: the engine that decides.
+        best: its best value in this process.
+        earlier: the best epoch of the process that this one continues, which the engine does not know.
+    """
     name, better = deciding_metric(judge)
-    return {
-        "metric": name,
-        "epoch": best.epoch or None,
-        "value": best.value if best.epoch else None,
-        "higher_is_better": None if better is None else bool(better(1.0, 0.0)),
-    }
+    direction = None if better is None else bool(better(1.0, 0.0))
+    found = {"metric": name, "epoch": best.epoch or None, "value": best.value if best.epoch else None}
+    is_known = earlier.get("metric") == name and is_finite(earlier.get("value"))
+    if is_known and better is not None and not (best.epoch and better(best.value, earlier["value"])):
+        found |= {"epoch": earlier["epoch"], "value": earlier["value"]}
+    return found | {"higher_is_better": direction}
 
 
 def versions() -> dict[str, str]:

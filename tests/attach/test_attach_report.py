@@ -93,10 +93,15 @@ def test_the_configuration_that_runs(bundle):
 
 @pytest.mark.parametrize(
     ("handlers", "folder"),
-    [([VALIDATION], "my eval"), ([VALIDATION, {**BOARD, "log_dir": "$@bundle_root + '/tb'"}], "tb")],
+    [
+        ([VALIDATION], "my eval"),
+        ([VALIDATION, {**BOARD, "log_dir": "$@bundle_root + '/tb'"}], "tb"),
+        ([VALIDATION, {**BOARD, "log_dir": "$@bundle_root + '/all/run_' + @now"}], "all"),
+    ],
 )
 def test_the_next_command_is_printed(bundle, handlers, folder):
     config = training() | {"bundle_root": ".", "output_dir": "$@bundle_root + '/my eval'"}
+    config |= {"imports": ["$import torch", "$import time"], "now": "$time.strftime('%H%M%S')"}
     config["train"]["trainer"]["train_handlers"] = handlers
     bundle.write("train.json", config)
     said, _ = attach(AttachOptions(bundle.folder, report=True))

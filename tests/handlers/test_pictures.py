@@ -258,3 +258,22 @@ def test_a_report_without_pictures_and_matrix(tmp_path):
     trainer.run([0], max_epochs=2)
     assert {path.name.partition(".out")[0] for path in tmp_path.iterdir()} == {"run.json", "results.png", "events"}
     assert json.loads((tmp_path / "run.json").read_text())["best"]["metric"] == "val_dice"
+
+
+@pytest.mark.parametrize(("last", "best"), [(0.25, 2), (0.75, 2), (1.0, 3)])
+def test_a_resumed_training_knows_the_best_epoch_before(tmp_path, last, best):
+    values = [0.5, 0.75, last]
+
+    def step(engine, batch):
+        return (torch.arange(4)[:, None] < 4 * values[engine.state.epoch - 1]).float(), torch.ones(4, 1)
+
+    for done, epochs in ((0, 2), (2, 3)):
+        trainer = Engine(step)
+        ma.ComputeAccuracy("acc").attach(trainer)
+        ma.AuxReportHandler([], log_dir=tmp_path).attach(trainer)
+        if done:
+            trainer.load_state_dict({"epoch": done, "max_epochs": epochs, "epoch_length": 1})
+        trainer.run([0], max_epochs=epochs)
+    facts = json.loads((tmp_path / "run.json").read_text())
+    expected = {"metric": "acc", "epoch": best, "value": values[best - 1], "higher_is_better": True}
+    assert (facts["best"], facts["older"]) == (expected, [])
