@@ -17,19 +17,31 @@ _EXCHANGED: Final = {"StatsHandler": "AuxStatsHandler", "TensorBoardStatsHandler
 
 
 def add_report(plan: Plan) -> None:
-    """Add to a plan the handlers for what ``monai-auxops report`` shows beside the curves."""
+    """Add to a plan what ``monai-auxops report`` shows: curves, cases, and the other handlers of its page."""
     exchange(plan)
+    config = plan.run.config
     trainer = next((engine for engine in plan.run.engines if engine.trains), None)
     evaluator = next((engine for engine in plan.run.engines if not engine.trains), None)
     if trainer is not None:
-        _add(plan, trainer, [_report_handler(plan, trainer, evaluator)])
-        plan.page_folder = _page_folder(plan.run.config, trainer)
+        _add(plan, trainer, [*_curves(config, trainer, trainer), _report_handler(plan, trainer, evaluator)])
+        plan.page_folder = _page_folder(config, trainer)
     if evaluator is not None:
-        pairs = {pair.theirs: pair.ours for pair in plan.pairs if pair.engine == evaluator.item_id and not pair.note}
-        if pairs:
-            _add(plan, evaluator, [{"_target_": "monai_auxops.AuxAgreementHandler", "pairs": pairs}])
-        if trainer is None:
-            _add_cases(plan, evaluator)
+        curves = [] if trainer is None else _curves(config, evaluator, trainer)
+        _add(plan, evaluator, [*curves, *_agreement(plan, evaluator)])
+        _add_cases(plan, evaluator, _report_path(config, evaluator) if trainer is None else _log_dir(config, trainer))
+
+
+def _curves(config: BundleConfig, engine: EngineItem, trainer: EngineItem) -> list[dict[str, Any]]:
+    """Return a handler that writes the curves of an engine; none if it has one."""
+    if any(name == "TensorBoardStatsHandler" for _, name in _handlers(config, engine)):
+        return []
+    return [{"_target_": "monai_auxops.AuxTensorBoardStatsHandler", "log_dir": _log_dir(config, trainer)}]
+
+
+def _agreement(plan: Plan, evaluator: EngineItem) -> list[dict[str, Any]]:
+    """Return a handler that compares the bundle's values with ours; none if no two should be equal."""
+    pairs = {pair.theirs: pair.ours for pair in plan.pairs if pair.engine == evaluator.item_id and not pair.note}
+    return [{"_target_": "monai_auxops.AuxAgreementHandler", "pairs": pairs}] if pairs else []
 
 
 def exchange(plan: Plan) -> None:
@@ -61,10 +73,12 @@ def _add(plan: Plan, engine: EngineItem, handlers: list[dict[str, Any]]) -> None
     """Add handlers at the place of the last one that shows values, so that cutting the list by rank also cuts them."""
     config = plan.run.config
     shows = [item_id for item_id, name in _handlers(config, engine) if name in _EXCHANGED]
-    if not shows:
-        plan.block |= _append_handlers(config, engine, handlers)
+    if not handlers:
         return
-    plan.block[f"{readable_id(shows[-1])}#also"] = handlers  # exchange() has made the place writable
+    if shows:
+        plan.block[f"{readable_id(shows[-1])}#also"] = handlers  # exchange() has made the place writable
+    else:
+        plan.block |= _append_handlers(config, engine, handlers)
 
 
 def _append_handlers(config: BundleConfig, engine: EngineItem, handlers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -129,13 +143,13 @@ def _log_dir_id(config: BundleConfig, trainer: EngineItem) -> str:
     return "output_dir" if "output_dir" in config.raw else ""
 
 
-def _add_cases(plan: Plan, evaluator: EngineItem) -> None:
-    """Add a table of the cases of an evaluation: each aux-op's values for each file."""
-    ours = next(name for engine, name in plan.metrics if engine == evaluator)
+def _add_cases(plan: Plan, evaluator: EngineItem, folder: Any) -> None:
+    """Add a table of the evaluator's cases in ``folder``: each aux-op's values for each file."""
+    ours = next((name for engine, name in plan.metrics if engine == evaluator), None)
     for key, value in plan.block.items():
         op = value if key.endswith(f"#{ours}") else value.get(ours) if isinstance(value, dict) else None
         if isinstance(op, dict):
-            op["report_path"] = _report_path(plan.run.config, evaluator)
+            op["report_path"] = folder
 
 
 def _report_path(config: BundleConfig, evaluator: EngineItem) -> Any:

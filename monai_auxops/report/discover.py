@@ -14,15 +14,18 @@ def find_runs(folder: Path) -> list[Path]:
     """Return the folders of the runs in ``folder``: itself, unless it contains several.
 
     Below a folder without its own files, every folder with a ``run.json``, or a log of another tool, is a run; if there
-    is none, every folder with event files is, except parts of one run such as ``train`` and ``val``.
+    is none, every folder with event files is, except parts of one run such as ``train`` and ``val``. A single run there
+    is the one that is meant, unless a part of it lies elsewhere.
     """
     if has_match(folder, OWN):
         return [folder]
-    below = sorted(path for path in folder.rglob("*") if path.is_dir() and not is_part(path, folder))
+    folders = sorted(path for path in folder.rglob("*") if path.is_dir())
+    below = [path for path in folders if not is_part(path, folder)]
     for patterns in (STRONG, ("summary.json", "*tfevents*", "*_cases.csv")):
         found = topmost([path for path in below if has_match(path, patterns)])
         if found:
-            return found if len(found) > 1 else [folder]
+            is_whole = topmost([path for path in folders if has_match(path, OWN)]) == found
+            return found if len(found) > 1 or is_whole else [folder]
     return [folder]
 
 

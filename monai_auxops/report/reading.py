@@ -15,7 +15,7 @@ from monai_auxops.report import foreign
 from monai_auxops.report.discover import nearest_file, run_name
 from monai_auxops.report.events import Curve, read_events
 from monai_auxops.report.judge import judge_of, mapping_or_empty, words_of
-from monai_auxops.report.run import Run
+from monai_auxops.report.run import Run, is_running_mean
 from monai_auxops.report.run_tables import read_tables
 from monai_auxops.report.tables import ENCODING
 
@@ -189,7 +189,7 @@ def report_divergence(run: Run) -> None:
     """Report a loss that is NaN or infinite, which a curve shows only as a gap."""
     for name, curve in run.series.items():
         odd = ~np.isfinite(curve.values)
-        if odd.any() and "loss" in words_of(name) and not name.startswith("running/"):
+        if odd.any() and "loss" in words_of(name) and not is_running_mean(name):
             unit = run.unit if name in run.by_epoch() else "iteration"
             first = f"first in {unit} {curve.steps[odd.argmax()]}"
             run.gaps.append(f"{name}: {odd.sum():,} of {odd.size:,} values are NaN or infinite, {first}.")

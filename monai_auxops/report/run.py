@@ -77,7 +77,7 @@ class Run:
 
         The current epoch may be complete for only some of them.
         """
-        curves = {name: curve for name, curve in self.series.items() if not name.startswith("running/")}
+        curves = {name: curve for name, curve in self.series.items() if not is_running_mean(name)}
         if self.epochs is None or self.tool is not None:
             return curves
         return {name: curve for name, curve in curves.items() if curve.last <= self.epochs + 1}
@@ -85,7 +85,7 @@ class Run:
     def by_iteration(self) -> Series:
         """Return the other curves, without the running means."""
         epochs = self.by_epoch()
-        return {n: c for n, c in self.series.items() if n not in epochs and not n.startswith("running/")}
+        return {n: c for n, c in self.series.items() if n not in epochs and not is_running_mean(n)}
 
     @property
     def best(self) -> Point | None:
@@ -116,6 +116,11 @@ def noted_best(facts: Mapping[str, Any], metric: str | None) -> Point | None:
     if epoch is None or value is None or best.get("metric") != metric:
         return None
     return Point(int(epoch), value, math.nan)
+
+
+def is_running_mean(name: str) -> bool:
+    """Tell whether a curve is a running mean within each epoch."""
+    return "running" in name.split("/")[:-1]
 
 
 def number_or_none(value: Any) -> float | None:

@@ -33,6 +33,7 @@ def test_handlers_are_exchanged_and_none_is_appended(bundle):
     more = {"handlers": [VALIDATION, STATS, BOARD]}
     parser = reported(bundle, "@handlers", [STATS, BOARD], more)
     handlers = parser["handlers"]
+    assert parser["validate"]["evaluator"]["additional_metrics"]["val_dice"]["report_path"] == "@output_dir"
     assert [one["_target_"].rpartition(".")[2] for one in handlers] == [
         "ValidationHandler",
         "AuxStatsHandler",
@@ -53,13 +54,18 @@ def test_without_a_handler_to_exchange_the_report_is_appended(bundle, handlers):
     slot = parser["train"]["trainer"]["train_handlers"]
     slot = parser["validation_list"] if slot == "@validation_list" else slot
     last = parser["aux_ops_train_handlers"] if isinstance(slot, str) else slot
-    assert last[-1]["_target_"] == "monai_auxops.AuxReportHandler"
-    assert "AuxReportHandler" not in str(last[:-1])
+    board, report = last[-2:]
+    assert report["_target_"] == "monai_auxops.AuxReportHandler"
+    assert board == {"_target_": "monai_auxops.AuxTensorBoardStatsHandler", "log_dir": "@output_dir"}
+    assert "monai_auxops" not in str(last[:-2])
+    added = parser["validate"]["evaluator"]["val_handlers"] or []
+    ours = ["monai_auxops.AuxTensorBoardStatsHandler", "monai_auxops.AuxAgreementHandler"]
+    assert [one["_target_"] for one in added] == (ours if report["evaluator"] else [])  # it may not be run
 
 
 def test_every_argument_is_the_handlers(bundle):
     parser = reported(bundle, [VALIDATION, STATS])
-    arguments = {key for key in parser["train#trainer#train_handlers#1#also#0"] if not key.startswith("_")}
+    arguments = {key for key in parser["train#trainer#train_handlers#1#also#1"] if not key.startswith("_")}
     assert arguments <= set(inspect.signature(monai_auxops.AuxReportHandler).parameters)
 
 
@@ -117,10 +123,9 @@ def test_there_is_no_page_without_its_handler(bundle):
 def test_a_training_without_validation_says_so_to_the_handler(bundle):
     config = training()
     config["train"]["trainer"]["train_handlers"] = [STATS]
-    del config["validate"]
     bundle.write("train.json", config)
     attach(AttachOptions(bundle.folder, report=True))
     parser = ConfigParser(
         ConfigParser.load_config_files([str(bundle.configs / n) for n in ("train.json", "aux_ops.json")])
     )
-    assert parser["train#trainer#train_handlers#0#also#0#evaluator"] == []
+    assert parser["train#trainer#train_handlers#0#also#1#evaluator"] == []

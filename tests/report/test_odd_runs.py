@@ -272,3 +272,20 @@ def test_what_would_add_cases_is_named(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(facts))
     (remark,) = read_run(tmp_path).remarks
     assert remark == "No table of cases: pass report_path= to an aux-op of the validation."
+
+
+def test_the_folder_above_a_single_run_is_enough(tmp_path):
+    write_run(tmp_path / "results/output_1")
+    (run,) = read_runs([tmp_path / "results"])
+    assert run.folder == tmp_path / "results/output_1"
+    assert "val_dice" in run.series
+    assert main(["report", str(tmp_path / "results")]) == 0
+    assert (tmp_path / "results/report.html").is_file()
+
+
+def test_a_run_in_two_folders_is_one(tmp_path):
+    write_events(tmp_path / "log/val", {"dice": epochs(0.5, 0.6)})
+    write_events(tmp_path / "eval", {"loss": epochs(0.5, 0.6)})
+    (run,) = read_runs([tmp_path])
+    assert run.folder == tmp_path
+    assert set(run.series) == {"val/dice", "loss"}
