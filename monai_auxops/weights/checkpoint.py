@@ -100,8 +100,10 @@ class Checkpoint:
 
     def _entry(self, name: str) -> TensorEntry:
         if name not in self.entries:
+            similar = next((f" (it has {other!r})" for other in self.entries if name in other), "")
             raise WeightsError(
-                f"the checkpoint has no tensor {name!r}, which the graph reads: are both from the same training?"
+                f"the checkpoint has no tensor {name!r}, which the graph reads{similar}: "
+                "are both from the same training?"
             )
         return self.entries[name]
 

@@ -17,12 +17,22 @@ from monai_auxops.weights.description import Description, describe
 from monai_auxops.weights.errors import WeightsError
 from monai_auxops.weights.files import ModelFiles, NoGraphError, find_models
 from monai_auxops.weights.network import GraphNetwork
-from monai_auxops.weights.proof import BOUND, LIMIT, check_activation, difference, first_difference, inputs, sizes
+from monai_auxops.weights.proof import (
+    BOUND,
+    LIMIT,
+    check_activation,
+    depends_on_image,
+    difference,
+    first_difference,
+    inputs,
+    sizes,
+)
 from monai_auxops.weights.roles import Role, roles
 from monai_auxops.weights.slicing import cut
 
 UNKNOWN: Final = "unknown"
 """The activation of a bundle that does not tell it."""
+_WORDS: Final = {"in_channels": "input", "out_channels": "output"}
 _GRAPH_TARGET: Final = "monai_auxops.weights.GraphNetwork"
 
 
@@ -82,14 +92,32 @@ def mapping_of(error: NoGraphError) -> str:
 def _convert(files: ModelFiles, network_def: Mapping[str, Any], activation: str | None, use_graph: bool) -> Conversion:
     found = cut(files.graph)
     description = describe(found, files.read)
+    _refuse_nan(description)
     question = Question(found, load(description), description.tensors, network_def)
     whole = load(describe(cut(files.graph, keep_activation=True), files.read))
     name = None if use_graph else family(question)
     images = inputs(question, name or "")
     _check_activation(question, whole, activation, images)
+    _check_channels(question, images[1])
     if name is None:
         return _graph_itself(question, description, images)
     return _proven(question, name, images)
+
+
+def _refuse_nan(description: Description) -> None:
+    for name, value in description.tensors.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise WeightsError(f"{name} holds NaN or infinite numbers: the training had diverged; use other weights")
+
+
+def _check_channels(question: Question, image: Tensor) -> None:
+    """Compare the graph's numbers of channels with the configuration's, for which its data and labels are."""
+    with torch.no_grad():
+        actual = {"in_channels": image.shape[1], "out_channels": question.graph(image).shape[1]}
+    for name, channels in actual.items():
+        wanted = question.network_def.get(name)
+        if isinstance(wanted, int) and wanted != channels:
+            raise WeightsError(f"Clara's graph has {channels} {_WORDS[name]} channels, the configuration {wanted}")
 
 
 def load(description: Description) -> GraphNetwork:
@@ -132,6 +160,8 @@ def _proven(question: Question, name: str, images: list[Tensor]) -> Conversion:
         best = max(best, difference(question.graph, nearest.network, images[1:]))
     if not best <= BOUND:
         raise WeightsError(_refusal(question, name, nearest, best, images[0]))
+    if not depends_on_image(question.graph, images[0]):
+        raise WeightsError("Clara's graph gives the same for any image (are its weights zero?): nothing can be proven")
     sentence = f"weights: {len(nearest.keys)} tensors, proven: {best:.0e} from Clara's graph on {len(images)} inputs"
     return Conversion("proven", sentence, nearest.block, nearest.network.float().state_dict())
 
@@ -148,10 +178,8 @@ def _refusal(question: Question, name: str, nearest: Candidate, distance: float,
 def _graph_itself(question: Question, description: Description, images: list[Tensor]) -> Conversion:
     """Use the graph as the network; it runs on both inputs here, so it also runs in the bundle."""
     with torch.no_grad():
-        output, *_ = [question.graph(image) for image in images]
-    wanted = question.network_def.get("out_channels")
-    if isinstance(wanted, int) and output.shape[1] != wanted:
-        raise WeightsError(f"Clara's graph has {output.shape[1]} output channels, the configuration {wanted}")
+        for image in images:
+            question.graph(image)
     statistics = any(role.is_statistic for role in roles(question.found).values())
     frozen = statistics and not question.found.updates
     remark = (

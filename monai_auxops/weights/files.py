@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BEST: Final = "model.ckpt"
+_FROZEN: Final = "model.fzn.pb"
 _NO_GRAPH: Final = (
     "there is no graph beside {name}: without {name}.meta or a .fzn.pb file the network cannot be proven; "
     "copy it from the folder of the training"
@@ -70,22 +71,42 @@ def find_models(folder: Path) -> ModelFiles:
 
 
 def _find(models: Path) -> ModelFiles:
-    prefixes = _best_first([path.with_suffix("") for path in models.glob("*.index")])
-    for prefix in prefixes:
-        meta = prefix.with_name(f"{prefix.name}.meta")
-        if meta.is_file():
-            return ModelFiles(read_graph(meta), Checkpoint(prefix), f"{prefix.name} with {meta.name}")
-    frozen = _best_first([path for path in models.glob("*.pb") if not path.name.endswith(".trt.pb")])
-    if frozen:
-        return ModelFiles(read_graph(frozen[0]), None, frozen[0].name)
-    if prefixes:
-        raise NoGraphError(Checkpoint(prefixes[0]))
-    raise WeightsError(_nothing(models))
+    prefixes = [path.with_suffix("") for path in models.glob("*.index")]
+    frozen = [path for path in models.glob("*.pb") if not path.name.endswith(".trt.pb")]
+    usable = [*(prefix for prefix in prefixes if _meta(prefix).is_file()), *frozen]
+    if not usable and prefixes:
+        raise NoGraphError(Checkpoint(_best(prefixes)))
+    if not usable:
+        raise WeightsError(_nothing(models))
+    rank = min(map(_rank, usable))
+    if any(_rank(prefix) < rank for prefix in prefixes):
+        name = _best(prefixes).name
+        raise WeightsError(f"{name} has no graph: copy its {name}.meta beside it, or move {name}.* away")
+    checkpoints = [path for path in usable if path in prefixes and _rank(path) == rank]
+    path = _best(checkpoints or frozen)
+    if not checkpoints:
+        return ModelFiles(read_graph(path), None, path.name)
+    return ModelFiles(read_graph(_meta(path)), Checkpoint(path), f"{path.name} with {_meta(path).name}")
 
 
-def _best_first(paths: list[Path]) -> list[Path]:
-    """Return Clara's best model before its last one and all others."""
-    return sorted(paths, key=lambda path: (not path.name.startswith((_BEST, "model.fzn")), path.name))
+def _meta(prefix: Path) -> Path:
+    return prefix.with_name(f"{prefix.name}.meta")
+
+
+def _rank(path: Path) -> int:
+    """Return 0 for Clara's best model, 1 for a name that begins like it, and 2 for its last one and all others."""
+    if path.name in (_BEST, _FROZEN):
+        return 0
+    return 1 if path.name.startswith((_BEST, "model.fzn")) else 2
+
+
+def _best(paths: list[Path]) -> Path:
+    """Return Clara's best model, or the only file of the best rank."""
+    lowest = min(map(_rank, paths))
+    found = sorted(path.name for path in paths if _rank(path) == lowest)
+    if len(found) > 1:
+        raise WeightsError(f"{paths[0].parent} has several models, {', '.join(found)}: leave one of them there")
+    return paths[0].with_name(found[0])
 
 
 def _nothing(models: Path) -> str:

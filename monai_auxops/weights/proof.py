@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BOUND: Final = 1e-10
 """A correct conversion differs by 1e-13, a wrong epsilon by 6e-9 or more, wrong padding by 0.1 or more."""
+VISIBLE: Final = 1e-6
+"""By how much the outputs of two random images differ at least; those of trained networks differ by 1e-2 or more."""
 LIMIT: Final = 2**27
 """The most elements of a tensor in a proof: the inputs are small, so larger tensors mean a hostile file."""
 _SIZES: Final = {
@@ -95,6 +97,13 @@ def difference(graph: nn.Module, candidate: nn.Module, images: Sequence[Tensor])
         if not math.isfinite(worst) or not math.isfinite(largest):
             return math.inf
     return worst
+
+
+@torch.no_grad()
+def depends_on_image(graph: nn.Module, images: Tensor) -> bool:
+    """Tell whether two images give outputs that differ clearly; otherwise any candidate would be within the bound."""
+    one, other = graph(images)[:2]
+    return bool((one - other).abs().max() > VISIBLE * one.abs().max().clamp(min=1.0))
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Reading checkpoints: values, and what is refused in one sentence."""
 
 import json
+import shutil
 import struct
 
 import numpy as np
@@ -129,6 +130,59 @@ def test_folders_that_lack_something(files, message, tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(WeightsError, match=message):
         find_models(tmp_path)
+
+
+def changed(folder, change, prefix="model.ckpt"):
+    """Write a copy of a checkpoint with other tensors, or under another name."""
+    checkpoint = Checkpoint(folder / "model.ckpt")
+    tensors = {name: np.array(checkpoint.read(name)) for name in checkpoint.entries}
+    write_checkpoint(folder / prefix, change({name: x for name, x in tensors.items() if x.dtype == np.float32}))
+    if prefix != "model.ckpt":
+        shutil.copy(folder / "model.ckpt.meta", folder / f"{prefix}.meta")
+    return folder
+
+
+def remove(folder, pattern):
+    for path in folder.glob(pattern):
+        path.unlink()
+
+
+def test_of_several_models_none_is_guessed(golden):
+    folder = golden("segresnet_2d_repeat")
+    for name in ("model_final.ckpt", "model.ckpt-1000", "model.ckpt-200"):
+        changed(folder, lambda tensors: tensors, name)
+    assert find_models(folder).names == "model.ckpt with model.ckpt.meta"
+    remove(folder, "model.ckpt.meta")
+    assert find_models(folder).names == "model.fzn.pb"
+    remove(folder, "model.fzn.pb")
+    with pytest.raises(WeightsError, match=r"model\.ckpt has no graph: copy its model\.ckpt\.meta beside it"):
+        find_models(folder)
+    remove(folder, "model.ckpt.*")
+    with pytest.raises(WeightsError, match=r"has several models, model\.ckpt-1000, model\.ckpt-200: leave one"):
+        find_models(folder)
+    remove(folder, "model.ckpt-*")
+    assert find_models(folder).names == "model_final.ckpt with model_final.ckpt.meta"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda name, value: (name, value * np.nan), "holds NaN or infinite numbers: the training had diverged"),
+        (lambda name, value: (name, value * 0), "gives the same for any image"),
+        (lambda name, value: (f"tower_0/{name}", value), r"\(it has 'tower_0/InitialConv/conv2d/kernel'\)"),
+        (lambda name, value: (f"{name}/ExponentialMovingAverage", value), r"\(it has '.*/ExponentialMovingAverage'\)"),
+    ],
+)
+def test_other_tensors_under_the_graph(change, message, golden):
+    folder = changed(golden("segresnet_2d_repeat"), lambda tensors: dict(change(*item) for item in tensors.items()))
+    with pytest.raises(WeightsError, match=message):
+        convert(folder, NETWORK)
+
+
+@pytest.mark.parametrize(("key", "message"), [("in_channels", "has 2 input"), ("out_channels", "has 3 output")])
+def test_channels_are_those_of_the_configuration(key, message, golden):
+    with pytest.raises(WeightsError, match=f"Clara's graph {message} channels, the configuration 7"):
+        convert(golden("segresnet_2d_repeat"), NETWORK | {key: 7})
 
 
 def test_without_a_graph_the_mapping_is_listed_and_nothing_loaded(golden):
