@@ -91,7 +91,8 @@ def model_of(mmar: Mmar4, config: Clara4Config, weights: Weights) -> EvaluatedNe
     checkpoint = weights_name(named.get("ckpt_path") or str(values.get("MMAR_CKPT", "")))
     script = weights_name(named.get("ts_path") or str(values.get("MMAR_TORCHSCRIPT", "")))
     script = script if script.endswith(".ts") else "model.ts"
-    scripted = definition is None or (script in weights.names and checkpoint not in weights.names)
+    asked = next(iter(config.weights), "") == "ts_path"
+    scripted = definition is None or (script in weights.names and (asked or checkpoint not in weights.names))
     return EvaluatedNetwork(definition, checkpoint, script, scripted)
 
 

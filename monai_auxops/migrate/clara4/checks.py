@@ -34,6 +34,7 @@ _SETTINGS: Final = frozenset(
     }
 )  # fmt: skip
 _MOVES: Final = ("Spacingd", "Orientationd")
+_LIST: Final = ("data_list_file_path", "data_list_key")
 _SAVERS: Final = ("SaveImage", "SegmentationSaver")
 
 
@@ -49,6 +50,7 @@ def check(config: Clara4Config, log: Log) -> None:
         _class_indices(config, part, log)
         _inverted_alone(config, part, log)
         _choosing_savers(config, part, log)
+        _lists(config, part, log)
     _epochs(config, log)
 
 
@@ -119,6 +121,17 @@ def _class_indices(config: Clara4Config, part: str, log: Log) -> None:
         if item.occurrence.name == "MeanDice" and not item.post:
             message = "MeanDice reads class indices as one channel, as before: add to_onehot for a value per class"
             log.add("CT805", item.occurrence.where, message)
+
+
+def _lists(config: Clara4Config, part: str, log: Log) -> None:
+    """Report a dataset that does not say which list it reads."""
+    item = config.first(part, "dataset")
+    if item is None or item.manual or item.given.get("data") is not None:
+        return
+    missing = [name for name in _LIST if not attribute(config, item, name) and item.occurrence.attribute(name) is None]
+    if missing:
+        message = f"{item.occurrence.name} has no {' and no '.join(missing)}; the bundle has its own default"
+        log.add("CT322", item.occurrence.where, message)
 
 
 def _choosing_savers(config: Clara4Config, part: str, log: Log) -> None:

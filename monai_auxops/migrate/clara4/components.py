@@ -200,7 +200,7 @@ def weights_named(found: Iterable[Occurrence], variables: Variables) -> dict[str
     for item in sorted(models, key=lambda item: bool(item.off)):
         for key in ("ckpt_path", "ts_path"):
             node = item.attribute(key)
-            if node is not None:
+            if node is not None and node.value is not None:
                 named.setdefault(key, str(variables.resolve(node)))
     return named
 

@@ -14,7 +14,7 @@ from monai_auxops.migrate.clara4.convert import Converter
 from monai_auxops.migrate.clara4.dialect import Dialect, dialect_of
 from monai_auxops.migrate.clara4.environment import check_environment
 from monai_auxops.migrate.clara4.labels import MetricNamer
-from monai_auxops.migrate.clara4.references import absent_references, reference_in
+from monai_auxops.migrate.clara4.references import absent_references, nameable_objects, reference_in
 from monai_auxops.migrate.clara4.settings import TARGETS, GivenSetting, read_settings
 from monai_auxops.migrate.clara4.values import DEFAULTS, Values
 from monai_auxops.migrate.diagnostics import Outcome
@@ -99,6 +99,8 @@ def read_config(
     values = {part: Values(variables, log, part or "validate") for part in ("train", "validate", "")}
     old = Clara3(variables, facts_of(root, variables), log)
     converter = Converter(values, config.dialect, (active & _STATES) | {"model"}, old, trust, log)
+    if config.dialect is Dialect.V41:
+        converter.finisher.unsaid = {part: nameable_objects(found, part) for part in config.parts}
     converter.finisher.absent = absent_references(found, config.parts, role is Role.TRAIN)
     converter.pictures = pictures
     check_attributes(found, variables, log)

@@ -109,7 +109,7 @@ def _report(config: Clara4Config, file: str, apart: Separation, log: Log) -> Non
 
 def _head(config: Clara4Config, top: Block, model: EvaluatedNetwork) -> Block:
     amp = {"amp": config.settings.get("amp", False)}
-    return {**FOLDERS, **top, "device": DEVICE, **amp, **switches(config), **model.blocks()}
+    return {**FOLDERS, **top, "device": DEVICE, **amp, **switches(config, trains=False), **model.blocks()}
 
 
 def _handlers(config: Clara4Config, part: str, apart: Separation) -> list[Block]:

@@ -10,7 +10,7 @@ from monai_auxops.migrate.clara4 import wiring
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.clara4.references import circular_references, reference_in, title_of
 from monai_auxops.migrate.clara4.values import codes_in, holds_configuration
-from monai_auxops.migrate.diagnostics import Log, Outcome, Where
+from monai_auxops.migrate.diagnostics import Log, Outcome, Where, worst
 
 if TYPE_CHECKING:
     from monai_auxops.migrate.clara4.adapt import Adapted
@@ -23,10 +23,14 @@ UNKNOWN_CODE: Final = "Code in a string that has none of the known forms."
 
 @dataclass(slots=True)
 class Finisher:
-    """Makes the items of one file; ``absent`` holds the references to objects that the file does not have."""
+    """Makes the items of one file; ``absent`` holds the references to objects that the file does not have.
+
+    ``unsaid`` holds, by part, the objects that an engine of 4.1 has to name to use them.
+    """
 
     log: Log
     absent: frozenset[str] = field(default_factory=frozenset)
+    unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def item(
         self, found: Occurrence, section: str, given: Mapping[str, Any], row: Adapted, post: tuple[Block, ...] = ()
@@ -38,7 +42,7 @@ class Finisher:
             return self.manual(found, given, why)
         circular = circular_references(found.place, section)
         if found.place.key in _ENGINES:
-            row = self._untied(found, row, self.absent | circular)
+            row = self._wired(found, self._untied(found, row, self.absent | circular))
         missing = reference_in(row.args, self.absent)
         if missing and found.place.key != "handlers":
             return self.manual(found, given, f"It needs the {title_of(missing)}, which the file does not have.")
@@ -100,6 +104,17 @@ class Finisher:
                 message = f'"{name}" of {found.name} refers to the {title_of(reference)}, which it cannot have'
                 self.log.add("CT320", argument_place(found, name), message)
         return replace(row, args={name: value for name, value in row.args.items() if not lost[name]})
+
+    def _wired(self, found: Occurrence, row: Adapted) -> Adapted:
+        """Say what the bundle passes to an engine of 4.1 that names other objects and not this one."""
+        wired = wiring.section_arguments(found.place.key)
+        if not wired.keys() & row.args.keys():
+            return row
+        present = self.unsaid.get(found.place.part, frozenset())
+        added = [name for name, target in wired.items() if target in present and name not in row.args]
+        notes = [f"the file does not pass it {name}, the bundle does" for name in added]
+        outcome = worst([row.outcome, Outcome.APPROXIMATE]) if added else row.outcome
+        return replace(row, outcome=outcome, notes=(*row.notes, *notes))
 
     def _without(self, found: Occurrence, given: Mapping[str, Any], missing: str) -> Item:
         """Leave out what works on an object that the file does not have."""

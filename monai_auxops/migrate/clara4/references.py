@@ -40,6 +40,14 @@ def absent_references(found: Collection[Occurrence], parts: Collection[str], tra
     return frozenset(absent)
 
 
+def nameable_objects(found: Collection[Occurrence], part: str) -> frozenset[str]:
+    """Return the objects of a section that its engine can name, as the bundle calls them."""
+    keys = {item.place.key for item in found if item.place.part == part and not item.off}
+    names = {"inferer": "inferer", "post_transforms": "postprocessing", "handlers": "handlers"}
+    same = {"key_metric": "key_metric", "additional_metrics": "additional_metrics"}
+    return frozenset(name for key, name in {**names, **same}.items() if key in keys)
+
+
 def _absent_in(items: Collection[Occurrence]) -> Iterator[str]:
     if not any(item.place.key == "post_transforms" or item.name in HANDLERS for item in items):
         yield "postprocessing"

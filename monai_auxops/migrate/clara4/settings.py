@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _EXACT, _EQUIVALENT, _DROPPED = Outcome.EXACT, Outcome.EQUIVALENT, Outcome.DROPPED
 _AT_THE_TOP: Final = "A setting at the top of the bundle."
+_SCRIPT: Final = "use_torchscript in evaluate.json and inference.json; without the file the checkpoint is read."
 _SWITCH: Final = {"true": True, "false": False}
 
 
@@ -56,7 +57,7 @@ SETTINGS: Final = (
     Setting("cudnn_benchmark", "", flag, None, _EXACT, "initialize sets it."),
     Setting("tf32", "", flag, None, _EXACT, "initialize sets it."),
     Setting("dont_load_ckpt_model", "", switch, None, _EXACT, "finetune names the weights to start from, or nothing."),
-    Setting("dont_load_ts_model", "", switch, None, _EXACT, "use_torchscript in evaluate.json and inference.json."),
+    Setting("dont_load_ts_model", "", switch, None, _EQUIVALENT, _SCRIPT),
     Setting("search", "", anything, None, _DROPPED, "AutoML: the static values are kept."),
     Setting("network_summary", "", anything, None, _DROPPED, "A printout."),
 )

@@ -50,10 +50,11 @@ def train_json(config: Clara4Config, data: Block, aux: dict[str, Block]) -> Bloc
     return {**found, "initialize": initialize(config), "run": [Expr("$@train#trainer.run()")]}
 
 
-def switches(config: Clara4Config) -> Block:
-    """Return the variables that switch components off, as settings."""
-    fine_tuning = _fine_tuning(config)
-    names = [item.occurrence.switch for item in config.items if item is not fine_tuning]
+def switches(config: Clara4Config, trains: bool = True) -> Block:
+    """Return the variables that switch components off, as settings; an evaluation loads weights by itself."""
+    replaced = _fine_tuning(config)
+    items = [item for item in config.items if item is not replaced and (trains or item.occurrence.name != LOADER)]
+    names = [item.occurrence.switch for item in items]
     wanted = dict.fromkeys(name for name in names if name)
     return {name: _truth(config.variables.values.get(name)) for name in wanted}
 

@@ -75,6 +75,16 @@ def engine_arguments(key: str) -> frozenset[str]:
     return frozenset(_ENGINES.get(key, ()))
 
 
+def section_arguments(key: str) -> dict[str, str]:
+    """Return the arguments of an engine that take an object of its own section, with the bundle's name of it.
+
+    Examples:
+        >>> section_arguments("evaluator")["val_handlers"]
+        'handlers'
+    """
+    return {name: target for name, target in _ENGINES.get(key, {}).items() if not isinstance(target, Expr)}
+
+
 def engine(key: str, args: Mapping[str, Any], section: str, present: frozenset[str]) -> dict[str, Any]:
     """Return the arguments of a trainer or an evaluator; what the section does not have is left out."""
     found: dict[str, Any] = {}

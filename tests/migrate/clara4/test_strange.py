@@ -133,3 +133,36 @@ def test_an_evaluation_of_41_may_stand_alone(mmar4):
     mmar4.train, mmar4.files["config_validation.json"] = None, as_41(copy.deepcopy(EVALUATE40))
     report, code = mmar4.run()
     assert (code, {entry["outcome"] for entry in report["files"][0]["entries"]}) == (0, {"exact"})
+
+
+def test_an_engine_of_41_that_does_not_name_an_object_is_not_exact(mmar4):
+    mmar4.train = as_41(mmar4.train)
+    mmar4.set("validate.inferer", component("SlidingWindowInferer", roi_size=[16, 16, 16]))
+    wires = {"inferer": "@inferer", "val_handlers": "@handlers", "key_val_metric": "@key_metric"}
+    mmar4.set("validate.evaluator.args", {**wires, "postprocessing": "@post_transforms"})
+    entry = entry_of(mmar4.run()[0], "validate.evaluator")
+    assert (entry["outcome"], entry["notes"]) == (
+        "approximate",
+        ["the file does not pass it additional_metrics, the bundle does"],
+    )
+    mmar4.set("validate.evaluator.args.additional_metrics", "@additional_metrics")
+    assert entry_of(mmar4.run()[0], "validate.evaluator")["outcome"] == "exact"
+
+
+@pytest.mark.parametrize("name", ["data_list_key", "data_list_file_path"])
+def test_a_dataset_without_its_list_is_reported(mmar4, name):
+    del mmar4.train["validate"]["dataset"][name]
+    report, code = mmar4.run()
+    assert (code, found(report, "CT322")) == (1, [f"CacheDataset has no {name}; the bundle has its own default"])
+
+
+@pytest.mark.parametrize(("off", "scripted"), [("dont_load_ckpt_model", True), ("dont_load_ts_model", False)])
+def test_an_evaluation_reads_the_model_that_is_not_disabled(mmar4, off, scripted):
+    switches = {"dont_load_ckpt_model": False, "dont_load_ts_model": False, off: True}
+    mmar4.files["config_validation.json"] = {**EVALUATE40, **switches}
+    (mmar4.folder / "models").mkdir(parents=True)
+    for name in ("model.pt", "model.ts"):
+        (mmar4.folder / "models" / name).write_bytes(b"")
+    bundle = mmar4.bundle("evaluate.json")
+    assert bundle["use_torchscript"] == scripted
+    assert off not in bundle
