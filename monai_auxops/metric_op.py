@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOWER_IS_BETTER = ("Hausdorff", "SurfaceDistance", "Error", "MSE", "MAE", "RMSE", "Loss")
 HIGHER_IS_BETTER = ("Dice", "IoU", "SurfaceDice", "Accuracy", "AUC", "AUROC", "SSIM", "PSNR", "F1", "Jaccard")
+WITHOUT_CASES = ("AUC", "AveragePrecision", "FID", "MMD", "ConfusionMatrix", "FBeta", "PanopticQuality")
 Arguments = Mapping[str, Any] | Callable[[BuildContext], Mapping[str, Any]]
 
 
@@ -40,9 +41,10 @@ class MetricOp(AuxiliaryOperation):
         tag: the name of the mean over classes. The classes are ``<tag>/<class>``.
         class_names: names of the metric's columns; default their numbers. If given, the tags are known before the first
             batch.
-        per_case: whether each case has values; default true for MONAI's metrics that return ``[B]`` or ``[B, C]``.
+        per_case: whether each case has values; default true for MONAI's metrics that return ``[B]`` or ``[B, C]``,
+            which ``ConfusionMatrixMetric`` and others of counts do not.
         binarize: compare masks: scores become one-hot by argmax, or by ``threshold``, and index labels become one
-            channel per class. Default true for metrics with ``include_background``.
+            channel per class. Default true for metrics with ``include_background``, except those of calibration.
         threshold: a probability, for one channel and for independent predictions.
         final_activation: ``"sigmoid"`` if the network leaves out its sigmoid.
         is_independent_predictions: each channel is a class of its own.
@@ -96,7 +98,7 @@ class MetricOp(AuxiliaryOperation):
             self.fail(f"final_activation to be None or 'sigmoid', got {final_activation!r}")
         if final_activation is not None and not 0 < threshold < 1:
             self.fail(f"0 < threshold < 1, a probability, with {final_activation!r}, got {threshold}")
-        self.binarize = hasattr(metric, "include_background") if binarize is None else binarize
+        self.binarize = compares_masks(metric) if binarize is None else binarize
         self.per_case = is_of_monai(metric) and gives_case_values(metric) if per_case is None else per_case
         self.higher_is_better = direction_of(metric) if higher_is_better is None else higher_is_better
         names = [f"{tag}/{name}" for name in class_names or ()]
@@ -160,7 +162,9 @@ class MetricOp(AuxiliaryOperation):
         if not isinstance(values, Tensor) or values.dim() == 0 or len(values) != len(predictions):
             came = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise ValueError(f"expected a value for each of {len(predictions)} cases, got {came}; try per_case=False")
-        return values.flatten(1) if values.dim() > 2 else values
+        if values.dim() > 2:  # counts, of which the metric makes its value at the end of the epoch
+            raise ValueError(f"expected values [B] or [B, C], got {list(values.shape)}; pass per_case=False")
+        return values
 
     def _by_tag(self, values: Tensor) -> dict[str, Tensor]:
         if values.dim() == 1 or (values.shape[1] == 1 and self.class_names is None):
@@ -176,7 +180,7 @@ class MetricOp(AuxiliaryOperation):
         if self.per_case:
             return super().epoch_values(totals, gather)
         value = self._of_monai(gather) if is_of_monai(self.metric) else self.metric.compute()
-        values = {self.tag: math.nan} if value is None else self._flat(value)
+        values = {self.tag: math.nan} if value is None else self._flat(value, self.tag)
         missing = dict.fromkeys(self._epoch_tags, math.nan)
         self._epoch_tags = tuple((missing | values).keys())
         return missing | values
@@ -192,19 +196,28 @@ class MetricOp(AuxiliaryOperation):
         self.metric._synced = True
         return self.metric.aggregate()
 
-    def _flat(self, value: Any) -> dict[str, float]:
-        """Return the value by tag: one number, a number per class, or a dict of them."""
+    def _flat(self, value: Any, tag: str) -> dict[str, float]:
+        """Return the value by tag: one number, a number per class, a dict of them, or several values of MONAI."""
         if isinstance(value, Mapping):
-            return {f"{self.tag}/{name}": float(each) for name, each in value.items()}
-        if isinstance(value, list | tuple):  # MONAI's ConfusionMatrixMetric: a list of one
+            return {f"{tag}/{name}": float(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return self._flat(value[0], tag) if len(value) == 1 else self._several(value, tag)
+        if isinstance(value, tuple):  # with the number of valid cases (get_not_nans)
             value = value[0]
         numbers = torch.as_tensor(value, dtype=torch.float64).reshape(-1)
         if len(numbers) == 1:
-            return {self.tag: float(numbers)}
+            return {tag: float(numbers)}
         names = self.class_names or [str(i) for i in range(len(numbers))]
-        return {self.tag: float(numbers.nanmean())} | {
-            f"{self.tag}/{name}": number for name, number in zip(names, numbers.tolist(), strict=True)
+        return {tag: float(numbers.nanmean())} | {
+            f"{tag}/{name}": number for name, number in zip(names, numbers.tolist(), strict=True)
         }
+
+    def _several(self, values: Sequence[Any], tag: str) -> dict[str, float]:
+        """Return the values of a metric with several names, as ``ConfusionMatrixMetric``; the tag has the first one."""
+        found: dict[str, float] = {}
+        for name, value in zip(self.metric.metric_name, values, strict=True):
+            found |= self._flat(value, f"{tag}/{name}")
+        return {tag: next(iter(found.values()))} | found
 
     def reset(self) -> None:
         """Start a new epoch."""
@@ -258,9 +271,14 @@ def is_of_monai(metric: Any) -> bool:
     return isinstance(metric, CumulativeIterationMetric)
 
 
+def compares_masks(metric: Any) -> bool:
+    """Tell whether a metric compares masks; those of calibration need the probabilities."""
+    return hasattr(metric, "include_background") and "Calibration" not in type(metric).__name__
+
+
 def gives_case_values(metric: Any) -> bool:
-    """Tell whether a metric of MONAI returns a value per case; those that need all samples at once do not."""
-    return not any(word in type(metric).__name__ for word in ("AUC", "AveragePrecision", "FID", "MMD"))
+    """Tell whether a metric of MONAI returns a value per case; those of all samples at once, or of counts, do not."""
+    return not any(word in type(metric).__name__ for word in WITHOUT_CASES)
 
 
 def direction_of(metric: Any) -> bool | None:

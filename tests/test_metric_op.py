@@ -14,6 +14,7 @@ import torch
 from ignite.engine import Engine
 from monai.bundle import ConfigParser
 from monai.metrics import (
+    CalibrationErrorMetric,
     ConfusionMatrixMetric,
     DiceMetric,
     HausdorffDistanceMetric,
@@ -104,6 +105,32 @@ def test_a_metric_of_the_whole_epoch(split):
     assert other.aggregate() == op.aggregate()
     op.reset()
     assert math.isnan(op.aggregate()["auc"])
+
+
+def test_a_metric_of_counts_has_its_value_and_not_the_mean_of_its_counts():
+    options = {"metric_name": ["sensitivity", "specificity"], "get_not_nans": True}
+    op, metric = ma.MetricOp(ConfusionMatrixMetric(**options), "m"), ConfusionMatrixMetric(**options)
+    for scores, label in batches():
+        op(scores, label)
+        metric(*masks(scores, label))
+    sensitivity, specificity = (float(value) for value, _ in metric.aggregate())
+    expected = {"m": sensitivity, "m/sensitivity": sensitivity, "m/specificity": specificity}
+    assert op.aggregate() == pytest.approx(expected)
+
+
+def test_values_of_another_shape_are_refused():
+    op = ma.MetricOp(ConfusionMatrixMetric(), "m", per_case=True)
+    with pytest.raises(ValueError, match=r"expected values \[B\] or \[B, C\], got \[2, 3, 4\]; pass per_case=False"):
+        op(*next(batches()))
+
+
+def test_calibration_sees_probabilities():
+    scores, label = next(batches())
+    op, metric = ma.MetricOp(CalibrationErrorMetric(), "ece"), CalibrationErrorMetric()
+    pair = scores.softmax(1), masks(scores, label)[1]
+    op(*pair)
+    metric(*pair)
+    assert op.aggregate()["ece"] == pytest.approx(float(metric.aggregate()))
 
 
 def test_one_logit_and_independent_channels():
