@@ -171,7 +171,8 @@ def _checked_tensors(
     x, y = (t.as_tensor() if hasattr(t, "as_tensor") else t for t in (predictions, label))
 
     def wrong(expected: str) -> ValueError:
-        return ValueError(f"expected {expected}, got predictions {_tensor_text(x)} and label {_tensor_text(y)}")
+        came = f"predictions {_tensor_text(x)} and label {_tensor_text(y)}"
+        return ValueError(f"expected {expected}, got {came}{_hint_of_stack(x, label)}")
 
     if not 2 <= x.ndim <= 5 or x.shape[1] == 0:
         raise wrong("predictions [B, C, *S] with 0 to 3 spatial dimensions")
@@ -191,6 +192,12 @@ def _checked_tensors(
     if membership.exclusive and not x.is_floating_point():
         x = x.float()  # a one-hot prediction: float32 holds integers below 2**24
     return x.detach(), y.detach()
+
+
+def _hint_of_stack(predictions: Tensor, label: Tensor) -> str:
+    """Return what helps if predictions are stacked outputs ``[B, N, C, *S]``, as those of MONAI's DynUNet."""
+    is_stack = predictions.ndim == label.ndim + 1 >= 4 and predictions.shape[3:] == label.shape[2:]
+    return "; of stacked outputs (deep supervision) measure one, as in predictions[:, 0]" if is_stack else ""
 
 
 def _tensor_text(t: Tensor) -> str:

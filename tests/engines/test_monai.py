@@ -214,6 +214,29 @@ def test_deep_supervision_counts_the_first_output(engines):
     assert 0 <= trainer.state.metrics["train_dice"] <= 1
 
 
+def test_of_a_stack_of_outputs_one_is_chosen(engines):
+    def dice(**options):
+        return ma.DiceMaskedOutput(TAGS, skip_background=True, **options)
+
+    net = network()
+    stacked = engines.evaluator(
+        torch.nn.Sequential(net, Stack()),
+        decollate=False,
+        key_val_metric={"d": dice(output_transform=lambda out: {**out, "pred": out["pred"][:, 0]})},
+    )
+    plain = engines.evaluator(net, decollate=False, key_val_metric={"d": dice()})
+    stacked.run()
+    plain.run()
+    assert stacked.state.metrics == plain.state.metrics
+
+
+class Stack(torch.nn.Module):
+    """Stacks outputs as MONAI's DynUNet does in training."""
+
+    def forward(self, x):
+        return torch.stack([x, -x], 1)
+
+
 @pytest.mark.filterwarnings("ignore:.*all predictions lie within 0 to 1")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_changes_no_value(engines, dtype):

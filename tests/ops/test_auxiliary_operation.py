@@ -262,6 +262,13 @@ def test_a_list_of_batches_is_deep_supervision_and_the_first_counts():
         assert dice_of(outputs[:2], [*INDICES]) == dice_of(SCORES, INDICES)
 
 
+@pytest.mark.parametrize("size", [(9, 7), (4, 5, 6)])
+def test_a_stack_of_outputs_is_told_to_be_one(size):
+    stack, label = torch.randn(2, 2, 3, *size), torch.zeros(2, 1, *size)
+    with pytest.raises(ValueError, match=r"of stacked outputs .* measure one, as in predictions\[:, 0\]"):
+        dice_of(stack, label)
+
+
 def test_of_outputs_of_one_size_the_first_is_measured_and_reported_once():
     op = ComputeDice("dice")
     with pytest.warns(
