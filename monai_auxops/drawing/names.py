@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from urllib.parse import unquote
 
@@ -49,6 +50,16 @@ def file_name(name: str) -> str:
     """
     taken = "".join(f"%{ord(c):02X}" if c in '/\\%:*?"<>|' or ord(c) < 32 else c for c in name)
     return f"%2E{taken[1:]}" if taken.startswith(".") else taken
+
+
+def display_width(text: str) -> int:
+    """Return the columns that a text takes on a terminal, where Chinese, Japanese and Korean characters take two.
+
+    Examples:
+        >>> display_width("Größe"), display_width("腫瘍")
+        (5, 4)
+    """
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def metric_of(tag: str, folder: str = "") -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_auxops.drawing.names import display_width
+
 MADE_BY = "monai-auxops evaluate"
 TABLE, SUMMARY, PAGE, PICTURES = "cases.csv", "summary.json", "report.html", "pictures"
 LEADING, TRAILING = ("case", "class", "status"), ("prediction", "label", "reason")
@@ -130,13 +132,13 @@ def four_decimals(value: float | None) -> str:
 
 def _align_table(lines: Sequence[Sequence[str]]) -> str:
     """Format lines of equally many cells, the first column to the left."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(display_width, column)) for column in zip(*lines, strict=True)]
     return "".join(_align_cells(line, widths) for line in lines)
 
 
 def _align_cells(line: Iterable[str], widths: Sequence[int]) -> str:
-    first, *rest = zip(line, widths, strict=True)
-    cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in rest)]
+    first, *rest = ((text, " " * (width - display_width(text))) for text, width in zip(line, widths, strict=True))
+    cells = [first[0] + first[1], *(blanks + text for text, blanks in rest)]
     return "  ".join(cells).rstrip() + "\n"
 
 

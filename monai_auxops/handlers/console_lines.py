@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from monai_auxops.drawing.names import families
+from monai_auxops.drawing.names import display_width, families
 
 WIDTH = 7  # characters of a number such as -0.1234
 BEST = "  best"
@@ -62,7 +62,7 @@ def name_in_group(name: str) -> str:
 
 def column_width(name: str) -> int:
     """Return the width of a column, with the space before it."""
-    return 2 + max(len(name_in_group(name)), WIDTH - 1)
+    return 2 + max(display_width(name_in_group(name)), WIDTH - 1)
 
 
 def fitting_columns(columns: Sequence[str], room: int, key: str | None = None) -> list[str]:
@@ -105,10 +105,21 @@ def header_lines(columns: Sequence[str], left_out: int = 0) -> list[str]:
         epoch    loss    dice  dice_gray    dice  +2 more
     """
     more = f"  +{left_out} more" if left_out else ""
-    names = "epoch" + "".join(f"{name_in_group(name):>{column_width(name)}}" for name in columns) + more
+    names = "epoch" + "".join(map(right_aligned, columns)) + more
     groups = [(group, sum(map(column_width, members))) for group, members in itertools.groupby(columns, group_of)]
     over = "".join(f"  {group:─^{size - 2}}" if group else " " * size for group, size in groups)
     return [f"     {over}", names] if over.strip() else [names]
+
+
+def right_aligned(name: str) -> str:
+    """Return the head of a column, aligned with its numbers.
+
+    Examples:
+        >>> right_aligned("train_loss"), right_aligned("dice/腫瘍")
+        ('    loss', '  dice/腫瘍')
+    """
+    shown = name_in_group(name)
+    return " " * (column_width(name) - display_width(shown)) + shown
 
 
 def group_of(name: str) -> str:

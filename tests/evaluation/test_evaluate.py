@@ -430,6 +430,8 @@ def test_the_console_has_room_for_surfaces():
     assert shown == "liver 20 1 2 12.5000 ± 10.2500 0.5000 0.2500 to 0.7500"
     assert surfaces.splitlines()[1].split() == ["liver", *["12.5000", "±", "10.2500"] * 3]
     assert surfaces.splitlines()[2].split() == ["tumor", "–", "–", "–"]
+    wide, narrow = console_table({"腫瘍": some, "liver": some}).splitlines()[1:3]
+    assert wide.replace("腫瘍", "1234") == narrow.replace("liver", "1234 ")  # two columns for each of the characters
 
 
 def test_the_headline_averages_classes_without_regions(tmp_path):
