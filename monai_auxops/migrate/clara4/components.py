@@ -30,6 +30,8 @@ _SECTIONS: Final = {
     "pre_transforms": Section.TRANSFORM,
     "post_transforms": Section.TRANSFORM,
 }
+_SWITCHABLE: Final = ("pre_transforms", "post_transforms", "handlers")
+"""Sections whose components a setting may disable; a metric that is none would leave MONAI without a key metric."""
 _FINE_TUNES: Final = "CheckpointLoader"
 
 
@@ -158,7 +160,7 @@ class OccurrenceReader:
         if truth is None:
             self.log.add("CT308", flag.where, f"disabled is {_disabled_text(flag, value)}; the component stays")
             return found
-        if variable and (found.name == _FINE_TUNES or found.place.key in MANY):
+        if variable and (found.name == _FINE_TUNES or found.place.key in _SWITCHABLE):
             return replace(found, switch=variable)
         return replace(found, off=DISABLED) if truth else found
 

@@ -66,7 +66,7 @@ class Values:
         return {key: self._argument(key, child) for key, child in node.items() if key not in comments}
 
     def _argument(self, key: str, node: Node) -> Any:
-        if key in ("device", "sw_device") and isinstance(node.value, str):
+        if key in ("device", "sw_device", "map_location") and isinstance(node.value, str):
             name = self.variables.resolve(node)
             return Expr("@device") if str(name).startswith("cuda") else name
         if key in _PATHS and isinstance(node.value, str):

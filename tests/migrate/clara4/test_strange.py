@@ -166,3 +166,33 @@ def test_an_evaluation_reads_the_model_that_is_not_disabled(mmar4, off, scripted
     bundle = mmar4.bundle("evaluate.json")
     assert bundle["use_torchscript"] == scripted
     assert off not in bundle
+
+
+@pytest.mark.parametrize("off", [True, False])
+def test_a_metric_that_a_variable_disables_is_decided_now(mmar4, off):
+    mmar4.set("off", off).set("validate.metrics.0.disabled", "{off}")
+    validate = mmar4.bundle()["validate"]
+    assert list(validate["key_metric"]) == ["val_acc" if off else "val_mean_dice"]
+    assert "_disabled_" not in str(validate["key_metric"])
+
+
+def test_a_checkpoint_is_mapped_to_the_device_of_the_bundle(mmar4):
+    mmar4.set("train.handlers.0.args.map_location", "cuda:0")
+    assert mmar4.bundle()["train"]["handlers"][0]["map_location"] == "@device"
+
+
+@pytest.mark.parametrize(("given", "today", "outcome"), [
+    ("*", ["mean", "median", "max", "min", "10percentile", "std"], "equivalent"),
+    (["mean", "90percent"], ["mean", "10percentile"], "equivalent"), ("mean", ["mean"], "exact"),
+])  # fmt: skip
+def test_the_summary_of_40_has_its_own_columns(mmar4, given, today, outcome):
+    saver = component("MetricsSaver", save_dir="eval", metrics=["val_acc"], summary_ops=given)
+    mmar4.set("validate.handlers.0", saver)
+    assert mmar4.bundle()["validate"]["handlers"][0]["summary_ops"] == today
+    assert entry_of(mmar4.run()[0], "validate.handlers[0]")["outcome"] == outcome
+
+
+def test_own_code_that_prints_is_not_exact(mmar4):
+    mmar4.set("validate.handlers.0.args.epoch_print_logger", "lambda engine: print(engine.state.epoch)")
+    entry = entry_of(mmar4.run()[0], "validate.handlers[0]")
+    assert (entry["outcome"], "your own code" in entry["why"].lower()) == ("equivalent", True)

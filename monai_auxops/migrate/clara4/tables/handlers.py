@@ -9,8 +9,12 @@ from monai_auxops.migrate.clara4.tables.base import Draft, Row
 from monai_auxops.migrate.diagnostics import Outcome
 from monai_auxops.migrate.encode import Expr, literal
 
-_TEXT: Final = "it only changed the format of a line"
+_TEXT: Final = "your own code that prints a line is left out; MONAI prints its own"
 _MODEL_FILE: Final = "model.pt"
+_SUMMARY_SINCE: Final = (0, 6)
+_PERCENT, _TENTH = "90percent", "10percentile"
+_SUMMARY: Final = ("mean", "median", "max", "min", _PERCENT, "std")
+"""What `*` meant in MONAI 0.5."""
 FINAL_FILE: Final = "final_model.pt"
 
 
@@ -31,6 +35,7 @@ def _stats(draft: Draft) -> None:
     for name in ("iteration_print_logger", "epoch_print_logger"):
         if isinstance(draft.args.get(name), CodeText):
             draft.drop(name, _TEXT)
+            draft.lower(Outcome.EQUIVALENT, _TEXT)
     draft.rename("iteration_interval", "iteration_log")
     draft.rename("epoch_interval", "epoch_log")
 
@@ -44,12 +49,19 @@ def _meta_reader(draft: Draft) -> None:
 
 
 def _metrics_saver(draft: Draft) -> None:
+    """Write the summary's columns of MONAI 0.5: its 90percent is the value that nine of ten exceed."""
     _meta_reader(draft)
-    summary = draft.args.get("summary_ops")
-    if draft.version < (0, 6) and summary is not None and ("percent" in str(summary) or summary == "*"):
-        draft.notes.append(
-            "MONAI 0.5 wrote the value that 90 % exceed as 90percent, today's 90percentile is the upper one"
-        )
+    given = draft.args.get("summary_ops")
+    if given is None or draft.version >= _SUMMARY_SINCE:
+        return
+    names = _SUMMARY if given == "*" else given
+    draft.args["summary_ops"] = [_TENTH if name == _PERCENT else name for name in _listed(names)]
+    if _PERCENT in _listed(names):
+        draft.lower(Outcome.EQUIVALENT, f"the column {_PERCENT}, the value that nine of ten exceed, is {_TENTH} today")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _classification_saver(draft: Draft) -> None:
