@@ -62,13 +62,14 @@ def write_pictures(
 ) -> list[str]:
     """Draw the chosen cases into ``pictures`` in the output; return a sentence for each that cannot be drawn."""
     by_case = {result.pair.case: result for result in results}
-    folder, images, where = options.output, options.images, dict[str, Path]()
+    folder, images = options.output, options.images
     regions = {region.name for region in settings.naming.regions}
     cases = choose_cases([row for row in rows if row["class"] not in regions])
-    if images is not None:
-        where = image_of_each([by_case[chosen.case] for chosen in cases], images, options.labels)
-    drawn, problems = [], []
+    where, problems = image_of_each([by_case[chosen.case] for chosen in cases], images, options.labels)
+    drawn = []
     (folder / PICTURES).mkdir(exist_ok=True)
+    for old in (folder / PICTURES).glob("[0-9].png"):  # of an earlier evaluation
+        old.unlink()
     for number, chosen in enumerate(cases, 1):
         try:
             pixels, at, slices = draw_case(by_case[chosen.case], settings, where.get(chosen.case))
@@ -84,10 +85,17 @@ def write_pictures(
     return problems
 
 
-def image_of_each(measured: Sequence[Measured], images: Path, labels: Path) -> dict[str, Path]:
-    """Return the image of each case, found by the name of its label."""
+def image_of_each(measured: Sequence[Measured], images: Path | None, labels: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the image of each case, found by the name of its label, and a sentence for each case without one."""
+    if images is None:
+        return {}, []
     cases = {result.pair.label: result.pair.case for result in measured}
-    return {cases[pair.label]: pair.prediction for pair in find_pairs(images, labels).pairs if pair.label in cases}
+    try:
+        pairs = find_pairs(images, labels).pairs
+    except (ValueError, OSError) as error:
+        return {}, [f"--images: {error}"]
+    found = {cases[pair.label]: pair.prediction for pair in pairs if pair.label in cases}
+    return found, [f"{case}: no image in {images}" for case in cases.values() if case not in found]
 
 
 def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tuple[Array, int | None, int | None]:
@@ -96,8 +104,10 @@ def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tup
     background = np.zeros_like(truth, dtype=np.float32)
     if image is not None:
         picture = read_volume(image)
-        if grid_difference(picture, Volume(truth, label.affine, label.path)) is None:
-            background = picture.values.astype(np.float32)
+        different = grid_difference(picture, Volume(truth, label.affine, label.path))
+        if different is not None:
+            raise ValueError(f"its image {image} has another grid: {different}")
+        background = picture.values.astype(np.float32)
     left_out = np.isin(truth, settings.naming.unannotated(truth))
     shown = [
         reorient(x, label.affine)

@@ -289,3 +289,19 @@ def test_an_evaluation_beside_its_predictions_can_be_repeated(tmp_path):
         (tmp_path / "pred/out").unlink(missing_ok=True)
         (tmp_path / "pred/out").symlink_to(tmp_path / "out")
     assert json.loads((tmp_path / "out/summary.json").read_text())["complete"]
+
+
+def test_an_image_that_is_missing_or_does_not_fit_is_told(tmp_path, capsys):
+    for case in "abc":
+        save(tmp_path / f"label/{case}.nii.gz", LABEL)
+        save(tmp_path / f"pred/{case}.nii.gz", PREDICTION)
+    (tmp_path / "images").mkdir()
+    run(tmp_path, "--images", str(tmp_path / "images"))
+    assert "--images: no image in" in capsys.readouterr().err
+    save(tmp_path / "images/a.nii.gz", LABEL.astype(np.float32))
+    save(tmp_path / "images/b.nii.gz", LABEL[1:].astype(np.float32))
+    run(tmp_path, "--images", str(tmp_path / "images"))
+    told = capsys.readouterr().err
+    assert f"c: no image in {tmp_path / 'images'}" in told
+    assert "b: no picture (its image" in told
+    assert len(list((tmp_path / "out/pictures").glob("*.png"))) == 2
