@@ -10,6 +10,7 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer, Workflow
 from monai.engines.utils import IterationEvents
+from torch.utils.data import DistributedSampler
 
 from monai_auxops.core.ranks import world_size
 
@@ -49,6 +50,15 @@ def refuse_empty_loader(engine: Engine, op: object) -> None:
         )
     text = f"{op!r}: the data loader of this {type(engine).__name__} is empty, so it will never have a value"
     warnings.warn(text, stacklevel=3)
+
+
+def data_on_every_rank(engine: Engine) -> str:
+    """Describe the data of an engine as far as all ranks see the same: the data set that a sampler shares among them.
+
+    It tells equal engines apart that the ranks create and run in a different order.
+    """
+    sampler = getattr(engine.state.dataloader, "sampler", None)
+    return f" over {len(sampler.dataset)} samples" if isinstance(sampler, DistributedSampler) else ""  # type: ignore[arg-type]
 
 
 def warn_of_empty_epoch(epoch: int, ops: Sequence[object]) -> None:

@@ -16,7 +16,13 @@ from monai_auxops.engine.attachment import Attachment
 from monai_auxops.engine.batch import Batch
 from monai_auxops.engine.choosing import Guard, warn_of_direction
 from monai_auxops.engine.epochs import enclosing_engines
-from monai_auxops.engine.events import is_key, raw_predictions_event, refuse_empty_loader, warn_of_empty_epoch
+from monai_auxops.engine.events import (
+    data_on_every_rank,
+    is_key,
+    raw_predictions_event,
+    refuse_empty_loader,
+    warn_of_empty_epoch,
+)
 from monai_auxops.engine.resume import LoadedLength, plan_resume
 from monai_auxops.engine.runs import note_start
 
@@ -149,7 +155,8 @@ class Hub:
         self._batch, self._running = Batch(-1, self._published), False
         layout = self._layout()
         if layout != self._agreed_on:
-            with self._ranks().meeting(f"{self._identity}, start of a run, with {layout}"):
+            purpose = f"{self._identity}, start of a run{data_on_every_rank(engine)}, with {layout}"
+            with self._ranks().meeting(purpose):
                 self._agreed_on = layout
         for attachment in self.attachments:
             attachment.op.warn_without_writer(self._ranks())

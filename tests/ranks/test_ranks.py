@@ -29,6 +29,7 @@ DIFFERENT = (
     "another order of the slots",
     "an op attached after the first run on one rank",
     "evaluators in another order",
+    "evaluators made in another order",
     "aggregates in another order",
     "other options on each rank",
 )

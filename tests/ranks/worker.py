@@ -21,6 +21,7 @@ from ignite.engine import Engine
 from monai.data import DataLoader, Dataset
 from monai.handlers import StatsHandler, ValidationHandler
 from monai.metrics import DiceMetric
+from torch.utils.data import DistributedSampler
 
 import monai_auxops as ma
 from monai_auxops.core import meeting
@@ -213,6 +214,16 @@ def evaluators_in_another_order(out):
     for engine in engines if dist.get_rank() else engines[::-1]:
         engine.run([0])
     return [engine.state.metrics for engine in engines]
+
+
+@scenario
+def evaluators_made_in_another_order(out):
+    """Equal evaluators, each the first one of its rank, and only their data tells them apart."""
+    sizes = [4, 6] if dist.get_rank() else [6, 4]
+    engines = {size: given(size) for size in sizes}
+    for size, engine in engines.items():
+        engine.run(DataLoader(range(size), sampler=DistributedSampler(range(size))))
+    return [engine.state.metrics for engine in engines.values()]
 
 
 @scenario
