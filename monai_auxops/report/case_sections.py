@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from monai_auxops.drawing.paint import COLORS
 from monai_auxops.report.case_table import case_rows
-from monai_auxops.report.judge import mapping_or_empty
+from monai_auxops.report.judge import is_overlap, mapping_or_empty
 from monai_auxops.report.markup import four_decimals, interval_text, mean_and_sd, short_name, table
 from monai_auxops.report.thumbnails import Picture, best_pictures, worst_pictures
 
@@ -36,20 +36,28 @@ UNITS = {
 
 def class_section(shown: ClassTable) -> str:
     """Return a table as in a paper, with a row per class."""
+    counts = is_overlap(shown.metric)
     head = ["class", "mean ± sd", "95 % interval", "median", "worst case", "present", "missed", "hallucinated"]
     kinds = ["name", "n", "n", "n", "name", "n", "n", "n"]
+    if not counts:
+        head, kinds = ["value", *head[1:5], "cases"], kinds[:6]
     top = "".join(f"<th class='{kind}'>{text}</th>" for kind, text in zip(kinds, head, strict=True))
-    lines = "".join(class_row(entry, shown.higher) for entry in shown.classes)
-    told = any(entry.hallucinated is not None for entry in shown.classes)
+    lines = "".join(class_row(entry, shown.higher, counts) for entry in shown.classes)
+    remark = f"<p><small>{escape(counts_remark(shown))}</small></p>" if counts else ""
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{remark}"
+
+
+def counts_remark(shown: ClassTable) -> str:
+    """Explain the counts of an overlap."""
     remark = "Present: cases in which the class is labeled. Missed: labeled, but nothing of it was found."
     remark += " Hallucinated: predicted where it is not labeled."
-    if not told:
+    if all(entry.hallucinated is None for entry in shown.classes):
         remark += ' These files do not tell what was hallucinated; pass statistics=["precision"] to the aux-op.'
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table><p><small>{escape(remark)}</small></p>"
+    return remark
 
 
-def class_row(entry: ClassValues, higher: bool) -> str:
-    """Return a class as a row."""
+def class_row(entry: ClassValues, higher: bool, counts: bool) -> str:
+    """Return a class as a row, with the ``counts`` of an overlap."""
     numbers = entry.describe(higher)
     worst = f"{four_decimals(numbers['worst_value'])} · {short_name(numbers['worst'])}" if numbers else "–"
     cells = [
@@ -58,7 +66,7 @@ def class_row(entry: ClassValues, higher: bool) -> str:
         ("n", four_decimals(numbers.get("median"))),
     ]
     cells += [("name", worst), ("n", str(numbers.get("n", 0)))]
-    for count in (entry.missed, entry.hallucinated):
+    for count in (entry.missed, entry.hallucinated) if counts else ():
         text = "–" if count is None else str(count)
         cells.append(("n few" if count else "n", text))
     texts = "".join(f"<td class='{kind}'>{escape(text)}</td>" for kind, text in cells)
@@ -91,8 +99,13 @@ def picture_section(run: Run, worst: int) -> str:
 
 def class_colors(classes: Any) -> list[tuple[str, str]]:
     """Return the classes behind the background with their colors; none if they have no color of their own."""
-    names = [str(name) for name in classes[1:]] if isinstance(classes, list) else []
+    names = [class_label(str(name)) for name in classes[1:]] if isinstance(classes, list) else []
     return list(zip(names, COLORS, strict=False)) if len(names) <= len(COLORS) else []
+
+
+def class_label(name: str) -> str:
+    """Return the name of a class, or ``class 1`` if it has only a number."""
+    return f"class {name}" if name.isdecimal() else name
 
 
 def legend(where: str, colors: Iterable[tuple[str, str]]) -> str:

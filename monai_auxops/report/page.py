@@ -15,7 +15,7 @@ from monai_auxops import __version__
 from monai_auxops.report import case_charts, case_sections, comparison, curves
 from monai_auxops.report.classes import class_table
 from monai_auxops.report.facts import facts_table, facts_that_differ, tiles
-from monai_auxops.report.judge import mapping_or_empty
+from monai_auxops.report.judge import is_overlap, mapping_or_empty
 from monai_auxops.report.markup import bullets, in_script
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class Page:
         if table is None or not any(entry.values for entry in table.classes):
             return
         epoch = "" if run.cases is None or run.measured else f", epoch {run.cases.epoch}"
-        yield f"<h2>Classes <small>by {escape(table.metric)}{epoch}</small></h2><div class='stack'>"
+        title = "Classes" if is_overlap(table.metric) else "Values"
+        yield f"<h2>{title} <small>by {escape(table.metric)}{epoch}</small></h2><div class='stack'>"
         yield f"<section class='card wide classes'>{case_sections.class_section(table)}</section>"
         yield self._card(table.metric, case_charts.strip_chart(table))
         if run.evaluation:

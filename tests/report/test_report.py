@@ -352,3 +352,12 @@ def test_the_classes_of_a_matrix_are_the_colors_of_the_pictures(tmp_path):
     page = page_of(folder)
     assert "label, prediction:" not in page
     assert "<h2>Time</h2>" in page
+
+
+def test_what_is_no_overlap_has_no_missed_classes(tmp_path):
+    folder = write_run(tmp_path / "net", {"val_accuracy": [0.25, 0.5, 0.75, 0.5]}, key="val_accuracy")
+    (folder / "accuracy_cases.csv").write_text("epoch,file,label_file,val_accuracy\n3,0,,1\n3,1,,0.5\n")
+    text = Parsed(page_of(folder)).text
+    assert "Values by val_accuracy, epoch 3" in text
+    assert "0.5000 · case 1" in text
+    assert "hallucinated" not in text
