@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from monai_auxops.migrate.codes import CODES, Severity
 
-_MISTAKES: Final = frozenset({"CT201", "CT308", "CT320", "CT402", "CT403", "CT603"})
+_MISTAKES: Final = frozenset({"CT201", "CT308", "CT313", "CT320", "CT402", "CT403", "CT603"})
 """Codes of values that a component of the bundle does not get as they were written."""
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from monai_auxops.migrate.diagnostics import Log
     from monai_auxops.migrate.reading.variables import Variables
 
+_CACHE_HANDLER: Final = "SmartCacheHandler"
+_OTHER_DATASETS: Final = ("Dataset", "CacheDataset", "PersistentDataset")
 _TEXTS: Final = ("data_list_file_path", "data_file_base_dir", "data_list_key")
 
 
@@ -19,6 +21,16 @@ def check_attributes(found: Iterable[Occurrence], variables: Variables, log: Log
         if not item.off:
             _check_texts(item, variables, log)
             _check_rank(item, variables, log)
+
+
+def check_smart_cache(found: Iterable[Occurrence], log: Log) -> None:
+    """Report a handler of a smart cache in a section whose dataset is none."""
+    active = [item for item in found if not item.off]
+    datasets = {item.place.part: item.name for item in active if item.place.key == "dataset"}
+    for item in active:
+        name = datasets.get(item.place.part, "Dataset")
+        if item.name == _CACHE_HANDLER and name in _OTHER_DATASETS:
+            log.add("CT313", item.where, f"{item.name} needs a SmartCacheDataset, but the dataset is {name}")
 
 
 def _check_texts(item: Occurrence, variables: Variables, log: Log) -> None:

@@ -75,6 +75,9 @@ class Migration:
         main = self.mmar.main
         if main is not None and config is None and not self.weights.files and main.first("", "model") is None:
             self.mmar.log.add("CT804", Where(main.file), "neither the network nor its weights are here")
+        for config in self.mmar.chosen.values():
+            if config.weights and config.all_models_off:
+                self.mmar.log.add("CT804", Where(config.file), "every model is disabled; the first one is loaded")
 
     def _texts(self) -> dict[str, str] | None:
         try:

@@ -30,6 +30,7 @@ _SECTIONS: Final = {
     "pre_transforms": Section.TRANSFORM,
     "post_transforms": Section.TRANSFORM,
 }
+_SEVERAL: Final = "several components have the name that it refers to; the bundle takes the first"
 _SWITCHABLE: Final = ("pre_transforms", "post_transforms", "handlers")
 """Sections whose components a setting may disable; a metric that is none would leave MONAI without a key metric."""
 _FINE_TUNES: Final = "CheckpointLoader"
@@ -51,7 +52,8 @@ class Place(NamedTuple):
 class Occurrence:
     """One occurrence of a component, with refs followed.
 
-    ``off`` is a sentence that says why it is not part of the bundle; ``refers`` is false for a ref to nothing.
+    ``off`` is a sentence that says why it is not part of the bundle; ``refers`` is false for a ref to nothing;
+    ``guess`` says what is assumed of a ref.
     """
 
     place: Place
@@ -62,6 +64,7 @@ class Occurrence:
     off: str = ""
     switch: str = ""
     refers: bool = True
+    guess: str = ""
 
     @property
     def args(self) -> Node | None:
@@ -140,6 +143,7 @@ class OccurrenceReader:
             first = targets[0].where.line
             self.log.add("CT305", where, f'"{ref}" is the name of several components; the one of line {first}')
         found = self._occurrence_by_name(place, targets[0])
+        found = replace(found, guess=_SEVERAL if len(targets) > 1 else "")
         if found.off:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
             found = replace(found, off=REFERS_TO_DISABLED)

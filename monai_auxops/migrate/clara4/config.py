@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from monai_auxops.migrate.clara4.attributes import check_attributes
+from monai_auxops.migrate.clara4.attributes import check_attributes, check_smart_cache
 from monai_auxops.migrate.clara4.clara3 import Clara3, facts_of
 from monai_auxops.migrate.clara4.components import OccurrenceReader, has_weights, weights_named
 from monai_auxops.migrate.clara4.convert import Converter
@@ -52,6 +52,7 @@ class Clara4Config:
     items: list[Item] = field(default_factory=list)
     given: tuple[GivenSetting, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
+    all_models_off: bool = False
 
     def at(self, part: str, *keys: str) -> list[Item]:
         """Return the active items of places, in order."""
@@ -104,8 +105,10 @@ def read_config(
     converter.finisher.absent = absent_references(found, config.parts, role is Role.TRAIN)
     converter.pictures = pictures
     check_attributes(found, variables, log)
+    check_smart_cache(found, log)
     items = [converter.item(item) for item in found if not _is_weights(item)]
     config.weights = weights_named(found, variables)
+    config.all_models_off = all(item.off for item in found if item.place.key == "model")
     config.given = tuple(read_settings(root, variables, log))
     config.items = [_judged(item, config.given, log) for item in MetricNamer(variables, log).named(items)]
     return config
@@ -125,6 +128,8 @@ def _judged(item: Item, given: Iterable[GivenSetting], log: Log) -> Item:
     for name in unread:
         if reference_in(list(item.blocks), [f"@{name}"]):
             item = item.lowered(Outcome.APPROXIMATE, f"it reads {name}, whose value cannot be read")
+    if item.occurrence.guess:
+        item = item.lowered(Outcome.APPROXIMATE, item.occurrence.guess)
     mistaken = log.has_mistakes_in(item.occurrence.node.where)
     return item.lowered(Outcome.APPROXIMATE, _MISTAKE) if mistaken else item
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from monai_auxops.migrate.bundle.stubs import stub_name
-from monai_auxops.migrate.clara4 import wiring
+from monai_auxops.migrate.clara4 import signatures, wiring
 from monai_auxops.migrate.clara4.components import METRICS
 from monai_auxops.migrate.clara4.item import Block, Item, block_of
 from monai_auxops.migrate.clara4.references import circular_references, reference_in
@@ -104,7 +104,10 @@ def _dataloader(name: str) -> Block:
 def _engine(item: Item | None, engine: str, name: str, present: frozenset[str]) -> Block:
     block = single(item, block_of(_DEFAULT_ENGINE[engine], {}))
     given = {key: value for key, value in block.items() if key != "_target_"}
-    return block_of(block["_target_"], wiring.engine(engine, given, name, present))
+    wired = wiring.engine(engine, given, name, present)
+    known = signatures.find(str(block["_target_"]).rpartition(".")[2])
+    named = {key: value for key, value in wired.items() if known is None or not known.args or key in known.args}
+    return block_of(block["_target_"], named)
 
 
 def post_blocks(config: Clara4Config, part: str) -> list[Block]:

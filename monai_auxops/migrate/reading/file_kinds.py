@@ -110,8 +110,9 @@ def _is_datalist(root: Node, keys: set[str], _: str) -> bool:
     return any(isinstance(root.value[key].value, list) for key in keys & _LISTS)
 
 
-def _is_environment(root: Node, keys: set[str], _: str) -> bool:
-    return bool(keys & ENVIRONMENT) and not any(isinstance(child.value, dict) for child in root.members())
+def _is_environment(root: Node, keys: set[str], name: str) -> bool:
+    plain = not any(isinstance(child.value, dict) for child in root.members())
+    return bool(keys & ENVIRONMENT) and (plain or name == "environment.json")
 
 
 _TESTS: Final = (

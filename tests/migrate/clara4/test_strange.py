@@ -196,3 +196,37 @@ def test_own_code_that_prints_is_not_exact(mmar4):
     mmar4.set("validate.handlers.0.args.epoch_print_logger", "lambda engine: print(engine.state.epoch)")
     entry = entry_of(mmar4.run()[0], "validate.handlers[0]")
     assert (entry["outcome"], "your own code" in entry["why"].lower()) == ("equivalent", True)
+
+
+def test_models_that_are_all_disabled_are_reported(mmar4):
+    mmar4.files["config_validation.json"] = {**EVALUATE40, "dont_load_ts_model": True, "dont_load_ckpt_model": True}
+    assert "every model is disabled; the first one is loaded" in found(mmar4.run()[0], "CT804")
+
+
+def test_a_smart_cache_handler_needs_a_smart_cache(mmar4):
+    mmar4.train["train"]["handlers"].append({"name": "SmartCacheHandler"})
+    report, code = mmar4.run()
+    told = "SmartCacheHandler needs a SmartCacheDataset, but the dataset is CacheDataset"
+    assert (code, found(report, "CT313")) == (1, [told])
+    assert entry_of(report, "train.handlers[4]")["outcome"] == "approximate"
+
+
+def test_an_engine_gets_only_what_it_takes(mmar4):
+    pairs = {f"{net}_{what}": value for net in "gd" for what, value in
+             {"network": "@model", "optimizer": "@optimizer", "loss_function": "@loss"}.items()}  # fmt: skip
+    mmar4.set("train.trainer", component("GanTrainer", **pairs))
+    trainer = mmar4.bundle()["train"]["trainer"]
+    assert trainer["g_network"] == "@network"
+    assert not {"network", "optimizer", "loss_function", "amp"} & set(trainer)
+
+
+def test_a_ref_with_several_targets_is_a_guess(mmar4):
+    mmar4.train["train"]["pre_transforms"].append(component("LoadImaged", keys="label"))
+    entries = mmar4.run()[0]["files"][0]["entries"]
+    loads = [entry for entry in entries if entry["clara"] == "LoadImaged"]
+    assert [entry["outcome"] for entry in loads] == ["exact", "exact", "approximate"]
+
+
+def test_an_environment_may_hold_an_object(mmar4):
+    mmar4.files["environment.json"]["extra"] = {"a": 1}
+    assert "CT114" not in mmar4.codes()
