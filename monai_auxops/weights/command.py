@@ -26,7 +26,10 @@ def weights(mmar: Path, bundle: Path, image: list[Path], use_graph: bool = False
     if str(network_def.get("_target_", "")).endswith(".GraphNetwork"):
         use_graph = True
     conversion = convert(mmar, network_def, activation_of(bundle), use_graph)
-    write_bundle(conversion, bundle)
+    try:
+        write_bundle(conversion, bundle)
+    except OSError as error:
+        raise WeightsError(f"{bundle} cannot be written: {error}") from error
     lines = [conversion.sentence, f"written: {bundle / 'models' / 'model.pt'}"]
     if image:
         try:

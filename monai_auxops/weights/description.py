@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_auxops.weights.errors import WeightsError
+from monai_auxops.weights.facts import input_channels
 from monai_auxops.weights.roles import Role, is_array, reads_a_constant, roles
 from monai_auxops.weights.slicing import (
     VARIABLES,
@@ -86,6 +87,7 @@ def describe(found: Slice, read: Read) -> Description:
         "input": found.input,
         "output": found.output,
         "channels_last": [input_is_channels_last(found), output_is_channels_last(found)],
+        "channels": input_channels(found, input_is_channels_last(found)),
         "activation": found.activation,
         "needed": found.needed,
         "parameters": {name: [list(tensors[name].shape), role.value] for name, role in learned.items()},

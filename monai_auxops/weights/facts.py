@@ -87,3 +87,10 @@ def input_shape(found: Slice) -> list[int]:
     """Return the input sizes that the graph fixes, in the graph's own layout; -1 for a free size."""
     shape: Any = found.by_name[found.input].attributes.get("shape")
     return list(shape) if isinstance(shape, list) else []
+
+
+def input_channels(found: Slice, last: bool) -> int | None:
+    """Return the number of channels that the graph fixes, in front or last; None if it is free."""
+    shape = input_shape(found)
+    known = shape[-1 if last else 1] if len(shape) > 2 else -1
+    return known if known > 0 else None

@@ -62,6 +62,7 @@ class GraphNetwork(torch.nn.Module):
         self.limit = UNLIMITED
         self._input, self._output = str(content["input"]), str(content["output"])
         self._last_in, self._last_out = content["channels_last"]
+        self._channels: int | None = content.get("channels")
         self._needed = int(content["needed"])
         self._updates: dict[str, str] = dict(content["updates"])
         self._nodes = [Node(name, op, tuple(inputs), attributes) for name, op, inputs, attributes in content["nodes"]]
@@ -97,6 +98,10 @@ class GraphNetwork(torch.nn.Module):
 
     def values(self, image: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
         """Return the output and the values of other nodes by name; the output has its channels second."""
+        channels = image.shape[1]  # no int in a trace or an export
+        if isinstance(channels, int) and channels != (self._channels or channels):  # TensorFlow would make groups of it
+            shape = list(image.shape)
+            raise WeightsError(f"expected an image of {self._channels} channels, got one of shape {shape}")
         x = image.movedim(1, -1) if self._last_in else image
         kept = set(names)
         found: dict[str, list[Value]] = {}

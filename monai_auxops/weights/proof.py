@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_auxops.weights.errors import WeightsError
-from monai_auxops.weights.facts import input_shape
+from monai_auxops.weights.facts import input_channels, input_shape
 from monai_auxops.weights.values import is_host
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def spatial_dims(question: Question) -> int:
 
 def in_channels(question: Question) -> int:
     """Return the number of channels of the image."""
-    shape = input_shape(question.found)
-    known = shape[-1 if question.graph.channels_last else 1] if len(shape) > 2 else -1
-    if known > 0:
+    known = input_channels(question.found, question.graph.channels_last)
+    if known is not None:
         return known
     given = question.network_def.get("in_channels")
     if isinstance(given, int):

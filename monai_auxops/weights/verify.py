@@ -64,10 +64,15 @@ def verify(models: Path, bundle: Path, image: list[Path]) -> Comparison:
         item = parser.get_parsed_content("preprocessing")({"image": names if len(names) > 1 else names[0]})
         network, inferer = parser.get_parsed_content("network_def"), parser.get_parsed_content("inferer")
     except Exception as error:
-        raise WeightsError(f"the bundle's preprocessing of {names[0]} failed: {error}") from error
+        raise WeightsError(f"the bundle's preprocessing of {names[0]} failed: {_first_cause(error)}") from error
     network.load_state_dict(torch.load(bundle / "models" / "model.pt", map_location="cpu", weights_only=True))
     batch = torch.as_tensor(item["image"]).float()[None]
     return compare(_graph(models), network.eval(), inferer, batch, activation_of(bundle))
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the error that the first transform met, which MONAI's own message does not repeat."""
+    return error if error.__cause__ is None else _first_cause(error.__cause__)
 
 
 def _graph(models: Path) -> GraphNetwork:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from monai_auxops.weights import GraphNetwork
+from monai_auxops.weights import GraphNetwork, WeightsError
 from monai_auxops.weights.checkpoint import Checkpoint
 from monai_auxops.weights.description import describe
 from monai_auxops.weights.graphdef import read_graph
@@ -85,6 +85,13 @@ def test_dropout_works_in_training_only(unet):
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8), (3, 1, 20, 32)])
 def test_other_sizes_and_batches(unet, shape):
     assert unet(torch.zeros(shape)).shape == (shape[0], 2, *shape[2:])
+
+
+@pytest.mark.parametrize("name", ["unet", "unet_last"])
+def test_an_image_of_other_channels_is_refused(name, golden):
+    network = from_checkpoint(golden(name))
+    with pytest.raises(WeightsError, match=r"expected an image of 1 channels, got one of shape \[1, 2, 16, 8\]"):
+        network(torch.zeros(1, 2, 16, 8))
 
 
 def test_copies_and_state_dicts_compute_the_same(unet):

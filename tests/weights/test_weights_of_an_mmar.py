@@ -93,6 +93,12 @@ def test_a_bundle_migrated_before_gets_its_weights(vae, tmp_path, capsys):
     assert json.loads(after)["network_def"]["upsampling"] == "repeat"
     assert json.loads(after) | {"network_def": 0} == json.loads(before) | {"network_def": 0}
     assert before.split('"network": ')[1] == after.split('"network": ')[1]
+    assert main(["weights", str(vae.folder), str(bundle), "--verify", "nowhere.nii"]) == 1
+    assert "No such file or no access: 'nowhere.nii'" in capsys.readouterr().err
+    shutil.rmtree(bundle / "models")
+    (bundle / "models").touch()
+    assert main(["weights", str(vae.folder), str(bundle)]) == 1
+    assert f"{bundle} cannot be written: " in capsys.readouterr().err
 
 
 @pytest.mark.slow
