@@ -78,6 +78,7 @@ def write_page(folder: Path) -> list[Path]:
     """Write the report next to the table if the packages for it are installed."""
     if importlib.util.find_spec("vl_convert") is None:
         print(HINT, file=sys.stderr)
+        (folder / PAGE).unlink(missing_ok=True)  # that of an earlier evaluation, with other numbers
         return []
     from monai_auxops.report.command import save_page
     from monai_auxops.report.page import Page

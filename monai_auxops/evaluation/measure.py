@@ -124,20 +124,25 @@ def read_pair(pair: CasePair, settings: Settings) -> ReadPair:
     """
     prediction, label = read_volume(pair.prediction), read_volume(pair.label)
     truth = volumes.label_map(label)
-    different = volumes.grid_difference(prediction, label)
-    if different is not None:
-        if not settings.resample:
-            raise ValueError(
-                f"{pair.prediction} and {pair.label} have different grids: {different}; "
-                "pass --resample to resample the prediction to the label's grid"
-            )
-        mode = "bilinear" if settings.probabilities else "nearest"
-        prediction = volumes.resample(prediction, label, mode)
+    moved = _on_grid_of(label, prediction, settings)
     if not settings.probabilities:
-        return ReadPair(label, truth, volumes.label_map(prediction))
-    predicted = volumes.decide_classes(prediction, settings.threshold)
+        return ReadPair(label, truth, volumes.label_map(moved))
+    predicted = volumes.decide_classes(moved, settings.threshold)
     highest = int(truth.max(initial=0, where=~np.isin(truth, settings.naming.ignored)))
     return ReadPair(label, truth, predicted, volumes.doubt_about_scores(prediction, highest))
+
+
+def _on_grid_of(label: Volume, prediction: Volume, settings: Settings) -> Volume:
+    """Return a prediction on the grid of its label, if need be and if asked for by resampling."""
+    different = volumes.grid_difference(prediction, label)
+    if different is None:
+        return prediction
+    if not settings.resample:
+        raise ValueError(
+            f"{prediction.path} and {label.path} have different grids: {different}; "
+            "pass --resample to resample the prediction to the label's grid"
+        )
+    return volumes.resample(prediction, label, "bilinear" if settings.probabilities else "nearest")
 
 
 def _measure(pair: CasePair, settings: Settings) -> Measured:

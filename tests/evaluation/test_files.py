@@ -19,7 +19,7 @@ from monai_auxops.evaluation.classes import Naming
 from monai_auxops.evaluation.formats import read_volume
 from monai_auxops.evaluation.measure import Measured, Settings, measure
 from monai_auxops.evaluation.pairing import CasePair
-from tests.evaluation.test_evaluate import blobs, run, save
+from tests.evaluation.test_evaluate import SPACING, blobs, run, save
 
 LABEL, PREDICTION = blobs(3)
 AFFINE = np.array([[0, -1.2, 0, 5], [1.5, 0, 0, -3], [0, 0, 2, 7], [0, 0, 0, 1.0]])
@@ -228,6 +228,15 @@ def test_scores_that_may_mean_something_else_are_remarked(tmp_path, capsys, scor
     assert [message in remark for remark in remarks if remark] == [True] * bool(message)
 
 
+def test_scores_that_do_not_reach_the_edge_of_the_label_add_up_to_1(tmp_path):
+    save(tmp_path / "label/a.nii.gz", LABEL)
+    save(tmp_path / "pred/a.nii.gz", np.eye(4, dtype=np.float32)[LABEL[1:-1]], shift=SPACING[0])
+    rows, summary = run(tmp_path, "--probabilities", "--resample")
+    inside = np.pad(LABEL[1:-1], ((1, 1), (0, 0), (0, 0)))
+    assert summary["remarks"] == []
+    assert int(rows[0]["tp"]) == ((LABEL == 1) & (inside == 1)).sum()
+
+
 def test_nan_scores_are_told_from_labels_without_annotation(tmp_path):
     scores = np.eye(4, dtype=np.float32)[PREDICTION]
     scores[0, 0, 0] = np.nan
@@ -289,6 +298,16 @@ def test_an_evaluation_beside_its_predictions_can_be_repeated(tmp_path):
         (tmp_path / "pred/out").unlink(missing_ok=True)
         (tmp_path / "pred/out").symlink_to(tmp_path / "out")
     assert json.loads((tmp_path / "out/summary.json").read_text())["complete"]
+
+
+def test_no_page_of_an_earlier_evaluation_stays(tmp_path, monkeypatch):
+    save(tmp_path / "label/a.nii.gz", LABEL)
+    save(tmp_path / "pred/a.nii.gz", PREDICTION)
+    run(tmp_path)
+    (tmp_path / "out/report.html").write_text("earlier")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "vl_convert" else name)
+    run(tmp_path)
+    assert not (tmp_path / "out/report.html").exists()
 
 
 def test_an_image_that_is_missing_or_does_not_fit_is_told(tmp_path, capsys):
