@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_auxops.weights.errors import WeightsError
-from monai_auxops.weights.facts import input_channels
 from monai_auxops.weights.roles import Role, is_array, reads_a_constant, roles
 from monai_auxops.weights.slicing import (
     VARIABLES,
     Slice,
+    input_channels,
     input_is_channels_last,
     is_training_flag,
     output_is_channels_last,

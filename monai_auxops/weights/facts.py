@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -81,16 +81,3 @@ def _cut_axis(before: list[int], after: list[int], network: GraphNetwork) -> int
     axis = len(before) - 1 if network.channels_last else 1
     is_cut = before[axis] == after[axis] * after[axis + 1] and before[:axis] == after[:axis]
     return after[axis] if is_cut else None
-
-
-def input_shape(found: Slice) -> list[int]:
-    """Return the input sizes that the graph fixes, in the graph's own layout; -1 for a free size."""
-    shape: Any = found.by_name[found.input].attributes.get("shape")
-    return list(shape) if isinstance(shape, list) else []
-
-
-def input_channels(found: Slice, last: bool) -> int | None:
-    """Return the number of channels that the graph fixes, in front or last; None if it is free."""
-    shape = input_shape(found)
-    known = shape[-1 if last else 1] if len(shape) > 2 else -1
-    return known if known > 0 else None

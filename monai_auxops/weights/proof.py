@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_auxops.weights.errors import WeightsError
-from monai_auxops.weights.facts import input_channels, input_shape
+from monai_auxops.weights.slicing import input_channels, input_shape
 from monai_auxops.weights.values import is_host
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from monai_auxops.weights.dtypes import BOOL
 from monai_auxops.weights.errors import WeightsError
@@ -182,6 +182,19 @@ def output_is_channels_last(found: Slice) -> bool:
                 seen.add(other)
                 reached.append((other, moved != (node.op == "Transpose")))
     return False
+
+
+def input_shape(found: Slice) -> list[int]:
+    """Return the input sizes that the graph fixes, in the graph's own layout; -1 for a free size."""
+    shape: Any = found.by_name[found.input].attributes.get("shape")
+    return list(shape) if isinstance(shape, list) else []
+
+
+def input_channels(found: Slice, last: bool) -> int | None:
+    """Return the number of channels that the graph fixes, in front or last; None if it is free."""
+    shape = input_shape(found)
+    known = shape[-1 if last else 1] if len(shape) > 2 else -1
+    return known if known > 0 else None
 
 
 def _layout_is_last(node: Node) -> bool:
