@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monai_auxops.attach.engines import readable_id
-from monai_auxops.attach.evidence import Answers, Evidence, Measure
+from monai_auxops.attach.evidence import Answers, Evidence, Measure, with_reason
 from monai_auxops.attach.meanings import Meaning, overlap_of
 from monai_auxops.attach.names import class_names
 from monai_auxops.attach.problem import AttachError
+from monai_auxops.attach.stage import with_stage
 
 if TYPE_CHECKING:
     from monai_auxops.attach.losses import LossFacts
@@ -21,7 +22,7 @@ def derive(
     evidence: Evidence,
     answers: Answers,
     others: Sequence[Meaning] = (),
-    training: Measure | None = None,
+    known: Measure | None = None,
     overlaps: bool = True,
 ) -> Measure:
     """Return how an engine measures.
@@ -29,30 +30,28 @@ def derive(
     Args:
         evidence: what the bundle tells.
         answers: what the user tells.
-        others: the metrics of the bundle's other engines, which should have the same meaning.
-        training: how the training measures, for an evaluation that does not tell everything.
+        others: the overlaps of the bundle's other engines, which should have the same meaning.
+        known: how another engine with the same network measures, for one that does not tell everything.
         overlaps: whether an overlap is measured, which may leave out class 0.
 
     Raises:
         AttachError: the bundle does not tell, or contradicts itself; the message names the option that answers.
     """
     names = class_names(evidence.output, evidence.channels, evidence.where, answers.class_names)
-    known = evidence.channels or evidence.output.channels or (len(names) if names else None)
-    measure = _with_channels(evidence, answers)
-    measure = replace(measure, names=tuple(names) if names else None, channels=known)
-    measure = _with_activation(measure, evidence, answers)
-    measure = _with_labels(measure, evidence, answers, training)
+    channels = evidence.channels or evidence.output.channels or (len(names) if names else None)
+    source = "the training" if evidence.engine.trains else "the validation"
+    measure = replace(_with_channels(evidence, answers, known), source=source)
+    measure = replace(measure, names=tuple(names) if names else None, channels=channels)
+    measure = _with_activation(measure, evidence, answers, known)
+    measure = _with_labels(measure, evidence, answers, known)
     measure = replace(measure, onehot_before=measure.onehot)
     if overlaps:
-        measure = _with_background(measure, evidence, answers, overlap_of([*evidence.meanings, *others]))
-    return _with_stage(measure, evidence, answers)
+        own = [evidence.overlap] if evidence.overlap is not None else []
+        measure = _with_background(measure, evidence, answers, overlap_of([*own, *others]))
+    return with_stage(measure, evidence, answers)
 
 
-def _with_reason(measure: Measure, line: str) -> Measure:
-    return replace(measure, why=(*measure.why, line))
-
-
-def _with_channels(evidence: Evidence, answers: Answers) -> Measure:
+def _with_channels(evidence: Evidence, answers: Answers, known: Measure | None) -> Measure:
     """Decide between exclusive classes and independent channels."""
     post, loss = evidence.post, evidence.loss
     if answers.channels is not None:
@@ -67,6 +66,9 @@ def _with_channels(evidence: Evidence, answers: Answers) -> Measure:
         source = _activation_source(activation, answers, post, loss)
         kind = "exclusive classes" if activation == "softmax" else "independent channels"
         return Measure(activation == "softmax", why=(f"{kind}: {source}",))
+    if known is not None:
+        kind = "exclusive classes" if known.exclusive else "independent channels"
+        return Measure(known.exclusive, why=(f"{kind}: as in {known.source}",))
     refuse_regression(evidence)
     raise AttachError(_missing_answer(evidence))
 
@@ -100,7 +102,7 @@ def _missing_answer(evidence: Evidence) -> str:
     )
 
 
-def _with_activation(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
+def _with_activation(measure: Measure, evidence: Evidence, answers: Answers, known: Measure | None) -> Measure:
     """Find the activation that the network leaves out, which an argmax does not need."""
     post, loss = evidence.post, evidence.loss
     if measure.exclusive:
@@ -109,43 +111,72 @@ def _with_activation(measure: Measure, evidence: Evidence, answers: Answers) -> 
     measure = replace(measure, threshold=0.5 if threshold is None else threshold)
     if answers.activation is not None:
         found = None if answers.activation == "none" else answers.activation
-        return _with_reason(replace(measure, activation=found), f"activation {answers.activation}: --activation")
+        return with_reason(replace(measure, activation=found), f"activation {answers.activation}: --activation")
     if post.activation is not None:
         line = f"{post.activation}, then {measure.threshold:g}: the post-processing"
-        return _with_reason(replace(measure, activation=post.activation), line)
+        return with_reason(replace(measure, activation=post.activation), line)
     if post.threshold is not None:
         line = f"raw output against {measure.threshold:g}: the post-processing has a threshold but no activation"
-        return _with_reason(measure, line)
+        return with_reason(measure, line)
     if loss.activation is not None:
-        line = f"{loss.activation}: {loss.name} applies it; {measure.threshold:g} unless post-processing says otherwise"
-        return _with_reason(replace(measure, activation=loss.activation), line)
+        measure, source = _with_known_threshold(measure, loss, answers, known)
+        line = f"{loss.activation}: {loss.name} applies it; {measure.threshold:g}: {source}"
+        return with_reason(replace(measure, activation=loss.activation), line)
+    if known is not None:
+        line = f"activation {known.activation or 'none'}, then {known.threshold:g}: as in {known.source}"
+        return with_reason(replace(measure, activation=known.activation, threshold=known.threshold), line)
     raise AttachError(
         f"nothing tells whether the network of {readable_id(evidence.engine.item_id)} ends in its activation; pass "
         "--activation sigmoid, softmax or none"
     )
 
 
-def _with_labels(measure: Measure, evidence: Evidence, answers: Answers, training: Measure | None) -> Measure:
+def _with_known_threshold(
+    measure: Measure, loss: LossFacts, answers: Answers, known: Measure | None
+) -> tuple[Measure, str]:
+    """Return the measure with the threshold of the same probabilities elsewhere, and the source of the threshold."""
+    if answers.threshold is not None:
+        return measure, "--threshold"
+    if known is not None and not known.exclusive and known.activation == loss.activation:
+        return replace(measure, threshold=known.threshold), f"as in {known.source}"
+    return measure, "no post-processing says otherwise"
+
+
+def _with_labels(measure: Measure, evidence: Evidence, answers: Answers, known: Measure | None) -> Measure:
     """Decide between class indices and labels with a channel for each class."""
     post, loss = evidence.post, evidence.loss
     if answers.labels is not None:
-        return _with_reason(replace(measure, onehot=answers.labels == "onehot"), f"{answers.labels} labels: --labels")
+        return with_reason(replace(measure, onehot=answers.labels == "onehot"), f"{answers.labels} labels: --labels")
     if evidence.single:
-        return _with_reason(measure, "one channel, label 0 or 1")
+        return with_reason(measure, "one channel, label 0 or 1")
     if post.label_onehot:
-        return _with_reason(measure, "index labels: the post-processing makes them one-hot")
+        return with_reason(measure, "index labels: the post-processing makes them one-hot")
+    if post.label_others:
+        raise AttachError(_unknown_labels(evidence))
+    if evidence.onehot_before:
+        line = f"one-hot labels: {evidence.onehot_before} of the preprocessing makes them"
+        return with_reason(replace(measure, onehot=True), line)
     if loss.index_labels:
-        return _with_reason(measure, f"index labels: {loss.name} takes them")
-    if loss.name and not loss.regresses:
+        return with_reason(measure, f"index labels: {loss.name} takes them")
+    if loss.same_shape:
         line = f"one-hot labels: neither {loss.name} nor the post-processing converts them"
-        return _with_reason(replace(measure, onehot=True), line)
-    if training is not None:
-        kind = "one-hot" if training.onehot else "index"
-        return _with_reason(replace(measure, onehot=training.onehot), f"{kind} labels: as in the training")
-    raise AttachError(
-        f"nothing tells whether the labels of {readable_id(evidence.engine.item_id)} are class indices; pass --labels "
-        "index or --labels onehot"
-    )
+        return with_reason(replace(measure, onehot=True), line)
+    if known is not None:
+        kind = "one-hot" if known.onehot_before else "index"
+        return with_reason(replace(measure, onehot=known.onehot_before), f"{kind} labels: as in {known.source}")
+    raise AttachError(_unknown_labels(evidence))
+
+
+def _unknown_labels(evidence: Evidence) -> str:
+    """Return an error that says what is missing, and when the answer applies."""
+    where, others = readable_id(evidence.engine.item_id), evidence.post.label_others
+    if others:
+        return (
+            f"{', '.join(others)} in the post-processing of {where} changes the labels, and nothing tells to what; "
+            "pass --labels index or --labels onehot, as they are after it"
+        )
+    own = f": the loss {evidence.loss.name} may convert them" if evidence.loss.name else ""
+    return f"nothing tells whether the labels of {where} are class indices{own}; pass --labels index or --labels onehot"
 
 
 def _with_background(measure: Measure, evidence: Evidence, answers: Answers, overlap: Meaning | None) -> Measure:
@@ -156,7 +187,7 @@ def _with_background(measure: Measure, evidence: Evidence, answers: Answers, ove
     skips, line = _skips_background(measure, evidence, answers, overlap)
     if evidence.single and skips:
         return measure
-    return _with_reason(replace(measure, skip_background=skips), line)
+    return with_reason(replace(measure, skip_background=skips), line)
 
 
 def _skips_background(
@@ -177,32 +208,3 @@ def _skips_background(
 
 def _counts_or_not(counts: bool) -> str:
     return "counts" if counts else "is left out"
-
-
-def _with_stage(measure: Measure, evidence: Evidence, answers: Answers) -> Measure:
-    """Measure after post-processing if it returns to the original grid."""
-    post = evidence.post
-    measure = replace(measure, inverted=post.inverted)
-    after = post.inverted or evidence.engine.is_ensemble
-    stage = answers.stage or ("post" if after else "raw")
-    if stage == "raw":
-        return (
-            _with_reason(measure, "before post-processing, on the network's grid: --stage")
-            if post.inverted
-            else measure
-        )
-    if measure.exclusive and not post.onehot and not evidence.single:
-        line = "before post-processing, on the network's grid: it leaves a class map without scores"
-        return _with_reason(measure, line)
-    onehot = not evidence.single and (post.label_onehot or measure.onehot)
-    activated = post.decides or post.activation is not None
-    measure = replace(measure, stage="post", onehot=onehot, activation=None if activated else measure.activation)
-    measure = replace(measure, threshold=0.5 if post.decides else measure.threshold)
-    labels = ", where the labels are one-hot" if onehot else ""
-    return _with_reason(measure, f"after post-processing{labels}: {_stage_reason(evidence)}")
-
-
-def _stage_reason(evidence: Evidence) -> str:
-    if evidence.post.inverted:
-        return "it returns to the original grid with Invertd"
-    return "an ensemble has no 'pred' before it" if evidence.engine.is_ensemble else "--stage"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from monai_auxops.attach.chain import read_steps
 from monai_auxops.attach.losses import LossFacts, read_loss
-from monai_auxops.attach.meanings import Meaning, overlap_of, read_meanings
+from monai_auxops.attach.meanings import Meaning, keys_of, overlap_of, read_meanings
 from monai_auxops.attach.network import Output, read_channels
-from monai_auxops.attach.postprocessing import PostProcessing, read_postprocessing
+from monai_auxops.attach.postprocessing import PostProcessing, onehot_preprocessing, read_postprocessing
 
 if TYPE_CHECKING:
-    from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.engines import EngineItem
+    from monai_auxops.attach.runs import BundleRun
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,19 @@ class Answers:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the bundle tells, read once for an engine."""
+    """What the bundle tells, read once for an engine.
+
+    Args:
+        engine: the engine.
+        post: its post-processing.
+        loss: of the trainer.
+        meanings: of its metrics.
+        output: what metadata.json tells.
+        channels: the number of channels of the network, or None.
+        where: the source of that number.
+        keys: of the prediction and the label that its metrics read.
+        onehot_before: the preprocessing that makes its labels one-hot, or nothing.
+    """
 
     engine: EngineItem
     post: PostProcessing
@@ -40,6 +53,8 @@ class Evidence:
     output: Output
     channels: int | None
     where: str
+    keys: tuple[str, str] = ("pred", "label")
+    onehot_before: str = ""
 
     @property
     def single(self) -> bool:
@@ -48,8 +63,8 @@ class Evidence:
 
     @property
     def overlap(self) -> Meaning | None:
-        """The bundle's own Dice or IoU."""
-        return overlap_of(self.meanings)
+        """The bundle's own Dice or IoU of the whole prediction."""
+        return overlap_of(one for one in self.meanings if one.keys in ((), self.keys))
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,7 @@ class Measure:
         names: of all channels, or None.
         channels: their number, or None.
         why: a line for each derivation.
+        source: ``"the training"`` or ``"the validation"``, of which this is the measure.
     """
 
     exclusive: bool
@@ -85,6 +101,7 @@ class Measure:
     names: tuple[str, ...] | None = None
     channels: int | None = None
     why: tuple[str, ...] = field(default=())
+    source: str = ""
 
     @property
     def counted_names(self) -> tuple[str, ...]:
@@ -93,15 +110,29 @@ class Measure:
         return names[1:] if self.skip_background else names
 
 
-def read_evidence(config: BundleConfig, engine: EngineItem, trainer: EngineItem | None, output: Output) -> Evidence:
-    """Read everything that a bundle tells about how an engine measures."""
+def with_reason(measure: Measure, line: str) -> Measure:
+    """Return a measure with one more line that says why."""
+    return replace(measure, why=(*measure.why, line))
+
+
+def read_evidence(
+    run: BundleRun, engine: EngineItem, trainer: EngineItem | None, output: Output, chosen: str | int | None
+) -> Evidence:
+    """Read everything that a bundle tells about how an engine measures the network's output ``chosen``."""
+    config = run.config
     channels, where = read_channels(config, engine)
+    meanings = tuple(read_meanings(config, engine))
+    others = [one for other in run.engines for one in read_meanings(config, other)]
+    steps = list(read_steps(config, f"{engine.item_id}::postprocessing"))
+    keys = keys_of(meanings, others, steps, chosen)
     return Evidence(
         engine,
-        read_postprocessing(config, engine),
+        read_postprocessing(steps, keys),
         read_loss(config, trainer),
-        tuple(read_meanings(config, engine)),
+        meanings,
         output,
         channels,
         where,
+        keys,
+        onehot_preprocessing(config, engine),
     )

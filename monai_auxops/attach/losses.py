@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from monai_auxops.attach.config import BundleConfig
     from monai_auxops.attach.engines import EngineItem
 
-_PARTS: Final = ("loss", "dice", "focal", "tversky", "loss_function", "ce")
+_PARTS: Final = ("loss", "dice", "generalized_dice", "focal", "tversky", "loss_function", "ce")
+_TAKES_INDICES: Final = ("CrossEntropyLoss", "NLLLoss", "NACLLoss", "GeneralizedWassersteinDiceLoss")
+_ELEMENTWISE: Final = ("BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss")
 _REGRESSES: Final = (
     "MSELoss",
     "L1Loss",
@@ -35,6 +37,7 @@ class LossFacts:
         skips_background: whether it leaves out class 0.
         regresses: whether it compares values instead of classes.
         sums: whether it is a sum over the batch, so that its value depends on the batch size.
+        same_shape: whether it takes only labels of the predictions' shape.
     """
 
     item_id: str = ""
@@ -44,6 +47,7 @@ class LossFacts:
     skips_background: bool = False
     regresses: bool = False
     sums: bool = False
+    same_shape: bool = False
 
 
 def read_loss(config: BundleConfig, trainer: EngineItem | None) -> LossFacts:
@@ -56,7 +60,9 @@ def read_loss(config: BundleConfig, trainer: EngineItem | None) -> LossFacts:
     loss = config.try_value(item_id)
     if loss is not None and not isinstance(loss, str | dict):
         return loss_facts(loss, item_id)
-    return _facts_in_config(value, item_id) if isinstance(value, dict) else LossFacts(item_id, str(value))
+    if not isinstance(value, dict):
+        return LossFacts(item_id, str(value))
+    return _facts_in_config(value, item_id)
 
 
 def loss_facts(loss: Any, item_id: str = "") -> LossFacts:
@@ -78,6 +84,7 @@ def loss_facts(loss: Any, item_id: str = "") -> LossFacts:
         _flag(parts, "include_background") is False,
         bool(names & set(_REGRESSES)),
         any(getattr(part, "reduction", None) == "sum" for part in parts),
+        onehot is False or bool(names & set(_ELEMENTWISE)),
     )
 
 
@@ -114,7 +121,7 @@ def _activation(parts: list[Any], names: set[str]) -> str | None:
 def _index_labels(names: set[str], onehot: bool | None) -> bool | None:
     if onehot is not None:
         return True if onehot else None  # without it labels have the network's channels, or there is one channel
-    return True if names & {"CrossEntropyLoss", "NLLLoss"} else None
+    return True if names & set(_TAKES_INDICES) else None
 
 
 def _facts_in_config(value: dict[str, Any], item_id: str) -> LossFacts:
@@ -123,4 +130,5 @@ def _facts_in_config(value: dict[str, Any], item_id: str) -> LossFacts:
     on = [key for key in ("sigmoid", "softmax") if value.get(key) is True]
     index = True if value.get("to_onehot_y") is True else None
     skips = value.get("include_background") is False
-    return LossFacts(item_id, name, next(iter(on), None), index, skips, sums=value.get("reduction") == "sum")
+    sums = value.get("reduction") == "sum"
+    return LossFacts(item_id, name, next(iter(on), None), index, skips, sums=sums, same_shape=name in _ELEMENTWISE)

@@ -52,6 +52,8 @@ def pairs_of(evidence: Evidence, measure: Measure, block: dict[str, Any]) -> lis
 
 def _known_difference(meaning: Meaning, measure: Measure, evidence: Evidence) -> str:
     """Return why the bundle's overlap differs, as far as its arguments tell."""
+    if meaning.keys and meaning.keys != evidence.keys:
+        return f"it reads {meaning.keys[0]!r}, another part of the output"
     if meaning.include_background == measure.skip_background and (measure.channels or 2) > 1:
         return f"class 0 {'counts' if meaning.include_background else 'is left out'} there, but not here"
     if evidence.post.argmax and not evidence.post.onehot and meaning.num_classes is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from monai_auxops.attach import accuracy
 from monai_auxops.attach.blocks import MEASURES, default_ops, label_format_block, op_block, stem_of
@@ -17,9 +17,6 @@ from monai_auxops.attach.pairs import MetricPair, pairs_of
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.runs import BundleRun, find_runs
 from monai_auxops.attach.slots import slot_overrides
-
-if TYPE_CHECKING:
-    from monai_auxops.attach.meanings import Meaning
 
 
 @dataclass
@@ -88,21 +85,30 @@ class _Maker:
         trainer = self.trainer
         if trainer is not None and run.config.at(trainer.item_id) is None:
             trainer = None  # the evaluation stands alone
-        evidences = [read_evidence(run.config, engine, trainer, self.output) for engine in run.engines]
+        chosen = self.answers.output_transform
+        evidences = [read_evidence(run, engine, trainer, self.output, chosen) for engine in run.engines]
         self.ops = self.ops or default_ops(evidences)
         meanings = [one for evidence in evidences for one in evidence.meanings]
         self.taken |= dict.fromkeys(one.name for one in meanings)
+        measures = self._measures(evidences)
         for evidence in evidences:
-            measure = self._measure(evidence, meanings)
+            measure = measures.get(evidence.engine.item_id)
             _add_engine(plan, evidence, measure, self.ops, self.answers, list(self.taken))
         return plan
 
-    def _measure(self, evidence: Evidence, meanings: Sequence[Meaning]) -> Measure | None:
-        """Return how an engine measures; a loss does not need it."""
+    def _measures(self, evidences: Sequence[Evidence]) -> dict[str, Measure]:
+        """Return how each engine measures, which a loss does not need; the one that tells most comes first."""
         if not set(self.ops) & set(MEASURES):
-            return None
+            return {}
         overlaps = bool(set(self.ops) & set(MEASURES[:2]))
-        return derive(evidence, self.answers, meanings, self.training, overlaps)
+        whole = [evidence.overlap for evidence in evidences if evidence.overlap is not None]
+        known, found = self.training, {}
+        for evidence in sorted(evidences, key=lambda one: not one.post.decides):
+            measure = derive(evidence, self.answers, whole, known, overlaps)
+            found[evidence.engine.item_id] = measure
+            if known is None and not evidence.post.label_others:
+                known = measure
+        return found
 
 
 def _add_engine(
@@ -152,8 +158,6 @@ def _refuse_twice(evidence: Evidence, name: str, stem: str) -> None:
 def _lines(evidence: Evidence, measure: Measure | None, names: Sequence[str]) -> list[str]:
     """Return a line for each derivation, and other remarks for the user."""
     lines = list(measure.why) if measure is not None else []
-    if evidence.post.others and measure is not None:
-        lines.append(f"not examined: {', '.join(evidence.post.others)} in the post-processing")
     if measure is not None and not measure.names:
         lines.append("no class names: metadata.json has no channel_def")
     if "NegLoss" in names and evidence.loss.sums:
