@@ -78,7 +78,10 @@ class NegLoss(AuxiliaryOperation):
             function = self.loss_function
             loss = build_ctx.once(("loss", id(function)), lambda: function(in_float32(predictions), label))
         if loss is None:
-            raise ValueError("expected a loss, got none from the engine (an evaluator has none); pass loss_function=")
+            raise ValueError(
+                "expected a loss, got none from the engine; an evaluator has none (pass loss_function=), and an "
+                "adversarial trainer has several (pass output_transform=, which returns one as 'loss')"
+            )
         return {self.tag: -loss_values(loss, predictions.device).mean()}
 
     def epoch_values(self, totals: Totals, gather: Gather) -> dict[str, float]:

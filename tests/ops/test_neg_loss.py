@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from ignite.engine import Engine
+from monai.engines import AdversarialTrainer
 from monai.losses import DiceCELoss
 
 from monai_auxops import BuildContext, ComputeDice, NegLoss
@@ -93,6 +94,39 @@ def test_an_epoch_without_a_batch_is_nan():
 def test_no_loss_is_refused():
     with pytest.raises(ValueError, match=r"NegLoss\(tag='negloss'\): expected a loss, got none.*loss_function="):
         NegLoss("negloss")(torch.zeros(2, 1), torch.zeros(2, 1))
+
+
+def adversarial_trainer():
+    """Return a trainer whose output holds three losses and no ``loss``."""
+    image = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    networks = torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 4)
+    generator, discriminator = (torch.optim.SGD(network.parameters(), 0.0) for network in networks)
+    return AdversarialTrainer(
+        device=torch.device("cpu"),
+        max_epochs=1,
+        train_data_loader=[{"image": image, "label": image}],
+        g_network=networks[0],
+        g_optimizer=generator,
+        g_loss_function=lambda logits: logits.mean(),
+        recon_loss_function=torch.nn.L1Loss(),
+        d_network=networks[1],
+        d_optimizer=discriminator,
+        d_loss_function=lambda real, fake: (fake - real).mean(),
+    )
+
+
+def test_one_of_several_losses_of_an_adversarial_trainer():
+    trainer = adversarial_trainer()
+    NegLoss("negloss", output_transform=lambda out: out | {"loss": out["reconstruction_loss"]}).attach(trainer)
+    trainer.run()
+    assert trainer.state.metrics["negloss"] == -trainer.state.output["reconstruction_loss"].item()
+
+
+def test_an_adversarial_trainer_has_no_single_loss():
+    trainer = adversarial_trainer()
+    NegLoss("negloss").attach(trainer)
+    with pytest.raises(ValueError, match=r"expected a loss.*adversarial.*output_transform="):
+        trainer.run()
 
 
 def test_two_losses_are_refused():
