@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,16 +11,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from monai_auxops.core import ranks
 from monai_auxops.drawing.names import file_name
-from monai_auxops.drawing.results import Curves, draw_results
-from monai_auxops.engine.runs import new_run_id
-from monai_auxops.handlers.best import BestSet, comparison_for
+from monai_auxops.drawing.results import draw_results
+from monai_auxops.handlers.best import BestSet
 from monai_auxops.handlers.class_writers import ClassWriters
 from monai_auxops.handlers.console import NO_TERMINAL
 from monai_auxops.handlers.console_lines import BEST, LineLayout
 from monai_auxops.handlers.recorded import RecordedCases, RecordedPictures, columns_of
-from monai_auxops.handlers.run_facts import device_name, versions
+from monai_auxops.handlers.recorded_run import RecordedRun
 from monai_auxops.handlers.run_file import current_time, write_run
-from monai_auxops.handlers.values import flatten_metrics, is_number, number_of
 from monai_auxops.ops.base import AuxiliaryOperation
 
 if TYPE_CHECKING:
@@ -76,22 +73,26 @@ class Recorder:
         config: Any = None,
         stream: TextIO | None = None,
     ) -> None:
-        self.folder, self.key, self.higher_is_better = Path(folder), key, higher_is_better
-        self.epochs, self.class_names, self.config, self._stream = epochs, class_names, config, stream
-        self.run = new_run_id()
-        self.curves: Curves = {}
+        self.folder, self._stream = Path(folder), stream
+        self._run = RecordedRun(key, higher_is_better, epochs=epochs, class_names=class_names, config=config)
         self._best = BestSet(self.folder)
-        self._best_epoch: int | None = None
-        self._directions: dict[str, bool | None] = {}
-        self._epoch = 0
         self._printed = True
         self._layout = LineLayout()
         self._tables: dict[str, RecordedCases] = {}
         self._pictures: RecordedPictures | None = None
         self._writer: Any = None
         self._classes = ClassWriters()
-        self._started, self._seconds, self._since = current_time(), dict[str, float](), time.monotonic()
         self._failed: set[str] = set()
+
+    @property
+    def run(self) -> str:
+        """The identity of this run in its files."""
+        return self._run.id
+
+    @property
+    def key(self) -> str | None:
+        """The metric that decides on the best epoch; None until it is known."""
+        return self._run.key
 
     def __enter__(self) -> Self:
         return self
@@ -113,34 +114,18 @@ class Recorder:
         Raises:
             ValueError: an unknown split, an epoch that decreases, a value that is not a number.
         """
-        named = self._numbers_by_name(values, split)
-        if epoch < self._epoch or epoch < 0:
-            raise ValueError(f"Recorder.log: expected epoch {self._epoch} or a later one, got {epoch}")
+        run, named = self._run, self._run.numbers_by_name(values, split)
+        if epoch < run.epoch or epoch < 0:
+            raise ValueError(f"Recorder.log: expected epoch {run.epoch} or a later one, got {epoch}")
         if not ranks.is_first():
             return
-        if epoch > self._epoch:
+        if epoch > run.epoch:
             self._end_epoch()
-            self._epoch, self._printed = epoch, False
-        for name, value in named.items():
-            self.curves.setdefault(name, {})[epoch] = value
+            run.epoch, self._printed = epoch, False
+        run.add(named)
         self._safely("curves", lambda: self._write_curves(named))
         if split == "val":
             self._print_line()
-
-    def _numbers_by_name(self, values: Values, split: str) -> dict[str, float]:
-        if split not in ("", "train", "val", "test"):
-            raise ValueError(f"Recorder.log: expected split to be 'train', 'val', 'test' or '', got {split!r}")
-        prefix = f"{split}_" if split else ""
-        if isinstance(values, AuxiliaryOperation):
-            higher, values = values.higher_is_better, values.aggregate()
-            self._directions |= {prefix + name: higher for name in values}
-            if split == "val" and self.key is None:
-                self.key = prefix + next(iter(values), "")
-        numbers = flatten_metrics(values)
-        for name, value in numbers.items():
-            if not is_number(value):
-                raise ValueError(f"Recorder.log: expected {name!r} to be a number, got {type(value).__name__}")
-        return {prefix + name: number_of(value) for name, value in numbers.items()}
 
     def cases(self, epoch: int, rows: Mapping[str, Mapping[str, float]], split: str = "val", name: str = "") -> None:
         """Record values of single cases; further cases of the same epoch are added.
@@ -193,29 +178,21 @@ class Recorder:
 
     def _end_epoch(self) -> None:
         """Print the line of an epoch without validation, and write the files of its end."""
-        if self._epoch and not self._printed:
+        if self._run.epoch and not self._printed:
             self._print_line()
 
     def _print_line(self) -> None:
+        run = self._run
         if not self._printed:
-            self._seconds[str(self._epoch)] = round(time.monotonic() - self._since, 3)
-            self._since = time.monotonic()
+            run.stop_clock()
         self._printed = True
-        values = {name: points[self._epoch] for name, points in self.curves.items() if self._epoch in points}
-        better = comparison_for(self.higher_is_better if self.higher_is_better is not None else self._direction())
-        value = values.get(self.key or "")
-        is_best = self._best.judge(self.run, self._epoch, self.key, value, better)
-        if is_best:
-            self._best_epoch = self._epoch
-        for line in self._layout.header(values, self._room(), self.key):
+        values, is_best = run.values, run.judge(self._best)
+        for line in self._layout.header(values, self._room(), run.key):
             print(line, file=self.stream)
-        of = f"/{self.epochs}" if self.epochs else ""
-        line = self._layout.row(f"{self._epoch}{of}", values)
+        of = f"/{run.epochs}" if run.epochs else ""
+        line = self._layout.row(f"{run.epoch}{of}", values)
         print(line + BEST if is_best else line, file=self.stream, flush=True)
         self._safely("files", lambda: self._write_files(is_best))
-
-    def _direction(self) -> bool | None:
-        return self._directions.get(self.key or "")
 
     @property
     def stream(self) -> TextIO:
@@ -232,50 +209,27 @@ class Recorder:
             except ImportError as error:
                 raise OSError("no curves without TensorBoard: pip install tensorboard") from error
             self._writer = SummaryWriter(str(self.folder))
-        self._classes.write(self._writer, values, self._epoch)
+        self._classes.write(self._writer, values, self._run.epoch)
 
     def _write_files(self, is_best: bool) -> None:
         self._write_facts(finished=None)
-        if is_best and self._pictures is not None and self._pictures.epoch == self._epoch:
+        if is_best and self._pictures is not None and self._pictures.epoch == self._run.epoch:
             self._pictures.draw(self._best)
-        if len(self._seconds) > 1:
+        if len(self._run.seconds) > 1:
             try:
-                draw_results(self.curves).savefig(self.folder / "results.png", dpi=110)
+                draw_results(self._run.curves).savefig(self.folder / "results.png", dpi=110)
             except ImportError:
                 return
 
     def _write_facts(self, finished: str | None) -> None:
-        best = {
-            "metric": self.key,
-            "epoch": self._best_epoch,
-            "value": self.curves.get(self.key or "", {}).get(self._best_epoch or 0),
-            "higher_is_better": self.higher_is_better if self.higher_is_better is not None else self._direction(),
-        }
-        facts = {
-            "run": self.run,
-            "started": self._started,
-            "finished": finished,
-            "versions": versions(),
-            "device": device_name(None),
-            "processes": ranks.world_size(),
-            "training": {"epochs": self.epochs},
-            "aux_ops": {},
-            "higher_is_better": self._directions,
-            "same": {},
-            "class_names": None if self.class_names is None else list(self.class_names),
-            "config": self.config,
-            "seconds": self._seconds,
-            "learning_rate": {},
-            "best": best,
-        }
-        write_run(self.folder / "run.json", facts)
+        write_run(self.folder / "run.json", self._run.facts(finished))
 
     def close(self, finished: bool = True) -> None:
         """Print the last line, mark the run as ended in ``run.json``, and close the writers."""
         if not ranks.is_first():
             return
         self._end_epoch()
-        if self._epoch:
+        if self._run.epoch:
             self._safely("run.json", lambda: self._write_facts(current_time() if finished else None))
         if self._writer is not None:
             self._writer.close()
