@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DICE: Final = ("ComputeDice", "DiceMaskedOutput")
 _LEAVES_ARRAYS: Final = ("ComputeBinaryPreds", "ComputeMulticlassPreds")
 _STEMS: Final = {"NegLoss": "neg_loss", "ReduceMeanMasked": "mean", "ComputeMulticlassAccuracy": "multiclass_accuracy"}
+_FIRST_OF_STACK: Final = "$lambda output: (output['pred'][:, 0], output['label'])"
 MEASURES: Final = (*_DICE, "ComputeAccuracy")
 
 
@@ -85,6 +86,8 @@ def op_block(name: str, stem: str, measure: Measure | None, evidence: Evidence, 
         block |= _loss_argument(evidence)
     if answers.output_transform is not None:
         block["output_transform"] = answers.output_transform
+    elif evidence.stacked and name in MEASURES:
+        block["output_transform"] = _FIRST_OF_STACK
     return block
 
 

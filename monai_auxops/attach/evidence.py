@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from monai_auxops.attach.chain import read_steps
 from monai_auxops.attach.losses import LossFacts, read_loss
 from monai_auxops.attach.meanings import Meaning, keys_of, overlap_of, read_meanings
-from monai_auxops.attach.network import Output, read_channels
+from monai_auxops.attach.network import Output, read_channels, stacks_outputs
 from monai_auxops.attach.postprocessing import PostProcessing, onehot_preprocessing, read_postprocessing
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Evidence:
         where: the source of that number.
         keys: of the prediction and the label that its metrics read.
         onehot_before: the preprocessing that makes its labels one-hot, or nothing.
+        stacked: whether the network stacks its outputs along a second axis (deep supervision).
     """
 
     engine: EngineItem
@@ -55,6 +56,7 @@ class Evidence:
     where: str
     keys: tuple[str, str] = ("pred", "label")
     onehot_before: str = ""
+    stacked: bool = False
 
     @property
     def single(self) -> bool:
@@ -135,4 +137,5 @@ def read_evidence(
         where,
         keys,
         onehot_preprocessing(config, engine),
+        stacks_outputs(config, engine),
     )

@@ -81,19 +81,31 @@ def _in_channel_order(names: dict[Any, Any]) -> tuple[str, ...]:
 
 def read_channels(config: BundleConfig, engine: EngineItem) -> tuple[int | None, str]:
     """Return the number of output channels and its source, or None if no argument tells it."""
+    item_id, name = _network(config, engine)
+    return _channels_argument(config, item_id, name) if item_id else (None, "")
+
+
+def stacks_outputs(config: BundleConfig, engine: EngineItem) -> bool:
+    """Tell whether an engine's network stacks its outputs along a second axis while it trains (deep supervision)."""
+    item_id, name = _network(config, engine)
+    return engine.trains and name == "DynUNet" and config.try_value(f"{item_id}::deep_supervision") is True
+
+
+def _network(config: BundleConfig, engine: EngineItem) -> tuple[str, str]:
+    """Return the id and class of an engine's network, behind references and wrappers; empty if none is found."""
     waiting = [engine.network_slot]
     for reference in waiting:
         item_id, value = config.follow(reference)
         if isinstance(value, dict) and "_target_" in value:
             name = config.target(item_id).rpartition(".")[2]
             if name not in _WRAPS:
-                return _channels_argument(config, item_id, name)
+                return item_id, name
         waiting += [name for name in config.references(value) if name.replace("#", "::") not in waiting]
         if isinstance(value, dict):
             waiting += [f"{item_id}::{key}" for key in ("module",) if key in value]
         if len(waiting) > 20:
             break
-    return None, ""
+    return "", ""
 
 
 def _channels_argument(config: BundleConfig, item_id: str, name: str) -> tuple[int | None, str]:

@@ -47,7 +47,7 @@ class Plan:
 
 
 def make_plans(
-    bundle: Path, configs: Path, ops: Sequence[str], answers: Answers, chosen: Sequence[str] = ()
+    bundle: Path, configs: Path, ops: Sequence[str], answers: Answers, chosen: Sequence[Path] = ()
 ) -> list[Plan]:
     """Return a plan for the training and one for each evaluation; a plan that adds nothing is refused."""
     output = read_output(read_metadata(configs))
@@ -158,6 +158,8 @@ def _refuse_twice(evidence: Evidence, name: str, stem: str) -> None:
 def _lines(evidence: Evidence, measure: Measure | None, names: Sequence[str]) -> list[str]:
     """Return a line for each derivation, and other remarks for the user."""
     lines = list(measure.why) if measure is not None else []
+    if evidence.stacked and measure is not None:
+        lines.append("the first of the stacked outputs: DynUNet has deep_supervision=True")
     if measure is not None and not measure.names:
         lines.append("no class names: metadata.json has no channel_def")
     if "NegLoss" in names and evidence.loss.sums:
