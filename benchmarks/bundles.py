@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from monai_auxops.attach.evidence import Answers
-from monai_auxops.attach.folder import bundle_scripts, configs_of
+from monai_auxops.attach.folder import configs_of, inside_bundle
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.table import ValueRow, compare
@@ -52,7 +52,7 @@ def lines_of(bundle: Path) -> list[Line]:
     """A line for the training and one for each evaluation of a bundle, or the one that says why there is none."""
     try:
         configs = configs_of(bundle)
-        with bundle_scripts(bundle):
+        with inside_bundle(bundle):
             plans = make_plans(bundle, configs, (), Answers())
             write_plans(configs, [plan for plan in plans if not plan.refused], force=True)
     except AttachError as error:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from monai_auxops.attach.blocks import known_op
+from monai_auxops.attach.engines import expression_engines, readable_id
 from monai_auxops.attach.evidence import Answers
-from monai_auxops.attach.folder import bundle_scripts, configs_of, load_config
+from monai_auxops.attach.folder import configs_of, inside_bundle, load_config, locate_file
 from monai_auxops.attach.plan import Plan, make_plans
 from monai_auxops.attach.problem import AttachError
 from monai_auxops.attach.report import add_report
@@ -58,8 +59,10 @@ def attach(options: AttachOptions) -> tuple[str, bool]:
         known_op(name)
     bundle = options.bundle
     configs = configs_of(bundle)
-    with bundle_scripts(bundle):
-        plans = make_plans(bundle, configs, ops, options.answers, options.config)
+    chosen = [locate_file(name, configs, bundle) for name in options.config]
+    bundle, configs = bundle.resolve(), configs.resolve()
+    with inside_bundle(bundle):
+        plans = make_plans(bundle, configs, ops, options.answers, chosen)
         usable = [plan for plan in plans if not plan.refused]
         for plan in usable if options.report else ():
             add_report(plan)
@@ -104,7 +107,7 @@ def _report_text(plans: Sequence[Plan], configs: Path) -> str:
             continue
         lines += [f"Written: {configs / plan.run.output}", "", text_of(plan.block)]
         lines += _reason_lines(plan)
-        verb = "Train" if plan.run.trains else "Evaluate"
+        verb = "Train" if plan.run.trains or expression_engines(plan.run.config) else "Evaluate"
         lines += [f"{verb} with it, in the bundle's folder:", *_run_commands(plan), ""]
         if plan.page_folder:
             lines += ["Then write the page:", f"  monai-auxops report {shlex.quote(plan.page_folder)}", ""]
@@ -112,7 +115,10 @@ def _report_text(plans: Sequence[Plan], configs: Path) -> str:
 
 
 def _reason_lines(plan: Plan) -> list[str]:
-    lines = []
+    lines = [
+        f"{readable_id(item_id)} is created by an expression, which has no metric slots, so it gets no aux-ops"
+        for item_id in expression_engines(plan.run.config)
+    ]
     for engine, why in plan.lines.items():
         lines += [f"{engine}:", *(f"  {line}" for line in why)]
     if plan.run.config.missing:

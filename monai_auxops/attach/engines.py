@@ -121,6 +121,12 @@ def run_ids(config: BundleConfig, engine: EngineItem) -> list[str]:
     return sorted(found, key=lambda name: name != "run")
 
 
+def expression_engines(config: BundleConfig) -> list[str]:
+    """Return the ids of what is run but created by an expression, which has no metric slots."""
+    run = {item_id for key in config.parser.get() for item_id in _engines_run_by(config.at(key))}
+    return sorted(item_id for item_id in run if str(config.follow(item_id)[1]).startswith("$"))
+
+
 def _engines_run_by(value: Any) -> set[str]:
     """Return the ids of the engines that a value runs."""
     texts: Iterable[Any] = value if isinstance(value, list) else [value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ def configs_of(bundle: Path) -> Path:
         if folder.is_dir():
             return folder
     raise AttachError(f"{bundle} is not a MONAI bundle: it has no folder configs/")
+
+
+def locate_file(name: str, configs: Path, bundle: Path) -> Path:
+    """Return the absolute path of a configuration file that the user names."""
+    return next((path for path in (configs / name, bundle / name) if path.is_file()), Path(name)).resolve()
 
 
 def workflow_files(configs: Path) -> list[Path]:
@@ -67,14 +73,16 @@ def _error_position(error: Exception) -> str:
 
 
 @contextmanager
-def bundle_scripts(bundle: Path) -> Iterator[None]:
-    """Import the bundle's own ``scripts``, and no other bundle's, while the block runs."""
+def inside_bundle(bundle: Path) -> Iterator[None]:
+    """Work in the bundle's folder, as its run does, and import its own ``scripts`` while the block runs."""
     root = str(bundle.resolve())
-    others = _forget_scripts()
+    others, before = _forget_scripts(), Path.cwd()
     sys.path.insert(0, root)
+    os.chdir(root)
     try:
         yield
     finally:
+        os.chdir(before)
         sys.path.remove(root)
         _forget_scripts()
         sys.modules.update(others)

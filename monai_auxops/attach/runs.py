@@ -48,10 +48,10 @@ class BundleRun:
         return any(engine.trains for engine in self.engines)
 
 
-def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[BundleRun]:
+def find_runs(bundle: Path, configs: Path, chosen: Sequence[Path]) -> list[BundleRun]:
     """Return the training and the evaluations of a bundle, or of the files ``chosen``."""
     if chosen:
-        return [_chosen(bundle, configs, chosen)]
+        return [_chosen(chosen)]
     files = workflow_files(configs)
     parallel = [path for path in files if any(word in path.stem.lower() for word in _PARALLEL)]
     others = [path for path in files if path not in parallel]
@@ -65,12 +65,13 @@ def find_runs(bundle: Path, configs: Path, chosen: Sequence[str]) -> list[Bundle
     return runs
 
 
-def _chosen(bundle: Path, configs: Path, names: Sequence[str]) -> BundleRun:
+def _chosen(paths: Sequence[Path]) -> BundleRun:
     """Return the run of the files that the user named."""
-    paths = [next((p for p in (configs / n, bundle / n, Path(n)) if p.is_file()), Path(n)) for n in names]
     run = _run(BundleConfig(paths), f"{OURS}.json")
     if run is None:
-        raise AttachError(f"{' + '.join(names)} has neither a trainer nor an evaluator that MONAI could build")
+        raise AttachError(
+            f"{' + '.join(path.name for path in paths)} has neither a trainer nor an evaluator that MONAI could build"
+        )
     return run
 
 
@@ -164,7 +165,7 @@ def _run(config: BundleConfig, output: str) -> BundleRun | None:
         return None
     needed = reachable_ids(config, main.item_id) | {main.item_id}
     used = [engine for engine in engines if engine.item_id in needed or engine in started[:1]]
-    measured = [engine for engine in used if engine.trains or _validates(config, engine)]
+    measured = [engine for engine in used if main.trains or _validates(config, engine)]
     if not measured:
         return None
     ids = run_ids(config, main)
@@ -178,7 +179,7 @@ def _first(engines: Sequence[EngineItem]) -> EngineItem | None:
 
 
 def _validates(config: BundleConfig, engine: EngineItem) -> bool:
-    """Tell whether an evaluator measures: it has a key metric, unlike one that only infers."""
+    """Tell whether an evaluator of its own measures: it has a key metric, unlike one that only infers."""
     return config.follow(engine.key_slot)[1] not in (None, {}, "$None")
 
 

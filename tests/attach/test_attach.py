@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser
@@ -157,6 +158,36 @@ def test_without_a_key_metric_the_aux_op_becomes_it(bundle, key):
     block = attached(bundle, "ComputeDice", "NegLoss")[1]
     assert list(block["train#trainer#key_train_metric"]) == ["train_dice"]
     assert list(block["train#trainer#additional_metrics"]) == ["train_neg_loss"]
+
+
+@pytest.mark.parametrize("key", ["$None", None, {}])
+def test_a_validator_without_a_key_metric_is_measured_too(bundle, key):
+    config = training()
+    config["validate"]["evaluator"]["key_val_metric"] = key
+    bundle.write("train.json", config)
+    assert list(attached(bundle)[1]["validate#evaluator#key_val_metric"]) == ["val_dice"]
+
+
+def test_paths_of_the_configuration_are_the_bundles(bundle, tmp_path_factory, monkeypatch):
+    config = training()
+    config["network"] = "%configs/network.json::network"
+    config["imports"] += ["$import json"]
+    network = training()["network"] | {"out_channels": "$len(json.load(open('configs/names.json')))"}
+    bundle.write("train.json", config).write("network.json", {"network": network}).write("names.json", {"a": 0})
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    before = Path.cwd()
+    with pytest.raises(AttachError, match="channel_def says 3 output channels and network#out_channels 1"):
+        attach(AttachOptions(bundle.folder))
+    assert Path.cwd() == before
+
+
+def test_a_trainer_of_an_expression_is_named(bundle):
+    config = training()
+    config["train"]["trainer"] = "$make_trainer(@network)"
+    bundle.write("train.json", config)
+    said, _ = attach(AttachOptions(bundle.folder))
+    assert "train#trainer is created by an expression, which has no metric slots, so it gets no aux-ops" in said
+    assert "Train with it" in said
 
 
 def test_a_key_metric_by_reference_is_kept(bundle):

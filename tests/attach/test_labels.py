@@ -8,7 +8,7 @@ from monai.engines.utils import IterationEvents
 
 from monai_auxops.attach.command import AttachError, AttachOptions, attach
 from monai_auxops.attach.evidence import Answers
-from monai_auxops.attach.folder import bundle_scripts
+from monai_auxops.attach.folder import inside_bundle
 from tests.attach.conftest import ARGMAX, SIGMOID, compose, metadata, training
 
 FROM_COPIES = "$monai.handlers.from_engine(['pred_copy', 'label_copy'])"
@@ -41,7 +41,7 @@ def with_data(config, label, preprocessing=()):
 def values_of(bundle):
     """Run the evaluator with the overrides; return its metrics, raw predictions and raw labels."""
     parser = ConfigParser(ConfigParser.load_config_files([bundle.configs / n for n in ("train.json", "aux_ops.json")]))
-    with bundle_scripts(bundle.folder):
+    with inside_bundle(bundle.folder):
         parser.parse(True)
         evaluator = parser.get_parsed_content("validate#evaluator")
     seen = []
@@ -210,3 +210,21 @@ def test_more_losses_that_take_indices(bundle, loss, activation):
         bundle.write("train.json", training(None, loss))
         said, _ = attach(AttachOptions(bundle.folder, force=True))
         assert f"{loss['_target_']} applies a {activation}" in said
+
+
+def test_deep_supervision_in_one_tensor(bundle):
+    config = training()
+    config["network"] = {
+        "_target_": "DynUNet", "spatial_dims": 2, "in_channels": 1, "out_channels": 3, "deep_supervision": True,
+        "kernel_size": [3, 3, 3], "strides": [1, 2, 2], "upsample_kernel_size": [2, 2], "filters": [4, 8, 8],
+    }  # fmt: skip
+    bundle.write("train.json", with_data(config, INDEX))
+    said, _ = attach(AttachOptions(bundle.folder))
+    assert "the first of the stacked outputs: DynUNet has deep_supervision=True" in said
+    first = bundle.block()["train#trainer#key_train_metric"]["train_dice"]["output_transform"]
+    pred, label = torch.rand(2, 3, 3, 8, 8), torch.zeros(2, 1, 8, 8)
+    chosen, _ = eval(first.removeprefix("$"))({"pred": pred, "label": label})
+    assert torch.equal(chosen, pred[:, 0])
+    metrics, preds, labels = values_of(bundle)
+    predicted = [one_hot(pred.argmax(0), (1, 2)) for pred in preds]
+    assert metrics["val_dice"] == pytest.approx(numpy_dice(predicted, [one_hot(one[0], (1, 2)) for one in labels]))
