@@ -143,10 +143,10 @@ class OccurrenceReader:
             first = targets[0].where.line
             self.log.add("CT305", where, f'"{ref}" is the name of several components; the one of line {first}')
         found = self._occurrence_by_name(place, targets[0])
-        found = replace(found, guess=_SEVERAL if len(targets) > 1 else "")
         if found.off:
             self.log.add("CT306", where, f'"{ref}" is disabled in line {found.where.line}')
             found = replace(found, off=REFERS_TO_DISABLED)
+        found = replace(found, where=where, guess=_SEVERAL if len(targets) > 1 else "")
         return self._switched(found, flag)
 
     def _check_ref(self, node: Node) -> None:
