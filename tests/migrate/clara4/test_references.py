@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.migrate.clara4.conftest import EVALUATE40, component
-from tests.migrate.clara4.test_metric_names import entry_of
+from tests.migrate.clara4.test_log_labels import entry_of
 
 NAMES = ("model", "loss", "optimizer", "lr_scheduler", "evaluator", "trainer", "pre_transforms", "post_transforms",
          "dataset", "dataloader", "inferer", "handlers", "key_metric", "additional_metrics", "conf")  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from monai_auxops.migrate.clara4.kinds import fits_package
 from tests.migrate.clara4.conftest import EVALUATE40, TRAIN40, as_41, component
-from tests.migrate.clara4.test_metric_names import entry_of
+from tests.migrate.clara4.test_log_labels import entry_of
 
 LOADER = {"load_path": "models/encoder.pt", "load_dict": ["model"]}
 
