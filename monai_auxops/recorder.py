@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import warnings
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from monai_auxops.core import ranks
 from monai_auxops.drawing.names import file_name
-from monai_auxops.drawing.results import draw_results
+from monai_auxops.drawing.results import save_results
 from monai_auxops.handlers.best import BestSet
 from monai_auxops.handlers.class_writers import ClassWriters
 from monai_auxops.handlers.console import NO_TERMINAL
@@ -216,10 +217,8 @@ class Recorder:
         if is_best and self._pictures is not None and self._pictures.epoch == self._run.epoch:
             self._pictures.draw(self._best)
         if len(self._run.seconds) > 1:
-            try:
-                draw_results(self._run.curves).savefig(self.folder / "results.png", dpi=110)
-            except ImportError:
-                return
+            with contextlib.suppress(ImportError):
+                save_results(self._run.curves, self.folder / "results.png")
 
     def _write_facts(self, finished: str | None) -> None:
         write_run(self.folder / "run.json", self._run.facts(finished))

@@ -43,6 +43,17 @@ def trained(folder, errors=(30, 5, 20), stream=None) -> ma.Recorder:
     return run
 
 
+def test_a_class_name_that_the_font_lacks_costs_no_picture(tmp_path):
+    dice = ma.DiceMaskedOutput("dice", class_names=["gray", "腫瘍"], skip_background=True)
+    label = torch.arange(2 * 12 * 10).reshape(2, 1, 12, 10) % 3
+    with ma.Recorder(tmp_path, stream=io.StringIO()) as run:
+        for epoch in (1, 2):
+            dice(scores_of(label, 5), label)
+            run.log(epoch, dice, split="val")
+            dice.reset()
+    assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_lines_and_the_best_epoch(tmp_path):
     text = io.StringIO()
     trained(tmp_path, stream=text)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from monai_auxops.drawing.names import families, split_name
@@ -43,6 +46,21 @@ def draw_results(curves: Mapping[str, Mapping[int, float]]) -> Any:
     for axes in grid[len(panels) :]:
         axes.remove()
     return figure
+
+
+def save_results(curves: Mapping[str, Mapping[int, float]], path: Path) -> None:
+    """Write the picture; it replaces an earlier one only when it is complete.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    figure = draw_results(curves)
+    new = path.with_name(f"{path.stem}.{os.getpid()}{path.suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():  # the font may lack characters of a class name; they become boxes
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(new, dpi=110)
+    new.replace(path)
 
 
 def _draw_panel(axes: Any, family: str, members: Mapping[str, str], curves: Mapping[str, Mapping[int, float]]) -> None:

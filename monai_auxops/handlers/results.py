@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from ignite.engine import Engine, Events
 
-from monai_auxops.drawing.results import Curves, draw_results
+from monai_auxops.drawing.results import Curves, save_results
 from monai_auxops.handlers.epoch_viewer import EpochViewer
 from monai_auxops.handlers.values import is_number, metrics_of, number_of
 
@@ -47,13 +46,5 @@ class AuxResultsHandler(EpochViewer):
                     self.curves.setdefault(name, {})[engine.state.epoch] = value
         if max((len(points) for points in self.curves.values()), default=0) < 2:
             return
-        try:
-            figure = draw_results(self.curves)
-        except ImportError:
-            return
-        new = self.path.with_name(f"results.{os.getpid()}.png")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():  # the font may lack characters of a class name; they become boxes
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(new, dpi=110)
-        new.replace(self.path)
+        with contextlib.suppress(ImportError):
+            save_results(self.curves, self.path)
