@@ -40,6 +40,7 @@ class Evaluation(NamedTuple):
     problems: list[str]
     remarks: list[str]
     results: list[Measured]
+    settings: Settings
 
 
 def evaluate(options: EvaluateOptions) -> int:
@@ -70,7 +71,7 @@ def write_results(result: Evaluation, options: EvaluateOptions) -> tuple[list[Pa
     """Write all files; return the paths, and a sentence for each picture that cannot be drawn."""
     summary = summary_content(result, options)
     paths = [write_table(options.output, result.rows), write_summary(options.output, summary)]
-    said = write_pictures(options, result.rows, result.results, settings_of(options))
+    said = write_pictures(options, result.rows, result.results, result.settings)
     return [*paths, *write_page(options.output)], said
 
 
@@ -113,7 +114,8 @@ def evaluation(options: EvaluateOptions) -> Evaluation:
     problems = [*pairing.problems, *failed, *unnamed_values(settings.naming, found)]
     if not rows:
         problems.append("no label and no prediction has a class, so there is nothing to measure")
-    return Evaluation(rows, summarize(rows), problems, remarks(settings.naming, found, results), results)
+    said = remarks(settings.naming, found, results)
+    return Evaluation(rows, summarize(rows), problems, said, results, settings)
 
 
 def _no_pair(problems: Sequence[str]) -> str:
@@ -137,7 +139,7 @@ def settings_of(options: EvaluateOptions) -> Settings:
 def summary_content(result: Evaluation, options: EvaluateOptions) -> dict[str, Any]:
     """Return the content of the summary besides the numbers."""
     cases = {row["case"] for row in result.rows if row["status"] != "failed"}
-    regions = [region.name for region in settings_of(options).naming.regions]
+    regions = [region.name for region in result.settings.naming.regions]
     return {
         "predictions": str(options.predictions),
         "labels": str(options.labels),

@@ -25,10 +25,8 @@ def prepare_output(folder: Path) -> None:
     """Create the folder, so that a measurement of hours does not end where nothing can be written.
 
     Raises:
-        NotOursError: a file would be replaced that an evaluation did not write, or the folder is a file.
         OSError: nothing can be written there.
     """
-    check_output(folder)
     folder.mkdir(parents=True, exist_ok=True)
     trial = _temporary_file(folder / TABLE)
     trial.touch()

@@ -108,7 +108,7 @@ def draw_case(measured: Measured, settings: Settings, image: Path | None) -> tup
         if different is not None:
             raise ValueError(f"its image {image} has another grid: {different}")
         background = picture.values.astype(np.float32)
-    left_out = np.isin(truth, settings.naming.unannotated(truth))
+    left_out = np.isin(truth, measured.unannotated)
     shown = [
         reorient(x, label.affine)
         for x in (background, np.where(left_out, -1, truth), np.where(left_out, -1, predicted))
