@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monai_auxops.migrate.clara4.components import METRICS, truth_of
-from monai_auxops.migrate.conversion.metric_names import free_name, report_second_name
+from monai_auxops.migrate.conversion.metric_names import GivenName, own_names
 from monai_auxops.migrate.diagnostics import Outcome
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ class MetricNamer:
 
     def __init__(self, variables: Variables, log: Log) -> None:
         self.variables, self.log = variables, log
-        self.taken: set[tuple[str, str]] = set()
 
     def named(self, items: list[Item]) -> list[Item]:
         """Return the items of a file, its metrics and aux-ops with names of their own."""
         found = [self._labeled(item) for item in items]
         metrics = [index for index, item in enumerate(found) if item.label and (item.blocks or item.manual)]
-        given = {(found[index].occurrence.place.part, found[index].label) for index in metrics}
-        for index in sorted(metrics, key=lambda index: not found[index].is_key):
-            found[index] = self._apart(found[index], given)
+        for index, name in zip(metrics, own_names([_given(found[index]) for index in metrics], self.log), strict=True):
+            if name != found[index].label:
+                note = f"another one has its name; it is {name} in the bundle"
+                found[index] = replace(found[index], label=name).lowered(Outcome.APPROXIMATE, note)
         return found
 
     def _labeled(self, item: Item) -> Item:
@@ -63,14 +63,7 @@ class MetricNamer:
             self.log.add("CT403", node.where, f"{_KEY} is {node.plain()!r}, which is neither true nor false")
         return bool(truth)
 
-    def _apart(self, item: Item, given: set[tuple[str, str]]) -> Item:
-        """Return a metric under a name of its own if another one has its name."""
-        part = item.occurrence.place.part
-        if (part, item.label) not in self.taken:
-            self.taken.add((part, item.label))
-            return item
-        label = free_name(item.label, {name for section, name in self.taken | given if section == part})
-        self.taken.add((part, label))
-        report_second_name(item.occurrence.where, item.label, label, self.log)
-        note = f"another one has its name; it is {label} in the bundle"
-        return replace(item, label=label).lowered(Outcome.APPROXIMATE, note)
+
+def _given(item: Item) -> GivenName:
+    occurrence = item.occurrence
+    return GivenName(occurrence.where, occurrence.place.part, item.label, item.is_key)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from monai_auxops.migrate.diagnostics import Log, Outcome, worst
 from monai_auxops.migrate.rules import Section
@@ -18,21 +18,36 @@ def with_own_names(bound: Iterable[Bound], log: Log) -> list[Bound]:
     """Return the occurrences of a file, those metrics renamed whose name another metric has; each is reported."""
     found = list(bound)
     metrics = [index for index, item in enumerate(found) if _is_metric(item)]
-    given = {(found[index].component.place.part, found[index].args["name"]) for index in metrics}
-    taken: set[tuple[str, str]] = set()
-    for index in sorted(metrics, key=lambda index: not found[index].args.get("is_key_metric")):
-        item, part = found[index], found[index].component.place.part
-        if (part, item.args["name"]) in taken:
-            name = free_name(item.args["name"], {name for other, name in taken | given if other == part})
-            report_second_name(item.component.where, item.args["name"], name, log)
-            found[index] = _renamed(item, name)
-        taken.add((part, found[index].args["name"]))
+    given = [_given(found[index]) for index in metrics]
+    for index, name in zip(metrics, own_names(given, log), strict=True):
+        if name != found[index].args["name"]:
+            found[index] = _renamed(found[index], name)
     return found
 
 
-def report_second_name(where: Where, label: str, name: str, log: Log) -> None:
-    """Report a metric that gets a name of its own."""
-    log.add("CT505", where, f'the name "{label}" is used twice; this one is "{name}" in the bundle')
+class GivenName(NamedTuple):
+    """The name that a file gives to a metric, and what decides who keeps it."""
+
+    where: Where
+    part: str
+    label: str
+    is_key: bool
+
+
+def own_names(given: Sequence[GivenName], log: Log) -> list[str]:
+    """Return a name for each metric that no other one of its section has; a key metric keeps its own."""
+    labels = {(metric.part, metric.label) for metric in given}
+    taken: set[tuple[str, str]] = set()
+    names = [metric.label for metric in given]
+    for index in sorted(range(len(given)), key=lambda index: not given[index].is_key):
+        metric, name = given[index], names[index]
+        if (metric.part, name) in taken:
+            name = free_name(name, {other for part, other in taken | labels if part == metric.part})
+            message = f'the name "{metric.label}" is used twice; this one is "{name}" in the bundle'
+            log.add("CT505", metric.where, message)
+        taken.add((metric.part, name))
+        names[index] = name
+    return names
 
 
 def free_name(label: str, taken: Collection[str]) -> str:
@@ -46,6 +61,11 @@ def free_name(label: str, taken: Collection[str]) -> str:
     while f"{label}_{count}" in taken:
         count += 1
     return f"{label}_{count}"
+
+
+def _given(item: Bound) -> GivenName:
+    component, is_key = item.component, bool(item.args.get("is_key_metric"))
+    return GivenName(component.where, component.place.part, item.args["name"], is_key)
 
 
 def _is_metric(item: Bound) -> bool:
