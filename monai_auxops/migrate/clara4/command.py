@@ -24,7 +24,7 @@ from monai_auxops.migrate.codes import Severity
 from monai_auxops.migrate.diagnostics import Where
 from monai_auxops.migrate.encode import UnsafeKeyError
 from monai_auxops.migrate.options import repeated
-from monai_auxops.migrate.report.model import Model, evaluation_flags, folder_names, migrate_command, totals
+from monai_auxops.migrate.report.model import Model, commands_for_each, migrate_command, totals
 from monai_auxops.migrate.trial.validate import validate
 
 if TYPE_CHECKING:
@@ -160,12 +160,9 @@ class Migration:
         if self.mmar.main is not None and (Role.TRAIN in self.mmar.chosen or not self._trains()):
             return [migrate_command(source, Path("my_bundle"), given)]
         output = self.options.output or Path("my_bundle")
-        paths, files = self.project.mmar.paths, self._trains()
         evaluation = self.mmar.chosen.get(Role.EVALUATE)
-        beside = paths[evaluation.file] if evaluation is not None else None
-        given += evaluation_flags(beside, given)
-        named = zip(files, folder_names(files), strict=True)
-        return [migrate_command(paths[file], output / name, given) for file, name in named]
+        beside = evaluation.file if evaluation is not None else None
+        return commands_for_each(self._trains(), beside, self.project.mmar.paths, output, given)
 
     def _trains(self) -> list[str]:
         return [config.file for config in self.mmar.configs if config.role is Role.TRAIN]

@@ -167,10 +167,17 @@ def next_steps(project: Project, output: Path, given: Sequence[str] = ()) -> lis
         return [] if fatal else [migrate_command(project.source, Path("my_bundle"), given)]
     broken = {item.where.file for item in fatal}
     files = [config.file for config in project.configs if config.trains and config.file not in broken]
-    evaluation = project.mmar.paths[project.evaluate.file] if project.evaluate is not None else None
-    given = [*given, *evaluation_flags(evaluation, given)]
+    evaluation = project.evaluate.file if project.evaluate is not None else None
+    return commands_for_each(files, evaluation, project.mmar.paths, output, given)
+
+
+def commands_for_each(
+    files: list[str], evaluation: str | None, paths: Mapping[str, Path], output: Path, given: Sequence[str]
+) -> list[str]:
+    """Return the commands that write a bundle for each of several training files, below one folder."""
+    flags = [*given, *evaluation_flags(None if evaluation is None else paths[evaluation], given)]
     named = zip(files, folder_names(files), strict=True)
-    return [migrate_command(project.mmar.paths[file], output / name, given) for file, name in named]
+    return [migrate_command(paths[file], output / name, flags) for file, name in named]
 
 
 def folder_names(files: list[str]) -> list[str]:
