@@ -93,11 +93,17 @@ def _names(keys: Any) -> tuple[str, ...] | None:
 
 def steps_of(steps: Sequence[Step], key: str) -> list[tuple[Step, int]]:
     """Return the steps that an item passes, also before it was copied, with its position among their keys."""
-    for index in reversed(range(len(steps))):
-        source = steps[index].source(key)
-        if source is not None:
-            return steps_of(steps[:index], source) + _own_steps(steps[index + 1 :], key)
-    return _own_steps(steps, key)
+    made = _made_by(steps, key)
+    if made is None:
+        return _own_steps(steps, key)
+    index, source = made
+    return steps_of(steps[:index], source) + _own_steps(steps[index + 1 :], key)
+
+
+def _made_by(steps: Sequence[Step], key: str) -> tuple[int, str] | None:
+    """Return the position of the last step that makes an item of another one, and that one; None if no step does."""
+    sources = ((index, steps[index].source(key)) for index in reversed(range(len(steps))))
+    return next(((index, source) for index, source in sources if source is not None), None)
 
 
 def _own_steps(steps: Sequence[Step], key: str) -> list[tuple[Step, int]]:
@@ -113,8 +119,5 @@ def origin_of(steps: Sequence[Step], key: str) -> str:
         >>> origin_of([step], "pred_copy")
         'pred'
     """
-    for index in reversed(range(len(steps))):
-        source = steps[index].source(key)
-        if source is not None:
-            return origin_of(steps[:index], source)
-    return key
+    made = _made_by(steps, key)
+    return key if made is None else origin_of(steps[: made[0]], made[1])

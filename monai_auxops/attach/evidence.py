@@ -124,7 +124,7 @@ def read_evidence(
     config = run.config
     channels, where = read_channels(config, engine)
     meanings = tuple(read_meanings(config, engine))
-    others = [one for other in run.engines for one in read_meanings(config, other)]
+    others = (one for other in run.engines for one in read_meanings(config, other))  # read only if need be
     steps = list(read_steps(config, f"{engine.item_id}::postprocessing"))
     keys = keys_of(meanings, others, steps, chosen)
     return Evidence(
