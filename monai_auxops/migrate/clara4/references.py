@@ -43,9 +43,8 @@ def absent_references(found: Collection[Occurrence], parts: Collection[str], tra
 def nameable_objects(found: Collection[Occurrence], part: str) -> frozenset[str]:
     """Return the objects of a section that its engine can name, as the bundle calls them."""
     keys = {item.place.key for item in found if item.place.part == part and not item.off}
-    names = {"inferer": "inferer", "post_transforms": "postprocessing", "handlers": "handlers"}
-    same = {"key_metric": "key_metric", "additional_metrics": "additional_metrics"}
-    return frozenset(name for key, name in {**names, **same}.items() if key in keys)
+    names = {"inferer", "handlers", "key_metric", "additional_metrics"} & keys
+    return frozenset(names | {"postprocessing"} if "post_transforms" in keys else names)
 
 
 def _absent_in(items: Collection[Occurrence]) -> Iterator[str]:
