@@ -3,13 +3,13 @@
 import json
 
 import pytest
+import torch
 
-from monai_auxops.migrate.clara4 import signatures
 from monai_auxops.migrate.clara4.kinds import kinds_of
 from monai_auxops.migrate.command import run
 from monai_auxops.migrate.options import MigrateOptions
 from tests.migrate.clara4.conftest import CONFIGS, EVALUATE40, IMAGES, component
-from tests.migrate.clara4.test_adapt import classes_of_today, module_of
+from tests.migrate.clara4.test_adapt import installed_classes, skip_another_monai
 
 WRONG = [
     ("train.loss", "UNet", "a network", "a loss"),
@@ -139,25 +139,19 @@ def bases():
 
 
 def test_the_table_of_kinds_is_that_of_the_installed_monai():
-    import monai
-    import torch
-
-    if signatures.version_of(monai.__version__) != signatures.today():
-        pytest.skip("the table was made for another MONAI")
+    skip_another_monai()
     compared = 0
-    for name in classes_of_today():
-        sign = signatures.find(name)
-        found = module_of(sign.target) if "." not in sign.target else None
-        for kind, base in bases().items() if found is not None else ():
+    for name, sign, found in installed_classes():
+        for kind, base in bases().items():
             if kind in sign.kinds and kind != "transform":
                 assert issubclass(found, base), (name, kind)
             elif issubclass(found, base) and found is not base:
                 assert kind in sign.kinds or bool(getattr(found, "__abstractmethods__", ())), (name, kind)
-        if found is not None and sign.kinds & {"loss", "model"}:
+        if sign.kinds & {"loss", "model"}:
             assert issubclass(found, torch.nn.Module), name
-        if found is not None and "handler" in sign.kinds:
+        if "handler" in sign.kinds:
             assert callable(found.attach), name
-        compared += found is not None
+        compared += 1
     assert compared > 400
 
 
