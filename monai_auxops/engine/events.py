@@ -65,4 +65,4 @@ def warn_of_empty_epoch(epoch: int, ops: Sequence[object]) -> None:
     """Warn that no batch came in an epoch, as from an iterable data set that is used up."""
     if world_size() == 1:
         names = ", ".join(map(repr, ops))
-        warnings.warn(f"no batch came in epoch {epoch}, so its values of {names} are NaN", stacklevel=3)
+        warnings.warn(f"no batch came in epoch {epoch}, so the values of {names} are NaN", stacklevel=3)

@@ -80,7 +80,7 @@ class NegLoss(AuxiliaryOperation):
         if loss is None:
             raise ValueError(
                 "expected a loss, got none from the engine; an evaluator has none (pass loss_function=), and an "
-                "adversarial trainer has several (pass output_transform=, which returns one as 'loss')"
+                "adversarial trainer has several (pass an output_transform= that returns one as 'loss')"
             )
         return {self.tag: -loss_values(loss, predictions.device).mean()}
 

@@ -289,7 +289,7 @@ def test_an_epoch_without_a_batch_is_reported():
     engine = engine_of(lambda scores, label: {"pred": scores, "label": label})
     ma.ComputeDice("dice").attach(engine, "dice")
     ma.ComputeAccuracy("acc").attach(engine, "acc")
-    said = r"no batch came in epoch 1, so its values of ComputeDice\(tag='dice'\), ComputeAccuracy\(tag='acc'\) are NaN"
+    said = r"no batch came in epoch 1, so the values of ComputeDice\(tag='dice'\), ComputeAccuracy\(tag='acc'\) are NaN"
     with pytest.warns(UserWarning, match=said):
         engine.run(iter([]))
     assert math.isnan(engine.state.metrics["dice"])
