@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from monai.data import ITKReader, PILReader
 from monai.transforms import LoadImage
-from PIL import Image
 
 from monai_auxops.evaluation.meta_image import check_meta_image
 
@@ -135,12 +134,7 @@ def _signs_of_space(header: Mapping[str, Any]) -> Affine:
 
 def _read_with_monai(path: Path) -> tuple[Array, Affine]:
     """Read a picture or a file for ITK with MONAI's readers."""
-    reader: Any = PILReader() if path.name.lower().endswith(PICTURES) else _itk_reader(path)
-    if isinstance(reader, PILReader):
-        _refuse_pages(path)
-    else:
-        check_meta_image(path)
-    image = LoadImage(image_only=True, dtype=None)(path, reader=reader)
+    image = LoadImage(image_only=True, dtype=None)(path, reader=_monai_reader(path))
     values = np.asarray(image.array)
     dimensions = len(np.atleast_1d(image.meta["spatial_shape"]))
     known = np.asarray(image.affine, np.float64)[:-1]
@@ -151,14 +145,23 @@ def _read_with_monai(path: Path) -> tuple[Array, Affine]:
     return values, affine
 
 
-def _itk_reader(path: Path) -> ITKReader:
-    if not _is_installed("itk"):
-        raise ValueError(f'{path}: this format needs ITK: pip install "monai-auxops[evaluate]"')
+def _monai_reader(path: Path) -> Any:
+    """Return the reader of a file that it reads whole."""
+    is_picture = path.name.lower().endswith(PICTURES)
+    module, package = ("PIL", "Pillow") if is_picture else ("itk", "ITK")
+    if not _is_installed(module):
+        raise ValueError(f'{path}: this format needs {package}: pip install "monai-auxops[evaluate]"')
+    if is_picture:
+        _refuse_pages(path)
+        return PILReader()
+    check_meta_image(path)
     return ITKReader()
 
 
 def _refuse_pages(path: Path) -> None:
     """Refuse a file of several pictures, of which Pillow reads the first one only."""
+    from PIL import Image  # needed for pictures only
+
     with Image.open(path) as image:
         pages = getattr(image, "n_frames", 1)
     if pages > 1:

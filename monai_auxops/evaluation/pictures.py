@@ -73,15 +73,16 @@ def write_pictures(
     for number, chosen in enumerate(cases, 1):
         try:
             pixels, at, slices = draw_case(by_case[chosen.case], settings, where.get(chosen.case))
+            content = png_of(pixels)
         except Exception as error:  # the readers may raise anything; a missing picture is not a failure
             problems.append(f"{chosen.case}: no picture ({error})")
             continue
-        (folder / PICTURES / f"{number}.png").write_bytes(png_of(pixels))
+        (folder / PICTURES / f"{number}.png").write_bytes(content)
         value = {"place": chosen.place, "file": chosen.case, "value": chosen.value}
         drawn.append({**value, "slice": at, "slices": slices, "name": str(number)})
     panels = PANELS if images is not None else PANELS[1:]
-    content = {"metric": "mean dice", "cases": drawn, "panels": panels, "matrix": None, "classes": None}
-    (folder / PICTURES / INDEX).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    index = {"metric": "mean dice", "cases": drawn, "panels": panels, "matrix": None, "classes": None}
+    (folder / PICTURES / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
     return problems
 
 

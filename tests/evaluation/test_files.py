@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -324,3 +326,29 @@ def test_an_image_that_is_missing_or_does_not_fit_is_told(tmp_path, capsys):
     assert f"c: no image in {tmp_path / 'images'}" in told
     assert "b: no picture (its image" in told
     assert len(list((tmp_path / "out/pictures").glob("*.png"))) == 2
+
+
+WITHOUT_EXTRAS = """
+import importlib.util, sys
+known, hidden = importlib.util.find_spec, ("PIL", "vl_convert", "itk", "nrrd", "tqdm", "tensorboard")
+importlib.util.find_spec = lambda name, *rest: None if name in hidden else known(name, *rest)
+sys.modules.update(dict.fromkeys(hidden))
+from monai_auxops.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_the_packages_for_pictures_and_pages_there_is_a_table(tmp_path):
+    save(tmp_path / "label/a.nii.gz", LABEL)
+    save(tmp_path / "pred/a.nii.gz", PREDICTION)
+    for folder in ("label", "pred"):
+        Image.fromarray(LABEL[..., 4]).save(tmp_path / folder / "b.png")
+    given = ["evaluate", "--pred", tmp_path / "pred", "--label", tmp_path / "label", "-o", tmp_path / "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, *map(str, given)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    assert 'b.png: this format needs Pillow: pip install "monai-auxops[evaluate]"' in done.stderr
+    assert "a: no picture" in done.stderr
+    assert "label 1" in done.stdout
+    assert (tmp_path / "out/cases.csv").is_file()
